@@ -1,0 +1,1 @@
+//! The dimpl crate behind `coap_psk`'s `DtlsEndpoint`.

@@ -1,0 +1,1 @@
+//! OCF resources, Universal Cloud Interface messages, event signature, JSON and CBOR content.
