@@ -71,7 +71,7 @@ impl fmt::Debug for OpenedSecret {
 ///
 /// The name travels with the bytes, because a token moves from a link to the list of tokens that are to be revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Sealed {
+pub(super) struct Sealed {
     field: String,
     bytes: Vec<u8>,
 }
