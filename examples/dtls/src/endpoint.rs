@@ -72,13 +72,13 @@ impl DimplEndpoint {
         }
     }
 
-    fn to_std(&self, now: Instant) -> std::time::Instant {
+    fn engine_time(&self, now: Instant) -> std::time::Instant {
         self.origin
             .checked_add(Duration::from_micros(now.as_micros()))
             .unwrap_or(self.origin)
     }
 
-    fn from_std(&self, at: std::time::Instant) -> Instant {
+    fn family_time(&self, at: std::time::Instant) -> Instant {
         let since = at.saturating_duration_since(self.origin);
         Instant::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
@@ -155,7 +155,7 @@ impl DimplEndpoint {
         if let Some(old) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(old, id));
         }
-        if let Some(deadline) = deadline.map(|at| self.from_std(at)) {
+        if let Some(deadline) = deadline.map(|at| self.family_time(at)) {
             self.deadline_of.insert(id, deadline);
             self.deadlines.insert((deadline, id));
         }
@@ -177,7 +177,7 @@ impl DimplEndpoint {
     }
 
     fn feed(&mut self, id: u64, datagram: &[u8], now: Instant) {
-        let now = self.to_std(now);
+        let now = self.engine_time(now);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -239,7 +239,7 @@ impl DtlsEndpoint for DimplEndpoint {
             if self.established_count() >= self.limits.max_sessions && at.established.is_none() {
                 return;
             }
-            if let Ok(connection) = Connection::server(from, self.to_std(now)) {
+            if let Ok(connection) = Connection::server(from, self.engine_time(now)) {
                 let id = self.insert(connection);
                 self.feed(id, datagram, now);
             }
@@ -256,7 +256,7 @@ impl DtlsEndpoint for DimplEndpoint {
             }
             self.deadlines.remove(&(at, id));
             self.deadline_of.remove(&id);
-            let std_now = self.to_std(now);
+            let std_now = self.engine_time(now);
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
             };
@@ -324,7 +324,7 @@ impl DtlsEndpoint for DimplEndpoint {
         if self.established_count() >= self.limits.max_sessions {
             return Err(Error::new(ErrorKind::Full));
         }
-        let connection = Connection::client(to, identity, key, self.to_std(now))
+        let connection = Connection::client(to, identity, key, self.engine_time(now))
             .map_err(|cause| Error::with_source(ErrorKind::Transport, cause))?;
         let id = self.insert(connection);
         self.drain(id);
@@ -332,7 +332,7 @@ impl DtlsEndpoint for DimplEndpoint {
     }
 
     fn send(&mut self, session: SessionId, data: &[u8], now: Instant) -> Result<(), Error> {
-        let now = self.to_std(now);
+        let now = self.engine_time(now);
         let connection = self
             .connections
             .get_mut(&session.0)
