@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use journal::seal::Keyring;
+use journal::seal::{Keyring, MasterKey};
 use journal::{
     Append, AppendId, Appended, Due, Embedded, Journal, Loaded, Snapshot, StreamAppend, Writer,
     WriterConfig,
@@ -34,9 +34,10 @@ impl Store {
         let file = data_dir.join("journal.redb");
         let journal = Embedded::open(&file)
             .map_err(|cause| Error::new(format!("cannot open {}", file.display()), cause))?;
-        let keyring = Keyring::open_or_create(key_dir, clock::entropy()?).map_err(|cause| {
-            Error::new(format!("cannot open the keys in {}", key_dir.display()), cause)
-        })?;
+        let keys = |cause| Error::new(format!("cannot use the keys in {}", key_dir.display()), cause);
+        let master = MasterKey::load_or_create(key_dir.join("master.key"), clock::entropy()?)
+            .map_err(keys)?;
+        let keyring = Keyring::load(master, key_dir.join("streams")).map_err(keys)?;
         let writer = Writer::start(Arc::new(journal), WriterConfig::default())
             .map_err(|cause| Error::new("cannot start the journal's thread", cause))?;
         Ok(Self {
