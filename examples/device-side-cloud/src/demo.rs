@@ -30,7 +30,7 @@ pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
     let mut story = Story::begin(&dir)?;
     let told = chapters::tell(&mut story).await;
     match &told {
-        Ok(()) if keep => return story.stay().await,
+        Ok(()) if keep => return story.end().await,
         Ok(()) => {
             story.end().await?;
             story.say("the story is told: every step saw what it should");
