@@ -10,8 +10,6 @@
 mod keyring;
 mod master;
 mod store;
-#[cfg(test)]
-mod tests;
 
 pub use keyring::{Keyring, Unsealed};
 pub use master::MasterKey;

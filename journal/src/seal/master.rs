@@ -88,7 +88,11 @@ impl fmt::Debug for MasterKey {
 
 /// HMAC-SHA256 over the purpose and the parts, each preceded by its length, so that no two lists of parts look alike.
 pub(super) fn mac(key: &[u8; 32], purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new(key.into());
+    // HMAC fills a key up to its block with zeros; filling it here leaves no length that could be refused.
+    let mut block = Zeroizing::new([0; 64]);
+    let (head, _) = block.split_at_mut(key.len());
+    head.copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
     for part in std::iter::once(&purpose).chain(parts) {
         mac.update(&prefixed_length(part));
         mac.update(part);
