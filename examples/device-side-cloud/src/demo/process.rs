@@ -153,7 +153,7 @@ impl Process {
             .and_then(rustix::process::Pid::from_raw)
         {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-                .map_err(|cause| Error::new(format!("cannot stop {}", self.name), cause))?;
+                .map_err(|cause| Error::new(format!("cannot stop {}", self.name), std::io::Error::from(cause)))?;
         }
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
