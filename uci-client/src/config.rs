@@ -65,8 +65,7 @@ impl Config {
     pub fn new(base: &http::Uri, events_url: EventsUrl) -> Result<Self, Error> {
         // The definition knows no other scheme than https, UCI section "schemes".
         let secure = base.scheme() == Some(&http::uri::Scheme::HTTPS) && base.host().is_some() && base.query().is_none();
-        let scheme = events_url.as_str().split_once("://").map(|(scheme, _)| scheme);
-        if !secure || !scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
+        if !secure || !events_url.is_https() {
             return Err(ErrorKind::Config.into());
         }
         Ok(Self {

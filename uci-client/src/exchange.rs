@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use uci_model::{CorrelationId, SubscriptionId};
+use uci_model::CorrelationId;
 
 use crate::calls::Order;
 use crate::ledger::SubscribeId;
@@ -18,7 +18,7 @@ pub(crate) enum Purpose {
     /// To make a subscription.
     Subscribe { id: SubscribeId, correlation: CorrelationId },
     /// To end a subscription.
-    Unsubscribe { id: SubscribeId, subscription: SubscriptionId },
+    Unsubscribe { id: SubscribeId },
     /// To end what the peer may still have of a subscription that was replaced; nobody waits for the answer.
     Abandon,
     /// To bring the mirror into step with what the peer has now.

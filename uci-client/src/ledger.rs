@@ -12,7 +12,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uci_model::{CorrelationId, DeviceId, EventType, Href, SubscriptionId};
+use uci_model::{ContentFormat, CorrelationId, DeviceId, EventType, Href, SubscriptionId, SubscriptionLevel};
 
 pub(crate) use self::change::Change;
 pub(crate) use self::decide::{Command, Decision, Outcome};
@@ -67,6 +67,18 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// The level of subscription that it takes.
+    #[must_use]
+    pub const fn level(&self) -> SubscriptionLevel {
+        match self {
+            Self::Devices => SubscriptionLevel::Devices,
+            Self::Device { .. } => SubscriptionLevel::Device,
+            Self::Resource { .. } => SubscriptionLevel::Resource,
+        }
+    }
+}
+
 /// One try at having a subscription: every POST has a secret and a Correlation-ID of its own.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Attempt {
@@ -84,8 +96,8 @@ pub(crate) struct Attempt {
 pub(crate) struct Subscription {
     pub(crate) target: Target,
     pub(crate) event_types: Vec<EventType>,
-    /// Whether notifications come as CBOR.
-    pub(crate) cbor: bool,
+    /// What notifications come as.
+    pub(crate) format: ContentFormat,
     /// Absent after the peer cancelled and before the next try.
     pub(crate) attempt: Option<Attempt>,
     /// Whether the caller has given it up.
@@ -98,6 +110,12 @@ pub(crate) struct Ledger {
     /// The number of changes applied.
     version: u64,
     subscriptions: BTreeMap<SubscribeId, Subscription>,
+    /// Which subscription has this id at the peer.
+    #[serde(skip)]
+    by_subscription: BTreeMap<SubscriptionId, SubscribeId>,
+    /// Which subscription waits for its id under this Correlation-ID.
+    #[serde(skip)]
+    by_correlation: BTreeMap<CorrelationId, SubscribeId>,
 }
 
 impl Ledger {
@@ -122,8 +140,12 @@ impl Ledger {
     }
 
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, Error> {
-        let ledger: Self = ciborium::from_reader(snapshot.bytes.as_ref())
+        let mut ledger: Self = ciborium::from_reader(snapshot.bytes.as_ref())
             .map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
+        let ids: Vec<SubscribeId> = ledger.subscriptions.keys().copied().collect();
+        for id in ids {
+            ledger.index(id);
+        }
         if ledger.version == snapshot.version { Ok(ledger) } else { Err(ErrorKind::Unreadable.into()) }
     }
 
@@ -144,6 +166,39 @@ impl Ledger {
 
     pub(crate) fn get(&self, id: SubscribeId) -> Option<&Subscription> {
         self.subscriptions.get(&id)
+    }
+
+    /// Whose notification has this Subscription-ID or, while a try has no id yet, this Correlation-ID.
+    pub(crate) fn addressee(
+        &self,
+        subscription: &SubscriptionId,
+        correlation: Option<&CorrelationId>,
+    ) -> Option<(SubscribeId, &Subscription, &Attempt)> {
+        let bound = self.by_subscription.get(subscription);
+        let id = *bound.or_else(|| self.by_correlation.get(correlation?))?;
+        let wanted = self.get(id)?;
+        Some((id, wanted, wanted.attempt.as_ref()?))
+    }
+
+    fn index(&mut self, id: SubscribeId) {
+        match self.subscriptions.get(&id).and_then(|wanted| wanted.attempt.as_ref()) {
+            Some(Attempt { subscription: Some(subscription), .. }) => {
+                self.by_subscription.insert(*subscription, id);
+            }
+            Some(Attempt { correlation, .. }) => {
+                self.by_correlation.insert(correlation.clone(), id);
+            }
+            None => {}
+        }
+    }
+
+    fn unindex(&mut self, id: SubscribeId) {
+        if let Some(attempt) = self.subscriptions.get(&id).and_then(|wanted| wanted.attempt.as_ref()) {
+            self.by_correlation.remove(&attempt.correlation);
+            if let Some(subscription) = &attempt.subscription {
+                self.by_subscription.remove(subscription);
+            }
+        }
     }
 
     /// When the stream owes something, in Unix milliseconds: at once while a subscription waits to be made or ended.

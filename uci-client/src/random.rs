@@ -34,13 +34,23 @@ impl Random {
         *first
     }
 
-    /// A secret of exactly 32 characters, six random bits each.
-    pub(crate) fn secret(&mut self) -> String {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    /// The next 20 bytes, for a signing secret.
+    pub(crate) fn secret(&mut self) -> [u8; 20] {
+        let mut secret = [0; 20];
         let mut bytes = self.bytes();
-        let secret = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 0x3f))).map(|c| char::from(*c)).collect();
+        for (to, from) in secret.iter_mut().zip(&bytes) {
+            *to = *from;
+        }
         bytes.zeroize();
         secret
+    }
+
+    /// The next number.
+    pub(crate) fn number(&mut self) -> u64 {
+        let [first, ..] = self.bytes().as_chunks::<8>().0 else {
+            return 0;
+        };
+        u64::from_be_bytes(*first)
     }
 
     /// A duration between half of `upper` and `upper`.
@@ -60,14 +70,6 @@ impl Drop for Random {
 #[cfg(test)]
 mod tests {
     use super::Random;
-
-    #[test]
-    fn secrets_are_32_characters_and_never_repeat() {
-        let mut random = Random::new([7; 32]);
-        let (one, other) = (random.secret(), random.secret());
-        assert_eq!((one.len(), other.len()), (32, 32));
-        assert_ne!(one, other);
-    }
 
     #[test]
     fn another_seed_gives_other_bytes() {

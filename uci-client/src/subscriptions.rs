@@ -13,7 +13,8 @@
 //! Every pass through `Appending` is a try of its own, with a fresh signing secret and Correlation-ID: an answer that got
 //! lost can then never be confused with the answer to the next try.
 
-use uci_model::{CorrelationId, SigningSecret};
+use uci_model::CorrelationId;
+use uci_model::event::SigningKey;
 
 use crate::output::EndReason;
 
@@ -42,20 +43,20 @@ pub(crate) struct Activity {
     pub(crate) stage: Stage,
     /// Tries that came to nothing since the subscription last worked.
     pub(crate) failures: u32,
-    /// The opened secret of the try with this Correlation-ID.
-    pub(crate) secret: Option<(CorrelationId, SigningSecret)>,
+    /// What verifies the notifications of the try with this Correlation-ID.
+    pub(crate) key: Option<(CorrelationId, SigningKey)>,
     /// What the caller is told when the subscription is closed.
     pub(crate) closing: EndReason,
 }
 
 impl Activity {
     pub(crate) const fn new(stage: Stage) -> Self {
-        Self { stage, failures: 0, secret: None, closing: EndReason::Unsubscribed }
+        Self { stage, failures: 0, key: None, closing: EndReason::Unsubscribed }
     }
 
-    /// The secret of the try with this Correlation-ID.
-    pub(crate) fn secret_of(&self, correlation: &CorrelationId) -> Option<&SigningSecret> {
-        self.secret.as_ref().filter(|(of, _)| of == correlation).map(|(_, secret)| secret)
+    /// What verifies the notifications of the try with this Correlation-ID.
+    pub(crate) fn key_of(&self, correlation: &CorrelationId) -> Option<&SigningKey> {
+        self.key.as_ref().filter(|(of, _)| of == correlation).map(|(_, key)| key)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Making decisions durable before anything of them is seen: append first, effects after.
 //!
-//! The ledger is ahead of the journal by the changes on their way and those that wait. When the journal turns out to hold
-//! something else, it is loaded again and every command without an answer is decided again.
+//! The ledger is ahead of the journal by the one append on its way; commands that come meanwhile wait and go into the next
+//! one together. When the journal turns out to hold something else, it is loaded again and every command that was not yet
+//! durable is decided again.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use super::{Client, Timer};
 use crate::append::{Append, AppendId, Appended, Loaded, StreamAppend};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Change, Command, Ledger, Outcome};
-use crate::notifications::Notification;
+use crate::notifications::{Notification, Refusal};
 use crate::output::{EndReason, Event, Output, RequestId, StopReason};
 
 /// A command whose effects wait for its changes to be durable.
@@ -57,6 +58,11 @@ impl Store {
         }
     }
 
+    /// Whether commands wait that can be decided now.
+    pub(super) fn has_work(&self) -> bool {
+        self.stage == Stage::Ready && self.in_flight.is_none() && !self.waiting.is_empty()
+    }
+
     /// Refuses a command that needs the ledger when there is none.
     pub(super) fn ready(&self) -> Result<(), Error> {
         match self.stage {
@@ -79,7 +85,8 @@ impl Client {
         self.timers.cancel(Timer::Journal);
         self.store.failures = 0;
         let Ok(ledger) = Ledger::load(loaded) else {
-            return self.stop(StopReason::Unreadable);
+            self.stop(StopReason::Unreadable);
+            return self.settle(now);
         };
         self.store.snapshot_version = loaded.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
         self.store.ledger = ledger;
@@ -87,8 +94,9 @@ impl Client {
         let again: Vec<Entry> = self.store.waiting.drain(..).collect();
         self.resume(&again, now);
         for entry in again {
-            self.submit(entry.command, entry.notification, now);
+            self.submit(entry.command, entry.notification);
         }
+        self.settle(now);
     }
 
     /// Takes the news that the journal could not be read; it is asked again later.
@@ -114,7 +122,6 @@ impl Client {
                     self.conclude(entry, now);
                 }
                 self.save_snapshot();
-                self.flush(now);
             }
             Appended::Conflict { .. } => {
                 let entries = self.store.in_flight.take().map(|(_, entries)| entries).unwrap_or_default();
@@ -127,18 +134,18 @@ impl Client {
             Appended::Fenced => self.stop(StopReason::Fenced),
             Appended::Unknown => self.retry_journal_later(now),
         }
+        self.settle(now);
     }
 
     /// Decides a command; its effects follow when its changes and all before them are durable.
-    pub(super) fn submit(&mut self, command: Command, notification: Option<(RequestId, Box<Notification>)>, now: Instant) {
+    pub(super) fn submit(&mut self, command: Command, notification: Option<(RequestId, Box<Notification>)>) {
         let entry = Entry { command, outcome: Outcome::Stale, notification, changes: Vec::new() };
         self.store.waiting.push_back(entry);
-        self.flush(now);
     }
 
     /// Decides what waits and appends it as one, unless an append is on its way.
-    fn flush(&mut self, now: Instant) {
-        while self.store.stage == Stage::Ready && self.store.in_flight.is_none() && !self.store.waiting.is_empty() {
+    pub(super) fn flush(&mut self, now: Instant) {
+        while self.store.has_work() {
             let expected_version = self.store.ledger.version();
             let mut entries: Vec<Entry> = self.store.waiting.drain(..).collect();
             for entry in &mut entries {
@@ -214,7 +221,7 @@ impl Client {
         let waiting: Vec<Entry> = self.store.waiting.drain(..).collect();
         self.outputs.push_back(Output::Event(Event::Stopped { reason }));
         for (request, _) in in_flight.into_iter().chain(waiting).filter_map(|entry| entry.notification) {
-            self.respond_unavailable(request);
+            self.refuse_waiting(request, Refusal::Unavailable);
         }
         let ids: Vec<_> = self.activities.keys().copied().collect();
         for id in ids {

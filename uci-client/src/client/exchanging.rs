@@ -24,7 +24,7 @@ impl Client {
             self.credentials.refuse(open.sent_with.unwrap_or_default());
             if !open.retried {
                 self.exchanges.retry(open);
-                return self.pump(now);
+                return self.settle(now);
             }
         }
         let answer = if response.status().is_success() {
@@ -34,13 +34,14 @@ impl Client {
             Err(Failure { kind, retry_after: retry_after(response.headers()) })
         };
         self.finish(open, answer, now);
-        self.pump(now);
+        self.settle(now);
     }
 
     /// Takes the news that [`Output::Send`] could not be carried out.
     pub fn handle_failure(&mut self, exchange: ExchangeId, failure: TransportFailure, now: Instant) {
         let now = self.advance(now);
         self.fail_exchange(exchange, FailureKind::Transport(failure), now);
+        self.settle(now);
     }
 
     /// Takes the answer to [`Output::NeedToken`], or a token that the caller renewed by itself.
@@ -49,9 +50,9 @@ impl Client {
         self.timers.cancel(Timer::Token);
         self.credentials.replace(token, expires, self.config.token_leeway, now);
         if self.credentials.current(now).is_none() {
-            return self.fail_waiting(now);
+            self.fail_waiting(now);
         }
-        self.pump(now);
+        self.settle(now);
     }
 
     /// Takes the news that there is no token; everything that waits for one fails.
@@ -59,12 +60,7 @@ impl Client {
         let now = self.advance(now);
         self.timers.cancel(Timer::Token);
         self.fail_waiting(now);
-    }
-
-    /// Puts a request into the queue.
-    pub(super) fn begin(&mut self, purpose: Purpose, order: Order, now: Instant) {
-        self.exchanges.add(purpose, order);
-        self.pump(now);
+        self.settle(now);
     }
 
     /// Ends an exchange that was sent, for want of an answer.
@@ -72,7 +68,6 @@ impl Client {
         let Some(open) = self.exchanges.answered(exchange) else { return };
         self.timers.cancel(Timer::Exchange(exchange));
         self.finish(open, Err(kind.into()), now);
-        self.pump(now);
     }
 
     /// Ends every exchange that waits for a token.
@@ -84,7 +79,7 @@ impl Client {
     }
 
     /// Sends what can be sent.
-    fn pump(&mut self, now: Instant) {
+    pub(super) fn pump(&mut self, now: Instant) {
         while let Some((id, order)) = self.exchanges.ready(self.config.max_in_flight) {
             let Some((token, generation)) = self.credentials.current(now) else {
                 if let Some(refused) = self.credentials.ask() {
@@ -112,7 +107,7 @@ impl Client {
         match exchange.purpose {
             Purpose::Call(call) => self.call_ended(call, &exchange.order, answer),
             Purpose::Subscribe { id, correlation } => self.subscribe_ended(id, correlation, answer, now),
-            Purpose::Unsubscribe { id, subscription } => self.unsubscribe_ended(id, subscription, answer, now),
+            Purpose::Unsubscribe { id } => self.unsubscribe_ended(id, answer, now),
             Purpose::Abandon => {}
             Purpose::Sync { scope, part, since } => self.sync_ended(&scope, part, since, &exchange.order, answer, now),
         }

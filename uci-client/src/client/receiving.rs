@@ -40,10 +40,10 @@ impl Client {
             return Err(Refusal::Unavailable);
         }
         let headers = &received.headers;
-        let id = self.addressee(&received).ok_or(Refusal::UnknownSubscription)?;
-        let wanted = self.store.ledger.get(id).ok_or(Refusal::UnknownSubscription)?;
-        let attempt = wanted.attempt.as_ref().ok_or(Refusal::UnknownSubscription)?;
+        let addressee = self.store.ledger.addressee(&headers.subscription_id, headers.correlation_id.as_ref());
+        let (id, wanted, attempt) = addressee.ok_or(Refusal::UnknownSubscription)?;
         let key = self.activities.get(&id).and_then(|activity| activity.key_of(&attempt.correlation));
+        // Nothing is believed of a notification, its Correlation-ID above all, before its signature is verified.
         received.verify(key.ok_or(Refusal::UnknownSubscription)?)?;
         received.check_time(wall, self.config.timestamp_window)?;
         let cancelled = headers.event_type == EventType::SubscriptionCancelled;
@@ -68,13 +68,6 @@ impl Client {
             gap: false,
         };
         Ok((command, notification))
-    }
-
-    /// Whose notification it claims to be: by Subscription-ID or, while a try has no id yet, by Correlation-ID.
-    fn addressee(&self, received: &Received<'_>) -> Option<SubscribeId> {
-        let headers = &received.headers;
-        let bound = self.by_subscription.get(&headers.subscription_id).copied();
-        bound.or_else(|| self.by_correlation.get(headers.correlation_id.as_ref()?).copied())
     }
 
     /// Answers a notification and lets it take effect, now that it is durable.

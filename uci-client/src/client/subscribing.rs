@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use uci_model::{CorrelationId, EventType, SigningSecret, SubscriptionId};
+use uci_model::event::SigningKey;
+use uci_model::{CorrelationId, EventTypes, SigningSecret, SubscriptionId};
 
 use super::committing::Entry;
 use super::exchanging::Answer;
@@ -12,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::Purpose;
 use crate::ledger::{Command, Outcome, SubscribeId, Target};
 use crate::output::{EndReason, Event, Failure, FailureKind, Output, RetryReason};
+use crate::seal::SealError;
 use crate::subscriptions::{Activity, Stage, is_refusal};
 use crate::sync::Scope;
 
@@ -26,19 +28,21 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Loading`] before [`Event::Loaded`], [`ErrorKind::Stopped`], [`ErrorKind::Full`],
-    /// [`ErrorKind::Seal`], and [`ErrorKind::Request`] when the event types are none or not of the target's level.
-    pub fn subscribe(&mut self, target: Target, event_types: Vec<EventType>, now: Instant) -> Result<SubscribeId, Error> {
+    /// [`ErrorKind::Seal`], and [`ErrorKind::Request`] when the event types are not of the target's level.
+    pub fn subscribe(&mut self, target: Target, event_types: &EventTypes, now: Instant) -> Result<SubscribeId, Error> {
         let now = self.advance(now);
         self.store.ready()?;
-        target.check(&event_types)?;
+        if event_types.level() != target.level() {
+            return Err(ErrorKind::Request.into());
+        }
         if self.activities.len() >= self.config.max_subscriptions {
             return Err(ErrorKind::Full.into());
         }
         let id = SubscribeId::from_u64(self.random.number());
-        let (attempt, secret) = self.new_attempt(id).ok_or(ErrorKind::Seal)?;
-        let cbor = self.config.format == uci_model::ContentFormat::OcfCbor;
-        self.activities.insert(id, Activity { secret: Some(secret), ..Activity::new(Stage::Appending) });
-        self.submit(Command::Want { id, target, event_types, cbor }, None);
+        let (attempt, key) = self.new_attempt(id).map_err(|source| Error::caused(ErrorKind::Seal, source))?;
+        self.activities.insert(id, Activity { key: Some(key), ..Activity::new(Stage::Appending) });
+        let (event_types, format) = (event_types.iter().cloned().collect(), self.config.format);
+        self.submit(Command::Want { id, target, event_types, format }, None);
         self.submit(attempt, None);
         self.settle(now);
         Ok(id)
@@ -79,7 +83,7 @@ impl Client {
     /// Carries out what a command came to, now that it is durable.
     pub(super) fn conclude(&mut self, entry: Entry, now: Instant) {
         match (entry.command, entry.outcome) {
-            (Command::Attempt { id, correlation, .. }, Outcome::Done) => self.request(id, correlation),
+            (Command::Attempt { id, .. }, Outcome::Done) => self.request(id, now),
             (Command::Bind { id, subscription, .. }, Outcome::Done) => self.accepted(id, Some(subscription), now),
             (Command::Bind { id, subscription, .. }, _) => self.abandon(id, subscription),
             (Command::Release { id }, Outcome::Done) => self.release(id),
@@ -87,9 +91,9 @@ impl Client {
                 let reason = self.activities.get(&id).map_or(EndReason::Unsubscribed, |activity| activity.closing);
                 self.end(id, reason);
             }
-            (Command::Notify { id, cancelled, .. }, outcome) => {
+            (Command::Notify { .. }, outcome) => {
                 if let Some((request, notification)) = entry.notification {
-                    self.received(id, request, *notification, outcome, cancelled, now);
+                    self.received(request, *notification, outcome, now);
                 }
             }
             (Command::Want { .. } | Command::Attempt { .. } | Command::Release { .. }, _) => {}
@@ -123,12 +127,10 @@ impl Client {
         let bound = attempt.and_then(|attempt| attempt.subscription);
         let confirmed = attempt.is_some_and(|attempt| attempt.last.is_some());
         if let Some(attempt) = attempt {
-            let opened = self.sealer.open(&self.stream, &secret_field(id), &attempt.secret).ok();
-            let text = opened.as_ref().and_then(|opened| core::str::from_utf8(opened.expose()).ok());
-            let secret = text.and_then(|text| SigningSecret::try_from(text.to_owned()).ok());
-            activity.secret = secret.map(|secret| (attempt.correlation.clone(), secret));
+            let secret = self.open_secret(id, &attempt.secret);
+            activity.key = secret.map(|secret| (attempt.correlation.clone(), SigningKey::new(&secret)));
         }
-        let usable = activity.secret.is_some();
+        let usable = activity.key.is_some();
         self.activities.insert(id, activity);
         match bound {
             _ if released => self.release(id),
@@ -145,42 +147,51 @@ impl Client {
         self.sync.mark(Scope::All);
     }
 
-    /// Makes the command that begins a try, and its secret; `None` when the secret cannot be sealed.
-    fn new_attempt(&mut self, id: SubscribeId) -> Option<(Command, (CorrelationId, SigningSecret))> {
-        let secret = self.secrets.secret();
+    /// Makes the command that begins a try, and what verifies its notifications.
+    fn new_attempt(&mut self, id: SubscribeId) -> Result<(Command, (CorrelationId, SigningKey)), SealError> {
+        let secret = SigningSecret::from_entropy(self.secrets.secret());
         let nonce = self.secrets.bytes();
-        let sealed = self.sealer.seal(&self.stream, &secret_field(id), nonce, secret.expose().as_bytes()).ok()?;
+        let sealed = self.sealer.seal(&self.stream, &secret_field(id), nonce, secret.expose().as_bytes())?;
         let correlation = CorrelationId::from_entropy(self.random.id());
-        Some((Command::Attempt { id, correlation: correlation.clone(), secret: sealed }, (correlation, secret)))
+        let command = Command::Attempt { id, correlation: correlation.clone(), secret: sealed };
+        Ok((command, (correlation, SigningKey::new(&secret))))
+    }
+
+    fn open_secret(&self, id: SubscribeId, sealed: &[u8]) -> Option<SigningSecret> {
+        let opened = self.sealer.open(&self.stream, &secret_field(id), sealed).ok()?;
+        String::from_utf8(opened.expose().to_vec()).ok()?.try_into().ok()
     }
 
     fn attempt(&mut self, id: SubscribeId, now: Instant) {
-        match self.new_attempt(id) {
-            Some((command, secret)) => {
-                if let Some(activity) = self.activities.get_mut(&id) {
-                    activity.stage = Stage::Appending;
-                    activity.secret = Some(secret);
-                    self.submit(command, None);
-                }
-            }
-            None => self.retry(id, RetryReason::Unsealable, now),
+        let Ok((command, key)) = self.new_attempt(id) else {
+            return self.retry(id, RetryReason::Unsealable, now);
+        };
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.stage = Stage::Appending;
+            activity.key = Some(key);
+            self.submit(command, None);
         }
     }
 
     /// Sends the subscribe request of a try that is durable.
-    fn request(&mut self, id: SubscribeId, correlation: CorrelationId) {
-        let Some(subscription) = self.store.ledger.get(id) else { return };
-        let Some(activity) = self.activities.get_mut(&id) else { return };
-        let Some(secret) = activity.secret_of(&correlation).cloned() else { return };
+    fn request(&mut self, id: SubscribeId, now: Instant) {
+        let Some(wanted) = self.store.ledger.get(id) else { return };
+        let Some(attempt) = &wanted.attempt else { return };
+        let Some(secret) = self.open_secret(id, &attempt.secret) else {
+            return self.retry(id, RetryReason::Unsealable, now);
+        };
+        let correlation = attempt.correlation.clone();
         let order = Order::Subscribe {
-            target: subscription.target.clone(),
-            event_types: subscription.event_types.clone(),
+            target: wanted.target.clone(),
+            event_types: wanted.event_types.clone(),
             correlation: correlation.clone(),
             secret,
-            cbor: subscription.cbor,
+            format: wanted.format,
         };
-        activity.stage = Stage::Requesting;
-        self.exchanges.add(Purpose::Subscribe { id, correlation }, order);
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.stage = Stage::Requesting;
+            self.exchanges.add(Purpose::Subscribe { id, correlation }, order);
+        }
     }
 
     /// Takes the end of a subscribe request.
@@ -214,15 +225,25 @@ impl Client {
         if self.store.ledger.get(id).is_some_and(|wanted| wanted.released) {
             self.release(id);
         } else if confirmed {
-            self.live(id, now);
+            self.confirmed(id, now);
         } else if let Some(activity) = self.activities.get_mut(&id) {
             activity.stage = Stage::Confirming;
             self.timers.set(Timer::Subscription(id), now, self.config.confirm_timeout);
         }
     }
 
-    /// Notes that notifications come.
-    pub(super) fn live(&mut self, id: SubscribeId, now: Instant) {
+    /// Notes that the first notification has come, and looks what the peer has now.
+    pub(super) fn confirmed(&mut self, id: SubscribeId, now: Instant) {
+        self.live(id, now);
+        self.outputs.push_back(Output::Event(Event::Confirmed { id }));
+        match self.store.ledger.get(id).map(|wanted| &wanted.target) {
+            // Its initial notification is all there is to know.
+            Some(Target::Resource { .. }) | None => {}
+            Some(target) => self.sync.mark(Scope::of(target)),
+        }
+    }
+
+    fn live(&mut self, id: SubscribeId, now: Instant) {
         let Some(activity) = self.activities.get_mut(&id) else { return };
         activity.stage = Stage::Live;
         match self.config.lifetime {

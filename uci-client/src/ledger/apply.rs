@@ -6,12 +6,13 @@ impl Ledger {
     /// Carries out what happened. A change about a subscription that is not there does nothing.
     pub(crate) fn apply(&mut self, change: &Change) {
         self.version = self.version.saturating_add(1);
+        self.unindex(change.id());
         match change {
-            Change::Wanted { id, target, event_types, cbor } => {
+            Change::Wanted { id, target, event_types, format } => {
                 let subscription = Subscription {
                     target: target.clone(),
                     event_types: event_types.clone(),
-                    cbor: *cbor,
+                    format: *format,
                     attempt: None,
                     released: false,
                 };
@@ -26,7 +27,7 @@ impl Ledger {
             }
             Change::Bound { id, subscription } => {
                 if let Some(attempt) = self.subscriptions.get_mut(id).and_then(|wanted| wanted.attempt.as_mut()) {
-                    attempt.subscription = Some(subscription.clone());
+                    attempt.subscription = Some(*subscription);
                 }
             }
             Change::Notified { id, sequence } => {
@@ -48,5 +49,6 @@ impl Ledger {
                 self.subscriptions.remove(id);
             }
         }
+        self.index(change.id());
     }
 }

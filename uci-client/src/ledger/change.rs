@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uci_model::{CorrelationId, EventType, SubscriptionId};
+use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
 use super::{SubscribeId, Target};
 use crate::error::{Error, ErrorKind};
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Change {
     /// The caller asked for a subscription.
-    Wanted { id: SubscribeId, target: Target, event_types: Vec<EventType>, cbor: bool },
+    Wanted { id: SubscribeId, target: Target, event_types: Vec<EventType>, format: ContentFormat },
     /// A try began, with a fresh secret.
     Attempted { id: SubscribeId, correlation: CorrelationId, secret: Vec<u8> },
     /// The peer gave the try an id.
@@ -27,6 +27,19 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// The subscription that it happened to.
+    pub(crate) const fn id(&self) -> SubscribeId {
+        match self {
+            Self::Wanted { id, .. }
+            | Self::Attempted { id, .. }
+            | Self::Bound { id, .. }
+            | Self::Notified { id, .. }
+            | Self::Cancelled { id }
+            | Self::Released { id }
+            | Self::Closed { id } => *id,
+        }
+    }
+
     pub(crate) fn encode(&self) -> Result<Bytes, Error> {
         let mut bytes = Vec::new();
         ciborium::into_writer(self, &mut bytes).map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;

@@ -1,6 +1,6 @@
 //! What is to happen: a function of the ledger and the command, which touches nothing.
 
-use uci_model::{CorrelationId, EventType, SubscriptionId};
+use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
 use super::{Attempt, Change, Ledger, SubscribeId, Target};
 
@@ -8,7 +8,7 @@ use super::{Attempt, Change, Ledger, SubscribeId, Target};
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     /// Want a subscription.
-    Want { id: SubscribeId, target: Target, event_types: Vec<EventType>, cbor: bool },
+    Want { id: SubscribeId, target: Target, event_types: Vec<EventType>, format: ContentFormat },
     /// Begin a try.
     Attempt { id: SubscribeId, correlation: CorrelationId, secret: Vec<u8> },
     /// Note the id that the peer's answer to the try `correlation` gave.
@@ -19,20 +19,6 @@ pub(crate) enum Command {
     Release { id: SubscribeId },
     /// Forget it.
     Close { id: SubscribeId },
-}
-
-impl Command {
-    /// The subscription that the command is about.
-    pub(crate) const fn id(&self) -> SubscribeId {
-        match self {
-            Self::Want { id, .. }
-            | Self::Attempt { id, .. }
-            | Self::Bind { id, .. }
-            | Self::Notify { id, .. }
-            | Self::Release { id }
-            | Self::Close { id } => *id,
-        }
-    }
 }
 
 /// What a command comes to once its changes are durable.
@@ -69,9 +55,9 @@ impl Ledger {
     /// Decides what `command` changes.
     pub(crate) fn decide(&self, command: &Command) -> Decision {
         match command {
-            Command::Want { id, target, event_types, cbor } if self.get(*id).is_none() => {
+            Command::Want { id, target, event_types, format } if self.get(*id).is_none() => {
                 let (target, event_types) = (target.clone(), event_types.clone());
-                Decision::done(vec![Change::Wanted { id: *id, target, event_types, cbor: *cbor }])
+                Decision::done(vec![Change::Wanted { id: *id, target, event_types, format: *format }])
             }
             Command::Attempt { id, correlation, secret } if self.get(*id).is_some_and(|wanted| !wanted.released) => {
                 let (correlation, secret) = (correlation.clone(), secret.clone());
@@ -79,7 +65,7 @@ impl Ledger {
             }
             Command::Bind { id, correlation, subscription } => match self.attempt(*id, correlation) {
                 Some(Attempt { subscription: None, .. }) => {
-                    Decision::done(vec![Change::Bound { id: *id, subscription: subscription.clone() }])
+                    Decision::done(vec![Change::Bound { id: *id, subscription: *subscription }])
                 }
                 // A notification came first and has said it already, under a signature.
                 Some(_) => Decision::nothing(Outcome::Done),
@@ -118,7 +104,7 @@ fn notify(id: SubscribeId, attempt: &Attempt, subscription: &SubscriptionId, seq
     };
     let mut changes = Vec::new();
     if attempt.subscription.is_none() {
-        changes.push(Change::Bound { id, subscription: subscription.clone() });
+        changes.push(Change::Bound { id, subscription: *subscription });
     }
     changes.push(Change::Notified { id, sequence });
     if cancelled {
