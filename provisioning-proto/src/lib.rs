@@ -2,15 +2,16 @@
 //! Which devices belong to a cloud, and how they may prove it: a registry of products, devices, their sealed secrets and
 //! owners.
 //!
-//! [`Registry`] is a ledger: [`decide`](Registry::decide) turns a command into changes and touches nothing,
-//! [`apply`](Registry::apply) takes them in and cannot fail. It names no transport and no store, reads no clock, and never
+//! [`Registry`](registry::Registry) is a ledger: [`decide`](registry::Registry::decide) turns a command into changes and touches nothing,
+//! [`apply`](registry::Registry::apply) takes them in and cannot fail. It names no transport and no store, reads no clock, and never
 //! sees a secret in the clear. It does not talk to devices, choose clouds for them or issue certificates.
 //!
 //! # Example
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
-//! use provisioning_proto::{Activation, Command, Proof, Registry, Reply, SealedSecret};
+//! use provisioning_proto::SealedSecret;
+//! use provisioning_proto::registry::{Activation, Command, Proof, Registry, Reply};
 //!
 //! # fn main() -> Result<(), provisioning_proto::Error> {
 //! let mut registry = Registry::default();
@@ -64,15 +65,11 @@
 
 mod error;
 mod ids;
-mod registry;
+pub mod registry;
 mod secret;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{AccountId, DeviceId, DeviceKey, ParseIdError, ProductKey};
-pub use registry::{
-    Activation, Change, Command, Decision, Device, Fact, Product, Proof, Registry, Reply,
-    SNAPSHOT_FORMAT,
-};
 pub use secret::SealedSecret;
 
 #[cfg(doctest)]

@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use provisioning_proto::{
-    Activation, Change, Command, DeviceId, DeviceKey, ErrorKind, Registry, SNAPSHOT_FORMAT,
-    SealedSecret,
-};
+use provisioning_proto::registry::{Activation, Change, Command, Registry, SNAPSHOT_FORMAT};
+use provisioning_proto::{DeviceId, DeviceKey, ErrorKind, SealedSecret};
 
 fn key(number: u8) -> DeviceKey {
     format!("dev{number}").parse().unwrap()

@@ -3,9 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{
-    Activation, Command, DeviceKey, ErrorKind, Fact, Proof, Registry, Reply, SealedSecret,
-};
+use crate::registry::{Activation, Change, Command, Fact, Proof, Registry, Reply};
+use crate::{DeviceKey, ErrorKind, SealedSecret};
 
 const ID: &str = "0f9d1b5e-7a3c-4c11-9d2f-00aa11bb22cc";
 
@@ -206,7 +205,7 @@ fn a_clock_that_steps_back_dates_nothing_earlier() {
         .decide(Command::SetOwner { device, owner }, at(50))
         .unwrap();
     assert_eq!(decision.changes[0].at, 100_000);
-    let early = crate::Change {
+    let early = Change {
         at: 7,
         fact: Fact::ActivationSet {
             activation: Activation::Once,
