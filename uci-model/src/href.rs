@@ -136,7 +136,7 @@ fn begins_with_device(path: &str) -> bool {
         .is_some_and(|first| first.parse::<DeviceId>().is_ok())
 }
 
-fn decode_segment(segment: &str) -> Option<String> {
+pub(crate) fn decode_segment(segment: &str) -> Option<String> {
     if !segment.contains('%') {
         return Some(segment.to_string());
     }

@@ -11,6 +11,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "http")]
+pub mod api;
 mod content;
 mod device;
 mod error;
@@ -36,6 +38,6 @@ pub use ids::{CorrelationId, DeviceId, SubscriptionId};
 pub use limits::Limits;
 pub use link::{LinkPolicy, ResourceLink};
 pub use resource_type::{Interface, ResourceType};
-pub use subscription::{EventTypes, EventsUrl, SigningSecret, SubscribeBody, SubscribedBody};
+pub use subscription::{EventTypes, EventsUrl, SigningSecret, SubscribeBody};
 pub use time::UnixSeconds;
 pub use value::Value;

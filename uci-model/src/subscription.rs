@@ -10,7 +10,6 @@ use crate::{
     content::{Content, ContentFormat},
     error::{Error, ErrorKind, ParseIdError},
     event::{EventType, SubscriptionLevel},
-    ids::SubscriptionId,
     limits::Limits,
     value::Mismatch,
 };
@@ -86,23 +85,6 @@ impl SubscribeBody {
             event_types: EventTypes::new(level, members.event_types)?,
             signing_secret: core::mem::take(&mut *members.signing_secret).try_into()?,
         })
-    }
-}
-
-/// The body of the answer to a subscribe request.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct SubscribedBody {
-    /// The subscription that was made.
-    #[serde(rename = "subscriptionId")]
-    pub subscription_id: SubscriptionId,
-}
-
-impl SubscribedBody {
-    /// The answer that names this subscription.
-    #[must_use]
-    pub const fn new(subscription_id: SubscriptionId) -> Self {
-        Self { subscription_id }
     }
 }
 
