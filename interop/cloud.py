@@ -1,7 +1,6 @@
 """A device-side cloud in a temporary folder: configured, started, administered and stopped through its command line."""
 
 import hashlib
-import json
 import pathlib
 import re
 import signal
@@ -88,7 +87,7 @@ class Cloud:
         return str(next(self.path.rglob("ca.pem")))
 
     def admin(self, *arguments, stdin=None):
-        """Runs an administrator's command; what it printed, as a dictionary."""
+        """Runs an administrator's command; the lines `name: value` that it printed."""
         done = subprocess.run(
             [self.program, *arguments, "--config", self.config],
             input=stdin,
@@ -98,7 +97,7 @@ class Cloud:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} failed: {done.stderr}")
-        return json.loads(done.stdout)
+        return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
     def add_until_typable(self, key_field, *arguments):
         """Repeats a command that makes a secret until its key can be typed: libcoap takes keys as C strings."""
