@@ -46,7 +46,10 @@ pub struct StreamAppend {
 
 /// How an append ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "these four are the contract of the journal; a fifth would be another contract")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "these four are the contract of the journal; a fifth would be another contract"
+)]
 pub enum Appended {
     /// The changes are durable; the new version of each stream, in the order of the append.
     Done {
@@ -80,7 +83,11 @@ impl Loaded {
     /// Makes the answer to a load; [`Loaded::default`] is the answer for a stream that does not exist.
     #[must_use]
     pub const fn new(version: u64, snapshot: Option<Snapshot>, changes: Vec<Bytes>) -> Self {
-        Self { version, snapshot, changes }
+        Self {
+            version,
+            snapshot,
+            changes,
+        }
     }
 }
 
@@ -100,6 +107,10 @@ impl Snapshot {
     /// Makes a snapshot from its parts.
     #[must_use]
     pub const fn new(version: u64, format: u32, bytes: Bytes) -> Self {
-        Self { version, format, bytes }
+        Self {
+            version,
+            format,
+            bytes,
+        }
     }
 }

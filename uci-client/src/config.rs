@@ -64,7 +64,9 @@ impl Config {
     /// [`ErrorKind::Config`] when `base` or `events_url` is not an absolute `https` URL or `base` has a query.
     pub fn new(base: &http::Uri, events_url: EventsUrl) -> Result<Self, Error> {
         // The definition knows no other scheme than https, UCI section "schemes".
-        let secure = base.scheme() == Some(&http::uri::Scheme::HTTPS) && base.host().is_some() && base.query().is_none();
+        let secure = base.scheme() == Some(&http::uri::Scheme::HTTPS)
+            && base.host().is_some()
+            && base.query().is_none();
         if !secure || !events_url.is_https() {
             return Err(ErrorKind::Config.into());
         }

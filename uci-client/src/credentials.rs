@@ -1,39 +1,8 @@
 //! The slot of the bearer token: what it is, until when, and whether a new one was asked for.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroize;
-
-/// An OAuth 2.0 access token: it does not print and is wiped when dropped.
-#[derive(Clone)]
-pub struct AccessToken(String);
-
-impl AccessToken {
-    /// Takes a token.
-    #[must_use]
-    pub const fn new(token: String) -> Self {
-        Self(token)
-    }
-
-    /// Reveals the token.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessToken(..)")
-    }
-}
-
-impl Drop for AccessToken {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+use uci_model::api::AccessToken;
 
 /// The token in use.
 #[derive(Debug, Default)]
@@ -64,9 +33,20 @@ impl Credentials {
     }
 
     /// Takes a new token, which counts as expired `leeway` before its end unless it is shorter than that.
-    pub(crate) fn replace(&mut self, token: AccessToken, expires: Option<Instant>, leeway: Duration, now: Instant) {
+    pub(crate) fn replace(
+        &mut self,
+        token: AccessToken,
+        expires: Option<Instant>,
+        leeway: Duration,
+        now: Instant,
+    ) {
         self.token = Some(token);
-        self.until = expires.map(|expires| expires.checked_sub(leeway).filter(|early| *early > now).unwrap_or(expires));
+        self.until = expires.map(|expires| {
+            expires
+                .checked_sub(leeway)
+                .filter(|early| *early > now)
+                .unwrap_or(expires)
+        });
         self.generation = self.generation.wrapping_add(1);
         self.refused = false;
         self.asked = false;
@@ -90,16 +70,25 @@ impl Credentials {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{AccessToken, Credentials};
+    use uci_model::api::AccessToken;
+
+    use super::Credentials;
 
     const LEEWAY: Duration = Duration::from_secs(30);
 
+    fn token(text: &str) -> AccessToken {
+        AccessToken::try_from(text.to_owned()).unwrap()
+    }
+
     fn filled(lifetime: u64) -> (Credentials, Instant) {
-        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin with")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to begin with"
+        )]
         let now = Instant::now();
         let mut credentials = Credentials::default();
         let expires = now.checked_add(Duration::from_secs(lifetime));
-        credentials.replace(AccessToken::new("t".into()), expires, LEEWAY, now);
+        credentials.replace(token("t"), expires, LEEWAY, now);
         (credentials, now)
     }
 
@@ -121,7 +110,7 @@ mod tests {
     fn a_late_refusal_of_an_old_token_leaves_the_new_one() {
         let (mut credentials, now) = filled(100);
         let (_, old) = credentials.current(now).unwrap();
-        credentials.replace(AccessToken::new("u".into()), None, LEEWAY, now);
+        credentials.replace(token("u"), None, LEEWAY, now);
         credentials.refuse(old);
         assert!(credentials.current(now).is_some());
         let (_, new) = credentials.current(now).unwrap();
@@ -129,10 +118,5 @@ mod tests {
         assert!(credentials.current(now).is_none());
         assert_eq!(credentials.ask(), Some(true));
         assert_eq!(credentials.ask(), None);
-    }
-
-    #[test]
-    fn a_token_does_not_print() {
-        assert_eq!(format!("{:?}", AccessToken::new("hunter2".into())), "AccessToken(..)");
     }
 }

@@ -16,13 +16,20 @@ pub(crate) enum Purpose {
     /// A call of the caller.
     Call(CallId),
     /// To make a subscription.
-    Subscribe { id: SubscribeId, correlation: CorrelationId },
+    Subscribe {
+        id: SubscribeId,
+        correlation: CorrelationId,
+    },
     /// To end a subscription.
     Unsubscribe { id: SubscribeId },
     /// To end what the peer may still have of a subscription that was replaced; nobody waits for the answer.
     Abandon,
     /// To bring the mirror into step with what the peer has now.
-    Sync { scope: Scope, part: Part, since: Stamp },
+    Sync {
+        scope: Scope,
+        part: Part,
+        since: Stamp,
+    },
 }
 
 /// One exchange.
@@ -47,12 +54,27 @@ pub(crate) struct Exchanges {
 impl Exchanges {
     /// Adds an exchange at the end of those that wait.
     pub(crate) fn add(&mut self, purpose: Purpose, order: Order) {
-        self.insert(Exchange { purpose, order, retried: false, sent_with: None }, false);
+        self.insert(
+            Exchange {
+                purpose,
+                order,
+                retried: false,
+                sent_with: None,
+            },
+            false,
+        );
     }
 
     /// Adds another try of an exchange whose token was refused, before all that wait.
     pub(crate) fn retry(&mut self, exchange: Exchange) {
-        self.insert(Exchange { retried: true, sent_with: None, ..exchange }, true);
+        self.insert(
+            Exchange {
+                retried: true,
+                sent_with: None,
+                ..exchange
+            },
+            true,
+        );
     }
 
     fn insert(&mut self, exchange: Exchange, first: bool) {

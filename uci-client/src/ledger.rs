@@ -12,10 +12,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uci_model::{ContentFormat, CorrelationId, DeviceId, EventType, Href, SubscriptionId, SubscriptionLevel};
+use uci_model::{
+    ContentFormat, CorrelationId, DeviceId, EventType, Href, SubscriptionId, SubscriptionLevel,
+};
 
 pub(crate) use self::change::Change;
-pub(crate) use self::decide::{Command, Decision, Outcome};
+pub(crate) use self::decide::{Command, Outcome};
 use crate::append::{Loaded, Snapshot};
 use crate::error::{Error, ErrorKind};
 
@@ -131,9 +133,19 @@ impl Ledger {
             _ => Self::default(),
         };
         let kept = u64::try_from(loaded.changes.len()).unwrap_or(u64::MAX);
-        let first = loaded.version.checked_sub(kept).ok_or(ErrorKind::Unreadable)?;
-        let known = ledger.version.checked_sub(first).ok_or(ErrorKind::Unreadable)?;
-        for bytes in loaded.changes.iter().skip(usize::try_from(known).unwrap_or(usize::MAX)) {
+        let first = loaded
+            .version
+            .checked_sub(kept)
+            .ok_or(ErrorKind::Unreadable)?;
+        let known = ledger
+            .version
+            .checked_sub(first)
+            .ok_or(ErrorKind::Unreadable)?;
+        for bytes in loaded
+            .changes
+            .iter()
+            .skip(usize::try_from(known).unwrap_or(usize::MAX))
+        {
             ledger.apply(&Change::decode(bytes)?);
         }
         Ok(ledger)
@@ -146,13 +158,18 @@ impl Ledger {
         for id in ids {
             ledger.index(id);
         }
-        if ledger.version == snapshot.version { Ok(ledger) } else { Err(ErrorKind::Unreadable.into()) }
+        if ledger.version == snapshot.version {
+            Ok(ledger)
+        } else {
+            Err(ErrorKind::Unreadable.into())
+        }
     }
 
     /// Writes the ledger down.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         let mut bytes = Vec::new();
-        ciborium::into_writer(self, &mut bytes).map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
+        ciborium::into_writer(self, &mut bytes)
+            .map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
         Ok(Snapshot::new(self.version, FORMAT, Bytes::from(bytes)))
     }
 
@@ -181,8 +198,15 @@ impl Ledger {
     }
 
     fn index(&mut self, id: SubscribeId) {
-        match self.subscriptions.get(&id).and_then(|wanted| wanted.attempt.as_ref()) {
-            Some(Attempt { subscription: Some(subscription), .. }) => {
+        match self
+            .subscriptions
+            .get(&id)
+            .and_then(|wanted| wanted.attempt.as_ref())
+        {
+            Some(Attempt {
+                subscription: Some(subscription),
+                ..
+            }) => {
                 self.by_subscription.insert(*subscription, id);
             }
             Some(Attempt { correlation, .. }) => {
@@ -193,7 +217,11 @@ impl Ledger {
     }
 
     fn unindex(&mut self, id: SubscribeId) {
-        if let Some(attempt) = self.subscriptions.get(&id).and_then(|wanted| wanted.attempt.as_ref()) {
+        if let Some(attempt) = self
+            .subscriptions
+            .get(&id)
+            .and_then(|wanted| wanted.attempt.as_ref())
+        {
             self.by_correlation.remove(&attempt.correlation);
             if let Some(subscription) = &attempt.subscription {
                 self.by_subscription.remove(subscription);
@@ -204,11 +232,12 @@ impl Ledger {
     /// When the stream owes something, in Unix milliseconds: at once while a subscription waits to be made or ended.
     pub(crate) fn due(&self) -> Option<u64> {
         let owes = |subscription: &Subscription| {
-            subscription.released || subscription.attempt.as_ref().is_none_or(|attempt| attempt.subscription.is_none())
+            subscription.released
+                || subscription
+                    .attempt
+                    .as_ref()
+                    .is_none_or(|attempt| attempt.subscription.is_none())
         };
         self.subscriptions.values().any(owes).then_some(0)
     }
 }
-
-#[cfg(test)]
-mod tests;

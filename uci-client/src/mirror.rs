@@ -8,7 +8,9 @@ mod fetched;
 
 use std::collections::BTreeMap;
 
-use uci_model::{DeviceId, DeviceProperties, DeviceStatus, Event, Href, Limits, ResourceLink, Value};
+use uci_model::{
+    DeviceId, DeviceProperties, DeviceStatus, Event, Href, Limits, ResourceLink, Value,
+};
 
 use crate::ledger::Target;
 use crate::sync::Scope;
@@ -106,12 +108,20 @@ pub(crate) struct Learned {
 
 impl Mirror {
     pub(crate) const fn new(max_size: usize) -> Self {
-        Self { devices: BTreeMap::new(), clock: Stamp(0), size: 0, max_size }
+        Self {
+            devices: BTreeMap::new(),
+            clock: Stamp(0),
+            size: 0,
+            max_size,
+        }
     }
 
     /// The devices, by their ids.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &MirroredDevice)> {
-        self.devices.iter().filter(|(_, device)| device.present).map(|(id, device)| (*id, device))
+        self.devices
+            .iter()
+            .filter(|(_, device)| device.present)
+            .map(|(id, device)| (*id, device))
     }
 
     /// One device.
@@ -140,8 +150,12 @@ impl Mirror {
                     self.remove(*device, &mut learned);
                 }
             }
-            (_, Event::DevicesOnline(devices)) => self.told_status(devices, DeviceStatus::Online, &mut learned),
-            (_, Event::DevicesOffline(devices)) => self.told_status(devices, DeviceStatus::Offline, &mut learned),
+            (_, Event::DevicesOnline(devices)) => {
+                self.told_status(devices, DeviceStatus::Online, &mut learned)
+            }
+            (_, Event::DevicesOffline(devices)) => {
+                self.told_status(devices, DeviceStatus::Offline, &mut learned)
+            }
             (Target::Device { device }, Event::ResourcesPublished(links)) if !links.is_empty() => {
                 self.told_of(*device, &mut learned);
                 for link in links {
@@ -170,9 +184,14 @@ impl Mirror {
         self.devices.retain(|_, device| device.present);
         for device in self.devices.values_mut() {
             device.links.retain(|_, link| link.value.is_some());
-            device.representations.retain(|_, representation| representation.value.is_some());
+            device
+                .representations
+                .retain(|_, representation| representation.value.is_some());
         }
-        self.size = self.devices.values().fold(0, |size, device| size.saturating_add(device.size()));
+        self.size = self
+            .devices
+            .values()
+            .fold(0, |size, device| size.saturating_add(device.size()));
     }
 
     /// Notes that a notification speaks of a device, which is therefore there.
@@ -195,10 +214,15 @@ impl Mirror {
             }
             self.size = self.size.saturating_add(1);
         }
-        let device = self.devices.entry(id).or_insert_with(|| MirroredDevice::absent(self.clock));
+        let device = self
+            .devices
+            .entry(id)
+            .or_insert_with(|| MirroredDevice::absent(self.clock));
         if !device.present {
             device.present = true;
-            learned.changes.push(MirrorChange::DeviceAdded { device: id });
+            learned
+                .changes
+                .push(MirrorChange::DeviceAdded { device: id });
         }
         Some(device)
     }
@@ -206,7 +230,9 @@ impl Mirror {
     fn remove(&mut self, id: DeviceId, learned: &mut Learned) {
         if let Some(device) = self.devices.get_mut(&id) {
             if device.present {
-                learned.changes.push(MirrorChange::DeviceRemoved { device: id });
+                learned
+                    .changes
+                    .push(MirrorChange::DeviceRemoved { device: id });
             }
             self.size = self.size.saturating_sub(device.size().saturating_sub(1));
             *device = MirroredDevice::absent(self.clock);
@@ -225,30 +251,60 @@ impl Mirror {
     fn set_link(&mut self, id: DeviceId, mut link: ResourceLink, learned: &mut Learned) {
         link.href = link.href.without_device(id);
         let (room, clock) = (self.size < self.max_size, self.clock);
-        let Some(device) = self.devices.get_mut(&id) else { return };
+        let Some(device) = self.devices.get_mut(&id) else {
+            return;
+        };
         let href = link.href.clone();
         let set = set(&mut device.links, &href, Some(link), clock, room);
-        self.account(&set, MirrorChange::LinkPublished { device: id, href }, learned);
+        self.account(
+            &set,
+            MirrorChange::LinkPublished { device: id, href },
+            learned,
+        );
     }
 
     fn withdraw(&mut self, id: DeviceId, href: &Href, learned: &mut Learned) {
         let clock = self.clock;
-        let Some(device) = self.devices.get_mut(&id) else { return };
+        let Some(device) = self.devices.get_mut(&id) else {
+            return;
+        };
         // Only what is there can vanish; a fetch that began earlier may still bring the link, so a tombstone stays.
         if device.links.contains_key(href) {
             let withdrawn = set(&mut device.links, href, None, clock, true);
             if device.representations.contains_key(href) {
                 set(&mut device.representations, href, None, clock, true);
             }
-            self.account(&withdrawn, MirrorChange::LinkWithdrawn { device: id, href: href.clone() }, learned);
+            self.account(
+                &withdrawn,
+                MirrorChange::LinkWithdrawn {
+                    device: id,
+                    href: href.clone(),
+                },
+                learned,
+            );
         }
     }
 
-    fn set_representation(&mut self, id: DeviceId, href: &Href, value: Value, learned: &mut Learned) {
+    fn set_representation(
+        &mut self,
+        id: DeviceId,
+        href: &Href,
+        value: Value,
+        learned: &mut Learned,
+    ) {
         let (room, clock) = (self.size < self.max_size, self.clock);
-        let Some(device) = self.devices.get_mut(&id) else { return };
+        let Some(device) = self.devices.get_mut(&id) else {
+            return;
+        };
         let set = set(&mut device.representations, href, Some(value), clock, room);
-        self.account(&set, MirrorChange::RepresentationChanged { device: id, href: href.clone() }, learned);
+        self.account(
+            &set,
+            MirrorChange::RepresentationChanged {
+                device: id,
+                href: href.clone(),
+            },
+            learned,
+        );
     }
 
     fn account(&mut self, set: &Set, change: MirrorChange, learned: &mut Learned) {
@@ -279,12 +335,16 @@ impl MirroredDevice {
 
     /// The links, by their hrefs without the device's prefix.
     pub fn links(&self) -> impl Iterator<Item = (&Href, &ResourceLink)> {
-        self.links.iter().filter_map(|(href, link)| Some((href, link.value.as_ref()?)))
+        self.links
+            .iter()
+            .filter_map(|(href, link)| Some((href, link.value.as_ref()?)))
     }
 
     /// The last known representations, by hrefs without the device's prefix.
     pub fn representations(&self) -> impl Iterator<Item = (&Href, &Value)> {
-        self.representations.iter().filter_map(|(href, value)| Some((href, value.value.as_ref()?)))
+        self.representations
+            .iter()
+            .filter_map(|(href, value)| Some((href, value.value.as_ref()?)))
     }
 
     /// The last known representation of one resource.
@@ -298,21 +358,38 @@ impl MirroredDevice {
             present: false,
             since,
             properties: None,
-            status: Known { value: None, since: Stamp(0) },
+            status: Known {
+                value: None,
+                since: Stamp(0),
+            },
             links: BTreeMap::new(),
             representations: BTreeMap::new(),
         }
     }
 
     fn size(&self) -> usize {
-        self.links.len().saturating_add(self.representations.len()).saturating_add(1)
+        self.links
+            .len()
+            .saturating_add(self.representations.len())
+            .saturating_add(1)
     }
 
-    fn set_status(&mut self, id: DeviceId, status: DeviceStatus, clock: Stamp, learned: &mut Learned) {
+    fn set_status(
+        &mut self,
+        id: DeviceId,
+        status: DeviceStatus,
+        clock: Stamp,
+        learned: &mut Learned,
+    ) {
         if self.status.value != Some(status) {
-            learned.changes.push(MirrorChange::DeviceStatus { device: id, status });
+            learned
+                .changes
+                .push(MirrorChange::DeviceStatus { device: id, status });
         }
-        self.status = Known { value: Some(status), since: clock };
+        self.status = Known {
+            value: Some(status),
+            since: clock,
+        };
     }
 }
 
@@ -324,20 +401,32 @@ enum Set {
     NoRoom,
 }
 
-fn set<T: PartialEq>(map: &mut BTreeMap<Href, Known<T>>, href: &Href, value: Option<T>, clock: Stamp, room: bool) -> Set {
+fn set<T: PartialEq>(
+    map: &mut BTreeMap<Href, Known<T>>,
+    href: &Href,
+    value: Option<T>,
+    clock: Stamp,
+    room: bool,
+) -> Set {
     match map.get_mut(href) {
         Some(known) => {
             let changed = known.value != value;
-            *known = Known { value, since: clock };
+            *known = Known {
+                value,
+                since: clock,
+            };
             if changed { Set::Changed } else { Set::Same }
         }
         None if room => {
-            map.insert(href.clone(), Known { value, since: clock });
+            map.insert(
+                href.clone(),
+                Known {
+                    value,
+                    since: clock,
+                },
+            );
             Set::Added
         }
         None => Set::NoRoom,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use uci_model::event::{NotificationHeaders, Signature, SignedMessage, SigningKey};
-use uci_model::{Content, ContentFormat, Event, EventType, Limits, SubscriptionId, UnixSeconds};
+use http::{Method, Request, StatusCode};
+use uci_model::api::{AuthScheme, EventSignature, IncomingRequest, SignedNotification, notify};
+use uci_model::event::{NotificationHeaders, SigningKey};
+use uci_model::{Content, Event, Limits, SubscriptionId, UnixSeconds};
 
 use crate::ledger::SubscribeId;
 
@@ -54,7 +55,7 @@ pub enum Refusal {
     /// The subscription did not ask for this event type.
     #[error("event type was not subscribed to")]
     EventType,
-    /// The body does not fit the event type, or its media type is not one of the two.
+    /// The body does not fit the event type.
     #[error("body cannot be read")]
     Content,
     /// The subscriptions are not loaded, too many notifications wait, or the journal is slow; the peer may try again.
@@ -69,7 +70,9 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Malformed | Self::Signature | Self::Stale | Self::EventType | Self::Content => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Signature | Self::Stale | Self::EventType | Self::Content => {
+                StatusCode::BAD_REQUEST
+            }
             // UCI: 410 tells the peer to cancel the subscription.
             Self::UnknownSubscription => StatusCode::GONE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -77,66 +80,49 @@ impl Refusal {
     }
 }
 
-/// A request whose headers are those of a notification; nothing of it is to be believed before [`Received::verify`].
-pub(crate) struct Received<'a> {
-    request: &'a Request<Bytes>,
+/// A request with the form of a notification; nothing of it is to be believed before [`Received::verify`].
+pub(crate) struct Received {
     pub(crate) headers: NotificationHeaders,
-    signature: Signature,
+    content: Option<Content>,
+    signed: SignedNotification,
 }
 
-impl<'a> Received<'a> {
-    pub(crate) fn read(request: &'a Request<Bytes>, limits: &Limits) -> Result<Self, Refusal> {
+impl Received {
+    pub(crate) fn read(request: &Request<Bytes>, limits: &Limits) -> Result<Self, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
         if request.body().len() > limits.max_length {
             return Err(Refusal::TooLarge);
         }
-        let headers = NotificationHeaders::parse(|name| text(request.headers(), name)).map_err(|_| Refusal::Malformed)?;
-        let signature = text(request.headers(), NotificationHeaders::EVENT_SIGNATURE)
-            .and_then(|text| text.parse().ok())
-            .ok_or(Refusal::Malformed)?;
-        Ok(Self { request, headers, signature })
+        let signed = EventSignature::extract(request).map_err(|_| Refusal::Malformed)?;
+        let notify =
+            notify::Request::try_from_http_request(request, &[]).map_err(|_| Refusal::Malformed)?;
+        Ok(Self {
+            headers: notify.headers,
+            content: notify.content,
+            signed,
+        })
     }
 
     /// Verifies the signature over the header text as it came, in constant time.
     pub(crate) fn verify(&self, key: &SigningKey) -> Result<(), Refusal> {
-        let raw = |name: &str| self.request.headers().get(name).map_or(&b""[..], |value| value.as_bytes());
-        let message = SignedMessage {
-            content_type: raw(header::CONTENT_TYPE.as_str()),
-            event_type: raw(NotificationHeaders::EVENT_TYPE),
-            subscription_id: raw(NotificationHeaders::SUBSCRIPTION_ID),
-            sequence_number: raw(NotificationHeaders::SEQUENCE_NUMBER),
-            event_timestamp: raw(NotificationHeaders::EVENT_TIMESTAMP),
-            body: self.request.body(),
-        };
-        key.verify(&message, &self.signature).map_err(|_| Refusal::Signature)
+        self.signed.verify(key).map_err(|_| Refusal::Signature)
     }
 
     /// Checks that the timestamp is within `window` of `wall`, either way.
     pub(crate) fn check_time(&self, wall: SystemTime, window: Duration) -> Result<(), Refusal> {
         let apart = self.headers.timestamp.abs_diff(UnixSeconds::from(wall));
-        if apart <= window.as_secs() { Ok(()) } else { Err(Refusal::Stale) }
+        if apart <= window.as_secs() {
+            Ok(())
+        } else {
+            Err(Refusal::Stale)
+        }
     }
 
     /// Reads the body.
-    pub(crate) fn decode(&self, limits: &Limits) -> Result<(Event, Option<Content>), Refusal> {
-        // The cancellation carries no body; whatever a peer puts there does not matter.
-        let content = if self.headers.event_type == EventType::SubscriptionCancelled {
-            None
-        } else {
-            let media_type = text(self.request.headers(), header::CONTENT_TYPE.as_str());
-            let format = media_type.and_then(ContentFormat::from_content_type).ok_or(Refusal::Content)?;
-            Some(Content::new(format, self.request.body().clone()))
-        };
-        let event = Event::decode(&self.headers.event_type, content.as_ref(), limits).map_err(|_| Refusal::Content)?;
-        Ok((event, content))
+    pub(crate) fn decode(self, limits: &Limits) -> Result<(Event, Option<Content>), Refusal> {
+        let event = Event::decode(&self.headers.event_type, self.content.as_ref(), limits);
+        Ok((event.map_err(|_| Refusal::Content)?, self.content))
     }
-}
-
-/// The text of a header field that occurs once.
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let only = values.next()?;
-    if values.next().is_some() { None } else { only.to_str().ok() }
 }

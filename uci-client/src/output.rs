@@ -26,7 +26,10 @@ pub struct RequestId(pub(crate) u64);
 /// Something for the caller to do or to know.
 #[derive(Debug)]
 #[must_use = "an output left undone stalls its exchange"]
-#[expect(clippy::exhaustive_enums, reason = "an ignored command stalls, so a new one is to break the build of its callers")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an ignored command stalls, so a new one is to break the build of its callers"
+)]
 pub enum Output {
     /// Send the request; answer with `handle_response` or `handle_failure`.
     Send {
@@ -186,7 +189,10 @@ pub struct Failure {
 
 impl From<FailureKind> for Failure {
     fn from(kind: FailureKind) -> Self {
-        Self { kind, retry_after: None }
+        Self {
+            kind,
+            retry_after: None,
+        }
     }
 }
 

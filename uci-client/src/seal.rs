@@ -14,7 +14,13 @@ pub trait Sealer: Send + Sync {
     /// # Errors
     ///
     /// [`SealError`] when there is no key for the stream.
-    fn seal(&self, stream: &str, field: &str, nonce_entropy: [u8; 32], secret: &[u8]) -> Result<Vec<u8>, SealError>;
+    fn seal(
+        &self,
+        stream: &str,
+        field: &str,
+        nonce_entropy: [u8; 32],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, SealError>;
 
     /// Opens what [`Sealer::seal`] made for the same stream and field.
     ///

@@ -51,12 +51,20 @@ pub(crate) struct Activity {
 
 impl Activity {
     pub(crate) const fn new(stage: Stage) -> Self {
-        Self { stage, failures: 0, key: None, closing: EndReason::Unsubscribed }
+        Self {
+            stage,
+            failures: 0,
+            key: None,
+            closing: EndReason::Unsubscribed,
+        }
     }
 
     /// What verifies the notifications of the try with this Correlation-ID.
     pub(crate) fn key_of(&self, correlation: &CorrelationId) -> Option<&SigningKey> {
-        self.key.as_ref().filter(|(of, _)| of == correlation).map(|(_, key)| key)
+        self.key
+            .as_ref()
+            .filter(|(of, _)| of == correlation)
+            .map(|(_, key)| key)
     }
 }
 

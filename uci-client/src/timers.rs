@@ -12,7 +12,10 @@ pub(crate) struct Timers<K> {
 
 impl<K: Copy + Ord> Timers<K> {
     pub(crate) const fn new() -> Self {
-        Self { by_key: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self {
+            by_key: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+        }
     }
 
     /// Sets the timer of `key` to `delay` from `now`; a point beyond the end of time is never reached.

@@ -88,7 +88,10 @@ impl Client {
             self.stop(StopReason::Unreadable);
             return self.settle(now);
         };
-        self.store.snapshot_version = loaded.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        self.store.snapshot_version = loaded
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.version);
         self.store.ledger = ledger;
         self.store.stage = Stage::Ready;
         let again: Vec<Entry> = self.store.waiting.drain(..).collect();
@@ -110,12 +113,22 @@ impl Client {
     /// Takes the answer to [`Output::Append`]. An answer to another append than the one on its way is ignored.
     pub fn handle_appended(&mut self, id: AppendId, appended: &Appended, now: Instant) {
         let now = self.advance(now);
-        if self.store.in_flight.as_ref().is_none_or(|(append, _)| append.id != id) {
+        if self
+            .store
+            .in_flight
+            .as_ref()
+            .is_none_or(|(append, _)| append.id != id)
+        {
             return;
         }
         match appended {
             Appended::Done { .. } => {
-                let entries = self.store.in_flight.take().map(|(_, entries)| entries).unwrap_or_default();
+                let entries = self
+                    .store
+                    .in_flight
+                    .take()
+                    .map(|(_, entries)| entries)
+                    .unwrap_or_default();
                 self.timers.cancel(Timer::Journal);
                 self.store.failures = 0;
                 for entry in entries {
@@ -124,7 +137,12 @@ impl Client {
                 self.save_snapshot();
             }
             Appended::Conflict { .. } => {
-                let entries = self.store.in_flight.take().map(|(_, entries)| entries).unwrap_or_default();
+                let entries = self
+                    .store
+                    .in_flight
+                    .take()
+                    .map(|(_, entries)| entries)
+                    .unwrap_or_default();
                 for entry in entries.into_iter().rev() {
                     self.store.waiting.push_front(entry);
                 }
@@ -138,8 +156,17 @@ impl Client {
     }
 
     /// Decides a command; its effects follow when its changes and all before them are durable.
-    pub(super) fn submit(&mut self, command: Command, notification: Option<(RequestId, Box<Notification>)>) {
-        let entry = Entry { command, outcome: Outcome::Stale, notification, changes: Vec::new() };
+    pub(super) fn submit(
+        &mut self,
+        command: Command,
+        notification: Option<(RequestId, Box<Notification>)>,
+    ) {
+        let entry = Entry {
+            command,
+            outcome: Outcome::Stale,
+            notification,
+            changes: Vec::new(),
+        };
         self.store.waiting.push_back(entry);
     }
 
@@ -156,8 +183,11 @@ impl Client {
                 entry.outcome = decision.outcome;
                 entry.changes = decision.changes;
             }
-            let changes: Result<Vec<Bytes>, Error> =
-                entries.iter().flat_map(|entry| &entry.changes).map(Change::encode).collect();
+            let changes: Result<Vec<Bytes>, Error> = entries
+                .iter()
+                .flat_map(|entry| &entry.changes)
+                .map(Change::encode)
+                .collect();
             let Ok(changes) = changes else {
                 return self.stop(StopReason::Unreadable);
             };
@@ -168,8 +198,16 @@ impl Client {
                 continue;
             }
             let due = self.store.ledger.due();
-            let part = StreamAppend { stream: self.stream.clone(), expected_version, changes, due };
-            let append = Append { id: AppendId::new(self.random.id()), streams: vec![part] };
+            let part = StreamAppend {
+                stream: self.stream.clone(),
+                expected_version,
+                changes,
+                due,
+            };
+            let append = Append {
+                id: AppendId::new(self.random.bytes()),
+                streams: vec![part],
+            };
             self.store.in_flight = Some((append, entries));
             self.send_append(now);
         }
@@ -185,42 +223,66 @@ impl Client {
     }
 
     pub(super) fn load(&mut self, now: Instant) {
-        self.outputs.push_back(Output::Load { stream: self.stream.clone() });
-        self.timers.set(Timer::Journal, now, self.config.journal_timeout);
+        self.outputs.push_back(Output::Load {
+            stream: self.stream.clone(),
+        });
+        self.timers
+            .set(Timer::Journal, now, self.config.journal_timeout);
     }
 
     fn send_append(&mut self, now: Instant) {
         if let Some((append, _)) = &self.store.in_flight {
             self.outputs.push_back(Output::Append(append.clone()));
-            self.timers.set(Timer::Journal, now, self.config.journal_timeout);
+            self.timers
+                .set(Timer::Journal, now, self.config.journal_timeout);
         }
     }
 
     fn retry_journal_later(&mut self, now: Instant) {
         self.store.failures = self.store.failures.saturating_add(1);
-        let delay = self.config.backoff.delay(self.store.failures, None, &mut self.random);
+        let delay = self
+            .config
+            .backoff
+            .delay(self.store.failures, None, &mut self.random);
         self.timers.set(Timer::Journal, now, delay);
     }
 
     fn save_snapshot(&mut self) {
-        let grown = self.store.ledger.version().saturating_sub(self.store.snapshot_version);
+        let grown = self
+            .store
+            .ledger
+            .version()
+            .saturating_sub(self.store.snapshot_version);
         // Between appends the ledger is exactly what the journal holds.
         if grown < self.config.snapshot_every.max(1) || self.store.in_flight.is_some() {
             return;
         }
         if let Ok(snapshot) = self.store.ledger.snapshot() {
             self.store.snapshot_version = snapshot.version;
-            self.outputs.push_back(Output::SaveSnapshot { stream: self.stream.clone(), snapshot });
+            self.outputs.push_back(Output::SaveSnapshot {
+                stream: self.stream.clone(),
+                snapshot,
+            });
         }
     }
 
     fn stop(&mut self, reason: StopReason) {
         self.store.stage = Stage::Stopped;
         self.timers.cancel(Timer::Journal);
-        let in_flight = self.store.in_flight.take().map(|(_, entries)| entries).unwrap_or_default();
+        let in_flight = self
+            .store
+            .in_flight
+            .take()
+            .map(|(_, entries)| entries)
+            .unwrap_or_default();
         let waiting: Vec<Entry> = self.store.waiting.drain(..).collect();
-        self.outputs.push_back(Output::Event(Event::Stopped { reason }));
-        for (request, _) in in_flight.into_iter().chain(waiting).filter_map(|entry| entry.notification) {
+        self.outputs
+            .push_back(Output::Event(Event::Stopped { reason }));
+        for (request, _) in in_flight
+            .into_iter()
+            .chain(waiting)
+            .filter_map(|entry| entry.notification)
+        {
             self.refuse_waiting(request, Refusal::Unavailable);
         }
         let ids: Vec<_> = self.activities.keys().copied().collect();

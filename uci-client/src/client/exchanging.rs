@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use uci_model::api::AccessToken;
 
 use super::{Client, Timer};
-use crate::calls::Order;
-use crate::credentials::AccessToken;
 use crate::exchange::{Exchange, Purpose};
 use crate::output::{ExchangeId, Failure, FailureKind, Output, TransportFailure};
 
@@ -16,9 +15,16 @@ pub(super) type Answer<'a> = Result<&'a http::Response<Bytes>, Failure>;
 
 impl Client {
     /// Takes the answer to [`Output::Send`]. An answer to an exchange that is not open is ignored.
-    pub fn handle_response(&mut self, exchange: ExchangeId, response: &http::Response<Bytes>, now: Instant) {
+    pub fn handle_response(
+        &mut self,
+        exchange: ExchangeId,
+        response: &http::Response<Bytes>,
+        now: Instant,
+    ) {
         let now = self.advance(now);
-        let Some(open) = self.exchanges.answered(exchange) else { return };
+        let Some(open) = self.exchanges.answered(exchange) else {
+            return;
+        };
         self.timers.cancel(Timer::Exchange(exchange));
         if response.status() == StatusCode::UNAUTHORIZED {
             self.credentials.refuse(open.sent_with.unwrap_or_default());
@@ -31,14 +37,22 @@ impl Client {
             Ok(response)
         } else {
             let kind = FailureKind::Status(response.status().as_u16());
-            Err(Failure { kind, retry_after: retry_after(response.headers()) })
+            Err(Failure {
+                kind,
+                retry_after: retry_after(response.headers()),
+            })
         };
         self.finish(open, answer, now);
         self.settle(now);
     }
 
     /// Takes the news that [`Output::Send`] could not be carried out.
-    pub fn handle_failure(&mut self, exchange: ExchangeId, failure: TransportFailure, now: Instant) {
+    pub fn handle_failure(
+        &mut self,
+        exchange: ExchangeId,
+        failure: TransportFailure,
+        now: Instant,
+    ) {
         let now = self.advance(now);
         self.fail_exchange(exchange, FailureKind::Transport(failure), now);
         self.settle(now);
@@ -48,7 +62,8 @@ impl Client {
     pub fn handle_token(&mut self, token: AccessToken, expires: Option<Instant>, now: Instant) {
         let now = self.advance(now);
         self.timers.cancel(Timer::Token);
-        self.credentials.replace(token, expires, self.config.token_leeway, now);
+        self.credentials
+            .replace(token, expires, self.config.token_leeway, now);
         if self.credentials.current(now).is_none() {
             self.fail_waiting(now);
         }
@@ -65,7 +80,9 @@ impl Client {
 
     /// Ends an exchange that was sent, for want of an answer.
     pub(super) fn fail_exchange(&mut self, exchange: ExchangeId, kind: FailureKind, now: Instant) {
-        let Some(open) = self.exchanges.answered(exchange) else { return };
+        let Some(open) = self.exchanges.answered(exchange) else {
+            return;
+        };
         self.timers.cancel(Timer::Exchange(exchange));
         self.finish(open, Err(kind.into()), now);
     }
@@ -83,7 +100,8 @@ impl Client {
         while let Some((id, order)) = self.exchanges.ready(self.config.max_in_flight) {
             let Some((token, generation)) = self.credentials.current(now) else {
                 if let Some(refused) = self.credentials.ask() {
-                    self.timers.set(Timer::Token, now, self.config.token_timeout);
+                    self.timers
+                        .set(Timer::Token, now, self.config.token_timeout);
                     self.outputs.push_back(Output::NeedToken { refused });
                 }
                 return;
@@ -91,8 +109,12 @@ impl Client {
             match order.to_http(&self.config, token) {
                 Ok(request) => {
                     self.exchanges.sent(id, generation);
-                    self.timers.set(Timer::Exchange(id), now, self.config.request_timeout);
-                    self.outputs.push_back(Output::Send { exchange: id, request });
+                    self.timers
+                        .set(Timer::Exchange(id), now, self.config.request_timeout);
+                    self.outputs.push_back(Output::Send {
+                        exchange: id,
+                        request,
+                    });
                 }
                 Err(_) => {
                     if let Some(exchange) = self.exchanges.give_up_first() {
@@ -106,10 +128,14 @@ impl Client {
     fn finish(&mut self, exchange: Exchange, answer: Answer<'_>, now: Instant) {
         match exchange.purpose {
             Purpose::Call(call) => self.call_ended(call, &exchange.order, answer),
-            Purpose::Subscribe { id, correlation } => self.subscribe_ended(id, correlation, answer, now),
+            Purpose::Subscribe { id, correlation } => {
+                self.subscribe_ended(id, correlation, answer, now)
+            }
             Purpose::Unsubscribe { id } => self.unsubscribe_ended(id, answer, now),
             Purpose::Abandon => {}
-            Purpose::Sync { scope, part, since } => self.sync_ended(&scope, part, since, &exchange.order, answer, now),
+            Purpose::Sync { scope, part, since } => {
+                self.sync_ended(scope, part, since, &exchange.order, answer, now)
+            }
         }
     }
 }

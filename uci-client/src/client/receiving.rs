@@ -17,14 +17,20 @@ impl Client {
     ///
     /// `wall` is compared with the timestamp of the notification. A notification that was taken is answered 200 only when
     /// the journal has it.
-    pub fn handle_request(&mut self, request: &Request<Bytes>, wall: SystemTime, now: Instant) -> RequestId {
+    pub fn handle_request(
+        &mut self,
+        request: &Request<Bytes>,
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
         let now = self.advance(now);
         self.last_request = self.last_request.wrapping_add(1);
         let id = RequestId(self.last_request);
         match self.judge(request, wall) {
             Ok((command, notification)) => {
                 self.requests.insert(id);
-                self.timers.set(Timer::Request(id), now, self.config.answer_timeout);
+                self.timers
+                    .set(Timer::Request(id), now, self.config.answer_timeout);
                 self.submit(command, Some((id, Box::new(notification))));
             }
             Err(refusal) => self.refuse(id, refusal),
@@ -33,16 +39,26 @@ impl Client {
         id
     }
 
-    fn judge(&self, request: &Request<Bytes>, wall: SystemTime) -> Result<(Command, Notification), Refusal> {
+    fn judge(
+        &self,
+        request: &Request<Bytes>,
+        wall: SystemTime,
+    ) -> Result<(Command, Notification), Refusal> {
         let limits = &self.config.limits;
         let received = Received::read(request, limits)?;
         if self.store.ready().is_err() || self.requests.len() >= self.config.max_requests {
             return Err(Refusal::Unavailable);
         }
         let headers = &received.headers;
-        let addressee = self.store.ledger.addressee(&headers.subscription_id, headers.correlation_id.as_ref());
+        let addressee = self
+            .store
+            .ledger
+            .addressee(&headers.subscription_id, headers.correlation_id.as_ref());
         let (id, wanted, attempt) = addressee.ok_or(Refusal::UnknownSubscription)?;
-        let key = self.activities.get(&id).and_then(|activity| activity.key_of(&attempt.correlation));
+        let key = self
+            .activities
+            .get(&id)
+            .and_then(|activity| activity.key_of(&attempt.correlation));
         // Nothing is believed of a notification, its Correlation-ID above all, before its signature is verified.
         received.verify(key.ok_or(Refusal::UnknownSubscription)?)?;
         received.check_time(wall, self.config.timestamp_window)?;
@@ -50,7 +66,6 @@ impl Client {
         if !cancelled && !wanted.event_types.contains(&headers.event_type) {
             return Err(Refusal::EventType);
         }
-        let (event, content) = received.decode(limits)?;
         let command = Command::Notify {
             id,
             correlation: attempt.correlation.clone(),
@@ -58,11 +73,17 @@ impl Client {
             sequence: headers.sequence_number,
             cancelled,
         };
+        let (subscription, sequence, timestamp) = (
+            headers.subscription_id,
+            headers.sequence_number,
+            headers.timestamp,
+        );
+        let (event, content) = received.decode(limits)?;
         let notification = Notification {
             id,
-            subscription: headers.subscription_id,
-            sequence: headers.sequence_number,
-            timestamp: headers.timestamp,
+            subscription,
+            sequence,
+            timestamp,
             event,
             content,
             gap: false,
@@ -90,7 +111,8 @@ impl Client {
         let id = notification.id;
         let cancelled = notification.event == uci_model::Event::SubscriptionCancelled;
         let beyond_initial = self.store.ledger.get(id).is_some_and(|wanted| {
-            usize::try_from(notification.sequence).map_or(true, |sequence| sequence >= wanted.event_types.len())
+            usize::try_from(notification.sequence)
+                .map_or(true, |sequence| sequence >= wanted.event_types.len())
         });
         let confirming = self.activities.get_mut(&id).is_some_and(|activity| {
             if beyond_initial && !cancelled {
@@ -102,7 +124,8 @@ impl Client {
             self.confirmed(id, now);
         }
         self.reflect(&notification);
-        self.outputs.push_back(Output::Event(Event::Notified(Box::new(notification))));
+        self.outputs
+            .push_back(Output::Event(Event::Notified(Box::new(notification))));
         if cancelled {
             self.cancelled(id, now);
         }
@@ -127,7 +150,10 @@ impl Client {
     fn respond(&mut self, request: RequestId, status: StatusCode) {
         if self.requests.remove(&request) {
             self.timers.cancel(Timer::Request(request));
-            self.outputs.push_back(Output::Respond { request, response: empty(status) });
+            self.outputs.push_back(Output::Respond {
+                request,
+                response: empty(status),
+            });
         }
     }
 
@@ -135,15 +161,21 @@ impl Client {
         let mut response = empty(refusal.status());
         match refusal {
             Refusal::Method => {
-                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+                response
+                    .headers_mut()
+                    .insert(header::ALLOW, HeaderValue::from_static("POST"));
             }
             Refusal::Unavailable => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
         }
-        self.outputs.push_back(Output::Respond { request, response });
-        self.outputs.push_back(Output::Event(Event::Refused { request, refusal }));
+        self.outputs
+            .push_back(Output::Respond { request, response });
+        self.outputs
+            .push_back(Output::Event(Event::Refused { request, refusal }));
     }
 }
 

@@ -8,7 +8,12 @@ impl Ledger {
         self.version = self.version.saturating_add(1);
         self.unindex(change.id());
         match change {
-            Change::Wanted { id, target, event_types, format } => {
+            Change::Wanted {
+                id,
+                target,
+                event_types,
+                format,
+            } => {
                 let subscription = Subscription {
                     target: target.clone(),
                     event_types: event_types.clone(),
@@ -18,20 +23,36 @@ impl Ledger {
                 };
                 self.subscriptions.insert(*id, subscription);
             }
-            Change::Attempted { id, correlation, secret } => {
+            Change::Attempted {
+                id,
+                correlation,
+                secret,
+            } => {
                 if let Some(subscription) = self.subscriptions.get_mut(id) {
-                    let attempt =
-                        Attempt { correlation: correlation.clone(), secret: secret.clone(), subscription: None, last: None };
+                    let attempt = Attempt {
+                        correlation: correlation.clone(),
+                        secret: secret.clone(),
+                        subscription: None,
+                        last: None,
+                    };
                     subscription.attempt = Some(attempt);
                 }
             }
             Change::Bound { id, subscription } => {
-                if let Some(attempt) = self.subscriptions.get_mut(id).and_then(|wanted| wanted.attempt.as_mut()) {
+                if let Some(attempt) = self
+                    .subscriptions
+                    .get_mut(id)
+                    .and_then(|wanted| wanted.attempt.as_mut())
+                {
                     attempt.subscription = Some(*subscription);
                 }
             }
             Change::Notified { id, sequence } => {
-                if let Some(attempt) = self.subscriptions.get_mut(id).and_then(|wanted| wanted.attempt.as_mut()) {
+                if let Some(attempt) = self
+                    .subscriptions
+                    .get_mut(id)
+                    .and_then(|wanted| wanted.attempt.as_mut())
+                {
                     attempt.last = Some(*sequence);
                 }
             }

@@ -11,11 +11,23 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Change {
     /// The caller asked for a subscription.
-    Wanted { id: SubscribeId, target: Target, event_types: Vec<EventType>, format: ContentFormat },
+    Wanted {
+        id: SubscribeId,
+        target: Target,
+        event_types: Vec<EventType>,
+        format: ContentFormat,
+    },
     /// A try began, with a fresh secret.
-    Attempted { id: SubscribeId, correlation: CorrelationId, secret: Vec<u8> },
+    Attempted {
+        id: SubscribeId,
+        correlation: CorrelationId,
+        secret: Vec<u8>,
+    },
     /// The peer gave the try an id.
-    Bound { id: SubscribeId, subscription: SubscriptionId },
+    Bound {
+        id: SubscribeId,
+        subscription: SubscriptionId,
+    },
     /// A notification was taken.
     Notified { id: SubscribeId, sequence: u64 },
     /// The peer ended the subscription.
@@ -42,7 +54,8 @@ impl Change {
 
     pub(crate) fn encode(&self) -> Result<Bytes, Error> {
         let mut bytes = Vec::new();
-        ciborium::into_writer(self, &mut bytes).map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
+        ciborium::into_writer(self, &mut bytes)
+            .map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
         Ok(Bytes::from(bytes))
     }
 

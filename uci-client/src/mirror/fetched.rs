@@ -11,8 +11,10 @@ impl Mirror {
     pub(crate) fn take_devices(&mut self, devices: Vec<Device>, since: Stamp) -> Learned {
         let mut learned = Learned::default();
         let known: Vec<DeviceId> = self.devices().map(|(id, _)| id).collect();
-        let listed: BTreeMap<DeviceId, Device> =
-            devices.into_iter().map(|device| (device.device.device_id, device)).collect();
+        let listed: BTreeMap<DeviceId, Device> = devices
+            .into_iter()
+            .map(|device| (device.device.device_id, device))
+            .collect();
         for id in known.into_iter().filter(|id| !listed.contains_key(id)) {
             self.vanish(id, since, &mut learned);
         }
@@ -30,7 +32,11 @@ impl Mirror {
     }
 
     /// Takes the representations of devices.
-    pub(crate) fn take_contents(&mut self, devices: Vec<DeviceContentAll>, since: Stamp) -> Learned {
+    pub(crate) fn take_contents(
+        &mut self,
+        devices: Vec<DeviceContentAll>,
+        since: Stamp,
+    ) -> Learned {
         let mut learned = Learned::default();
         for device in devices {
             let id = device.device.device_id;
@@ -46,7 +52,13 @@ impl Mirror {
     }
 
     /// Takes the representation of one resource.
-    pub(crate) fn take_representation(&mut self, id: DeviceId, href: &Href, value: Value, since: Stamp) -> Learned {
+    pub(crate) fn take_representation(
+        &mut self,
+        id: DeviceId,
+        href: &Href,
+        value: Value,
+        since: Stamp,
+    ) -> Learned {
         let mut learned = Learned::default();
         self.take_value(id, href, value, since, &mut learned);
         learned
@@ -61,20 +73,31 @@ impl Mirror {
 
     fn take(&mut self, fetched: Device, since: Stamp, learned: &mut Learned) {
         let id = fetched.device.device_id;
-        if self.devices.get(&id).is_some_and(|known| !known.present && known.since > since) {
+        if self
+            .devices
+            .get(&id)
+            .is_some_and(|known| !known.present && known.since > since)
+        {
             return;
         }
         let clock = self.clock;
-        let Some(device) = self.meet(id, learned) else { return };
+        let Some(device) = self.meet(id, learned) else {
+            return;
+        };
         if device.properties.as_ref() != Some(&fetched.device) {
             device.properties = Some(fetched.device);
-            learned.changes.push(MirrorChange::DeviceDescribed { device: id });
+            learned
+                .changes
+                .push(MirrorChange::DeviceDescribed { device: id });
         }
         if device.status.since <= since {
             device.set_status(id, fetched.status, clock, learned);
         }
-        let mut links: BTreeMap<Href, _> =
-            fetched.links.into_iter().map(|link| (link.href.without_device(id), link)).collect();
+        let mut links: BTreeMap<Href, _> = fetched
+            .links
+            .into_iter()
+            .map(|link| (link.href.without_device(id), link))
+            .collect();
         let mut gone = Vec::new();
         for (href, known) in &device.links {
             if known.since > since {
@@ -91,11 +114,26 @@ impl Mirror {
         }
     }
 
-    fn take_value(&mut self, id: DeviceId, href: &Href, value: Value, since: Stamp, learned: &mut Learned) {
+    fn take_value(
+        &mut self,
+        id: DeviceId,
+        href: &Href,
+        value: Value,
+        since: Stamp,
+        learned: &mut Learned,
+    ) {
         // Only a device that is known to be there has representations.
-        let Some(device) = self.device(id) else { return };
-        let told = device.representations.get(href).is_some_and(|known| known.since > since);
-        let withdrawn = device.links.get(href).is_some_and(|link| link.value.is_none() && link.since > since);
+        let Some(device) = self.device(id) else {
+            return;
+        };
+        let told = device
+            .representations
+            .get(href)
+            .is_some_and(|known| known.since > since);
+        let withdrawn = device
+            .links
+            .get(href)
+            .is_some_and(|link| link.value.is_none() && link.since > since);
         if !told && !withdrawn {
             self.set_representation(id, href, value, learned);
         }
