@@ -1,0 +1,21 @@
+//! The fuzz targets: a function each, which takes any bytes and panics only where the family is wrong.
+//!
+//! `fuzz_targets/` hands them to the fuzzer, `tests/replay.rs` runs them over the committed corpus on stable.
+
+pub mod model;
+
+/// A fuzz target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target; a file of `fuzz_targets/` and a folder of `corpus/` have the same name.
+pub const TARGETS: &[Target] = &[
+    ("model_value_json", model::value_json),
+    ("model_value_cbor", model::value_cbor),
+    ("model_transcode", model::transcode),
+    ("model_link", model::link),
+    ("model_device", model::device),
+    ("model_subscribe_body", model::subscribe_body),
+    ("model_event_headers", model::event_headers),
+    ("model_event_body", model::event_body),
+    ("model_text", model::text),
+];

@@ -1,0 +1,309 @@
+//! The ledger of one account: its devices, what they offer, and who is told about it.
+//!
+//! Plain data with two pure functions. [`Account::decide`] turns a command into changes and touches nothing;
+//! [`Account::apply`] makes a change true and cannot fail. A notification that becomes due follows from a change by rule, in
+//! `apply`; it is never written down by itself.
+//!
+//! ```text
+//! command ──decide──▶ changes ──journal──▶ apply ──▶ devices, subscriptions, queues
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uci_model::{
+    Content, ContentFormat, CorrelationId, DeviceId, DeviceProperties, EventType, Href,
+    ResourceLink, SubscriptionId,
+};
+
+use crate::error::{Error, ErrorKind};
+use crate::ids::{ClientId, GrantId};
+use crate::time::UnixMillis;
+
+mod apply;
+mod body;
+mod change;
+mod decide;
+mod stored;
+
+pub use change::{Change, EndCause, Fact, NewSubscription};
+pub use decide::{Command, Moment};
+
+/// The form of [`Account::snapshot`] that this release writes.
+pub const SNAPSHOT_FORMAT: u32 = 1;
+
+/// What a subscription is about: the three levels of the interface.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[non_exhaustive]
+pub enum Target {
+    /// All devices of the account.
+    Devices,
+    /// The links of one device.
+    Device(DeviceId),
+    /// The representation of one resource.
+    Resource(DeviceId, Href),
+}
+
+/// One account's state.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Account {
+    /// Never runs backwards, whatever the machine's clock does.
+    clock: UnixMillis,
+    devices: BTreeMap<DeviceId, DeviceRecord>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// Grants that have ended, each until its access tokens have expired.
+    ended_grants: BTreeMap<GrantId, UnixMillis>,
+    /// Follows from the rest; built anew when a snapshot is loaded.
+    #[serde(skip)]
+    index: Index,
+}
+
+/// What would otherwise be searched for.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    by_target: BTreeMap<Target, BTreeSet<SubscriptionId>>,
+    owing: BTreeSet<SubscriptionId>,
+    online: BTreeSet<DeviceId>,
+}
+
+/// A device in its account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeviceRecord {
+    generation: u64,
+    online: bool,
+    #[serde(default)]
+    properties: Option<DeviceProperties>,
+    #[serde(default)]
+    resources: BTreeMap<Href, ResourceRecord>,
+}
+
+/// A resource that a device offers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ResourceRecord {
+    /// As the device published it.
+    link: ResourceLink,
+    #[serde(default, with = "stored::optional_content")]
+    representation: Option<Content>,
+}
+
+/// A subscription and its queue.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Subscription {
+    made: NewSubscription,
+    next_sequence: u64,
+    queue: VecDeque<Notification>,
+    #[serde(default)]
+    ended: Option<EndCause>,
+}
+
+/// A notification that has its number and waits to be delivered.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Notification {
+    sequence: u64,
+    event_type: EventType,
+    /// Shared between all subscriptions that get the same.
+    body: Bytes,
+    since: UnixMillis,
+}
+
+impl Account {
+    /// The state as bytes of form [`SNAPSHOT_FORMAT`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Journal`], which memory that can be written to never gives.
+    pub fn snapshot(&self) -> Result<Bytes, Error> {
+        stored::encode(self)
+    }
+
+    /// The state that [`Account::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Journal`]: an unknown form, or bytes that are not of it.
+    pub fn from_snapshot(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(Error::with_source(
+                ErrorKind::Journal,
+                format!("snapshot format {format} is not {SNAPSHOT_FORMAT}"),
+            ));
+        }
+        let mut account: Self = stored::decode(bytes)?;
+        account.rebuild_index();
+        Ok(account)
+    }
+
+    fn rebuild_index(&mut self) {
+        let mut index = Index::default();
+        for (id, subscription) in &self.subscriptions {
+            index.by_target.entry(subscription.made.target.clone()).or_default().insert(*id);
+            if !subscription.queue.is_empty() {
+                index.owing.insert(*id);
+            }
+        }
+        let online = self.devices.iter().filter(|(_, device)| device.online);
+        index.online.extend(online.map(|(id, _)| *id));
+        self.index = index;
+    }
+
+    /// Since when the account owes somebody something: a notification, or a verdict on devices that count as online.
+    #[must_use]
+    pub fn due(&self) -> Option<UnixMillis> {
+        let owes = !self.index.owing.is_empty() || !self.index.online.is_empty();
+        owes.then_some(self.clock)
+    }
+
+    /// All devices, by id.
+    pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceRecord)> {
+        self.devices.iter().map(|(id, device)| (*id, device))
+    }
+
+    /// The devices that count as online, with their generations.
+    pub fn online_devices(&self) -> impl Iterator<Item = (DeviceId, u64)> + '_ {
+        self.index.online.iter().filter_map(|id| Some((*id, self.devices.get(id)?.generation)))
+    }
+
+    /// One device.
+    #[must_use]
+    pub fn device(&self, id: DeviceId) -> Option<&DeviceRecord> {
+        self.devices.get(&id)
+    }
+
+    /// One subscription.
+    #[must_use]
+    pub fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.subscriptions.get(&id)
+    }
+
+    /// The subscriptions that have something to deliver.
+    pub fn owing(&self) -> impl Iterator<Item = SubscriptionId> + '_ {
+        self.index.owing.iter().copied()
+    }
+
+    /// Whether the grant has ended not long ago.
+    #[must_use]
+    pub fn has_ended(&self, grant: &GrantId) -> bool {
+        self.ended_grants.contains_key(grant)
+    }
+}
+
+impl DeviceRecord {
+    /// The ownership under which it reports.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether it holds a session.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.online
+    }
+
+    /// Its `oic.wk.d`, once known.
+    #[must_use]
+    pub fn properties(&self) -> Option<&DeviceProperties> {
+        self.properties.as_ref()
+    }
+
+    /// What it offers, by href.
+    pub fn resources(&self) -> impl Iterator<Item = (&Href, &ResourceRecord)> {
+        self.resources.iter()
+    }
+
+    /// One resource.
+    #[must_use]
+    pub fn resource(&self, href: &Href) -> Option<&ResourceRecord> {
+        self.resources.get(href)
+    }
+}
+
+impl ResourceRecord {
+    /// The link as the device published it.
+    #[must_use]
+    pub fn link(&self) -> &ResourceLink {
+        &self.link
+    }
+
+    /// The last known representation.
+    #[must_use]
+    pub fn representation(&self) -> Option<&Content> {
+        self.representation.as_ref()
+    }
+}
+
+impl Subscription {
+    /// How it was made.
+    #[must_use]
+    pub fn made(&self) -> &NewSubscription {
+        &self.made
+    }
+
+    /// The notification to deliver now. What follows it may still be replaced, this one may not: it may have been sent.
+    #[must_use]
+    pub fn head(&self) -> Option<&Notification> {
+        self.queue.front()
+    }
+
+    /// How many notifications wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Why it ended, when it did; its last notification then is `subscription_cancelled`.
+    #[must_use]
+    pub fn ended(&self) -> Option<EndCause> {
+        self.ended
+    }
+
+    /// When it ended, when it did.
+    pub(crate) fn ended_at(&self) -> Option<UnixMillis> {
+        self.ended.and(self.queue.back()).map(|last| last.since)
+    }
+}
+
+impl Notification {
+    /// Its number.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// What it tells.
+    #[must_use]
+    pub fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// Its body in the subscription's format; empty for `subscription_cancelled`.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Since when it waits.
+    #[must_use]
+    pub fn since(&self) -> UnixMillis {
+        self.since
+    }
+}
+
+impl NewSubscription {
+    /// The `Content-Type` of its notifications.
+    #[must_use]
+    pub fn format(&self) -> ContentFormat {
+        self.format
+    }
+
+    /// The `Correlation-ID` of its notifications.
+    #[must_use]
+    pub fn correlation(&self) -> Option<&CorrelationId> {
+        self.correlation.as_ref()
+    }
+
+    /// The client that made it.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.client
+    }
+}

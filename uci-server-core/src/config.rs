@@ -1,0 +1,132 @@
+//! The settings of a [`DeviceCloud`](crate::DeviceCloud).
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::events_url::EventsUrlPolicy;
+
+/// Settings; [`Config::default`] is fit for use.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What precedes `/api/v1` in the path of a request; empty, or begins with a slash.
+    pub prefix: String,
+    /// Which `eventsUrl` is taken.
+    pub events_url: EventsUrlPolicy,
+    /// Takes signing secrets shorter than 32 characters, for peers that do not keep to the standard.
+    pub dangerous_allow_short_secrets: bool,
+    /// Answers a read of an offline device with its last known representation instead of 504.
+    pub serve_offline_from_cache: bool,
+    /// `Retry-After` of a 504 for an offline device, and of a 503.
+    pub retry_after: Duration,
+    /// Bounds on content from clients and devices.
+    pub content: uci_model::Limits,
+    /// Bounds on what one account may hold.
+    pub account: AccountLimits,
+    /// How subscriptions queue and drop notifications; a subscription keeps what was set when it was made.
+    pub queue: QueueRules,
+    /// How notifications are delivered.
+    pub delivery: DeliveryRules,
+    /// How long a device has for its answer; then the client gets 504.
+    pub ask_timeout: Duration,
+    /// How long a request waits for the journal; then the client gets 503.
+    pub request_timeout: Duration,
+    /// After how long without an answer an append is repeated.
+    pub append_timeout: Duration,
+    /// After how many repetitions an append is given up and its streams are loaded anew.
+    pub append_attempts: u32,
+    /// After how long without an answer loading a stream is given up.
+    pub load_timeout: Duration,
+    /// After how many changes a stream gets a snapshot.
+    pub snapshot_every: u64,
+    /// Most requests, reports and grant ends that may wait at once.
+    pub max_pending: usize,
+    /// For how long an ended grant is remembered: longer than any access token of it lives.
+    pub grant_memory: Duration,
+}
+
+/// Bounds on one account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AccountLimits {
+    /// Most devices.
+    pub devices: usize,
+    /// Most links of one device.
+    pub links: usize,
+    /// Most subscriptions, over all clients.
+    pub subscriptions: usize,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self { devices: 1024, links: 256, subscriptions: 4096 }
+    }
+}
+
+/// How one subscription queues.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[non_exhaustive]
+pub struct QueueRules {
+    /// Lets a newer representation replace one that waits behind the head of the queue.
+    pub coalesce: bool,
+    /// Most notifications that wait; one more cancels the subscription. At least 8, so that the first notifications fit.
+    pub limit: u32,
+}
+
+impl Default for QueueRules {
+    fn default() -> Self {
+        Self { coalesce: true, limit: 256 }
+    }
+}
+
+/// How notifications are delivered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeliveryRules {
+    /// Delays between attempts.
+    pub backoff: Backoff,
+    /// How long one attempt may take before it counts as failed.
+    pub attempt_timeout: Duration,
+    /// How old a notification may get undelivered; then its subscription is cancelled.
+    pub max_age: Duration,
+    /// How often one notification may be answered 400; then its subscription is cancelled.
+    pub max_refusals: u32,
+    /// For how long the final `subscription_cancelled` is tried.
+    pub cancellation_age: Duration,
+}
+
+impl Default for DeliveryRules {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::default(),
+            attempt_timeout: Duration::from_secs(30),
+            max_age: Duration::from_secs(24 * 3600),
+            max_refusals: 5,
+            cancellation_age: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            events_url: EventsUrlPolicy::default(),
+            dangerous_allow_short_secrets: false,
+            serve_offline_from_cache: false,
+            retry_after: Duration::from_secs(60),
+            content: uci_model::Limits::default(),
+            account: AccountLimits::default(),
+            queue: QueueRules::default(),
+            delivery: DeliveryRules::default(),
+            ask_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            append_timeout: Duration::from_secs(2),
+            append_attempts: 5,
+            load_timeout: Duration::from_secs(10),
+            snapshot_every: 512,
+            max_pending: 4096,
+            grant_memory: Duration::from_secs(24 * 3600),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Names and numbers: who a principal is, and which answer belongs to which output.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest account, client or grant id, in bytes.
+const MAX_TEXT_ID: usize = 128;
+
+/// A text is not an id: empty, too long, or with characters outside visible ASCII, or with a slash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an id of 1 to 128 visible ASCII characters without a slash")]
+pub struct ParseIdError;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseIdError;
+
+            fn try_from(text: String) -> Result<Self, ParseIdError> {
+                let visible = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+                if text.is_empty() || text.len() > MAX_TEXT_ID || !text.bytes().all(visible) {
+                    return Err(ParseIdError);
+                }
+                Ok(Self(text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// A linked user: the owner of devices, and the unit in which state is kept.
+    AccountId
+}
+text_id! {
+    /// A client-side cloud that is registered with this one.
+    ClientId
+}
+text_id! {
+    /// One consent of one user for one client; its subscriptions end with it.
+    GrantId
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+        pub struct $name(u64);
+
+        impl $name {
+            pub(crate) fn new(number: u64) -> Self {
+                Self(number)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+number_id! {
+    /// An HTTP request that waits for its `Output::Respond`.
+    RequestId
+}
+number_id! {
+    /// A device report that waits for its `Event::Reported`.
+    ReportId
+}
+number_id! {
+    /// A question to a device.
+    AskId
+}
+number_id! {
+    /// One attempt to deliver one notification.
+    DeliveryId
+}
+number_id! {
+    /// The end of a grant that waits for its `Event::GrantEnded`.
+    GrantEndId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_visible_ascii_without_slash() {
+        assert!(AccountId::from_str("user-1@example").is_ok());
+        for bad in ["", "a/b", "a b", "\u{e4}", "a\u{7f}"] {
+            assert_eq!(AccountId::from_str(bad), Err(ParseIdError), "{bad:?}");
+        }
+        assert!(GrantId::from_str(&"g".repeat(128)).is_ok());
+        assert!(GrantId::from_str(&"g".repeat(129)).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! What a [`DeviceCloud`](crate::DeviceCloud) wants done and has to tell.
+
+use bytes::Bytes;
+use uci_model::{DeviceId, SubscriptionId};
+
+use crate::account::EndCause;
+use crate::append::{Append, Snapshot};
+use crate::device_port::DeviceRequest;
+use crate::error::Error;
+use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, ReportId, RequestId};
+
+/// Something to be done, in this order.
+#[derive(Debug)]
+#[must_use = "an output left undone stalls what waits for it"]
+#[expect(clippy::exhaustive_enums, reason = "an output that is not done stalls: a new one must not compile")]
+pub enum Output {
+    /// Send the answer to an HTTP request.
+    Respond {
+        /// Which request.
+        request: RequestId,
+        /// The answer.
+        response: http::Response<Bytes>,
+    },
+    /// Ask a device; answer with [`handle_answer`](crate::DeviceCloud::handle_answer).
+    Ask {
+        /// The question's id.
+        ask: AskId,
+        /// The question.
+        request: DeviceRequest,
+    },
+    /// Deliver a notification, signed and complete; answer with [`handle_delivery`](crate::DeviceCloud::handle_delivery).
+    Deliver {
+        /// The attempt's id.
+        delivery: DeliveryId,
+        /// The request; its URI is the `eventsUrl`.
+        request: http::Request<Bytes>,
+    },
+    /// Read a stream; answer with [`handle_loaded`](crate::DeviceCloud::handle_loaded).
+    Load {
+        /// Which stream.
+        stream: String,
+    },
+    /// Make changes durable; answer with [`handle_appended`](crate::DeviceCloud::handle_appended).
+    Append(Append),
+    /// Keep a snapshot, so that loading gets shorter. Expects no answer and may be skipped.
+    SaveSnapshot {
+        /// Of which stream.
+        stream: String,
+        /// The snapshot.
+        snapshot: Snapshot,
+    },
+    /// Take note.
+    Event(Event),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A device report is durable, or refused. Final for its id.
+    Reported {
+        /// Which report.
+        report: ReportId,
+        /// What became of it.
+        result: Result<(), Error>,
+    },
+    /// A grant's subscriptions are ended, durably. Final for its id.
+    GrantEnded {
+        /// Which call.
+        end: GrantEndId,
+        /// What became of it.
+        result: Result<(), Error>,
+    },
+    /// A subscription will get no further notification but its cancellation.
+    SubscriptionEnded {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// An account was loaded in which this device counts as online. Whoever carries devices reports it offline unless it
+    /// shows up in due time: sessions do not survive a restart.
+    PresumedOnline {
+        /// Whose.
+        account: AccountId,
+        /// The device.
+        device: DeviceId,
+        /// The ownership to report it under.
+        generation: u64,
+    },
+    /// A stream could not be read: it holds what this release does not understand.
+    Unreadable {
+        /// Which stream.
+        stream: String,
+        /// Why.
+        error: Error,
+    },
+    /// Another node owns a stream now; this one forgot it.
+    Fenced {
+        /// Which stream.
+        stream: String,
+    },
+}

@@ -1,0 +1,119 @@
+//! The ledger of one device's owner: which account has it, and in which generation.
+//!
+//! Registering, handing over and removing a device append to this and to the accounts concerned in one atomic append, so a
+//! device never belongs to two accounts and a report of a former owner never counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::stored;
+use crate::error::{Error, ErrorKind};
+use crate::ids::AccountId;
+
+/// The form of [`Ownership::snapshot`] that this release writes.
+pub(crate) const SNAPSHOT_FORMAT: u32 = 1;
+
+/// Who owns a device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Ownership {
+    owner: Option<AccountId>,
+    generation: u64,
+}
+
+/// A change of owner, as it is written down: forever, as [`account::Fact`](crate::account::Fact) is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) enum OwnershipChange {
+    /// The device belongs to this account.
+    Assigned {
+        /// The account.
+        account: AccountId,
+        /// In this generation.
+        generation: u64,
+    },
+    /// The device belongs to nobody.
+    Released,
+}
+
+impl Ownership {
+    pub(crate) fn owner(&self) -> Option<&AccountId> {
+        self.owner.as_ref()
+    }
+
+    /// Decides that `account` owns the device in `generation`: a new owner needs a later generation, and nobody takes an
+    /// earlier one. The same again changes nothing.
+    pub(crate) fn decide_assign(
+        &self,
+        account: &AccountId,
+        generation: u64,
+    ) -> Result<Option<OwnershipChange>, Error> {
+        let same_owner = self.owner.as_ref() == Some(account);
+        if same_owner && self.generation == generation {
+            return Ok(None);
+        }
+        let first = self.owner.is_none() && self.generation == 0;
+        if generation > self.generation || first {
+            Ok(Some(OwnershipChange::Assigned { account: account.clone(), generation }))
+        } else {
+            Err(ErrorKind::Superseded.into())
+        }
+    }
+
+    /// Decides that nobody owns the device any more.
+    pub(crate) fn decide_release(
+        &self,
+        account: &AccountId,
+        generation: u64,
+    ) -> Result<OwnershipChange, Error> {
+        if self.owner.as_ref() != Some(account) {
+            Err(ErrorKind::NotFound.into())
+        } else if self.generation != generation {
+            Err(ErrorKind::Superseded.into())
+        } else {
+            Ok(OwnershipChange::Released)
+        }
+    }
+
+    pub(crate) fn apply(&mut self, change: &OwnershipChange) {
+        match change {
+            OwnershipChange::Assigned { account, generation } => {
+                self.owner = Some(account.clone());
+                self.generation = *generation;
+            }
+            OwnershipChange::Released => self.owner = None,
+        }
+    }
+
+    pub(crate) fn from_snapshot(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format == SNAPSHOT_FORMAT {
+            stored::decode(bytes)
+        } else {
+            Err(stored::unknown_format(format))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_owner_needs_a_later_generation() {
+        let (first, second): (AccountId, AccountId) =
+            ("a".parse().unwrap(), "b".parse().unwrap());
+        let mut ownership = Ownership::default();
+        let change = ownership.decide_assign(&first, 0).unwrap().unwrap();
+        ownership.apply(&change);
+        assert_eq!(ownership.decide_assign(&first, 0).unwrap(), None);
+        let stolen = ownership.decide_assign(&second, 0).unwrap_err();
+        assert_eq!(stolen.kind(), ErrorKind::Superseded);
+        let change = ownership.decide_assign(&second, 1).unwrap().unwrap();
+        ownership.apply(&change);
+        assert_eq!(ownership.owner(), Some(&second));
+        assert_eq!(ownership.decide_assign(&first, 0).unwrap_err().kind(), ErrorKind::Superseded);
+        assert_eq!(ownership.decide_release(&first, 0).unwrap_err().kind(), ErrorKind::NotFound);
+        ownership.apply(&ownership.decide_release(&second, 1).unwrap());
+        assert_eq!(ownership.owner(), None);
+        // Registered again after a release needs a later generation: reports of the old one may still be under way.
+        assert_eq!(ownership.decide_assign(&second, 1).unwrap_err().kind(), ErrorKind::Superseded);
+        assert!(ownership.decide_assign(&second, 2).is_ok());
+    }
+}
