@@ -33,7 +33,10 @@ impl Lifetime {
         let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let early = (lasts / 10).min(60_000);
         let expires = sent.saturating_add(lasts);
-        Self { expires, refresh_at: expires.saturating_sub(early) }
+        Self {
+            expires,
+            refresh_at: expires.saturating_sub(early),
+        }
     }
 }
 

@@ -22,14 +22,20 @@ fn switchable(refresh: Rc<Cell<u16>>) -> Responder {
                 418 => return Some(json(400, "<html>not json</html>")),
                 429 => {
                     let mut answer = json(429, "");
-                    answer.headers_mut().insert("retry-after", "1000".parse().unwrap());
+                    answer
+                        .headers_mut()
+                        .insert("retry-after", "1000".parse().unwrap());
                     return Some(answer);
                 }
                 status => return Some(json(status, r#"{"error":"invalid_grant"}"#)),
             }
         }
         number += 1;
-        Some(if form.path == "/token" { tokens("u-1", number) } else { json(200, "{}") })
+        Some(if form.path == "/token" {
+            tokens("u-1", number)
+        } else {
+            json(200, "{}")
+        })
     })
 }
 
@@ -41,7 +47,11 @@ fn linked(refresh: u16) -> (World, Rc<Cell<u16>>) {
 }
 
 fn relinks(world: &World) -> usize {
-    world.events.iter().filter(|event| matches!(event, Event::RelinkNeeded { .. })).count()
+    world
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::RelinkNeeded { .. }))
+        .count()
 }
 
 fn token(event: &Event) -> &str {
@@ -72,16 +82,36 @@ fn one_refresh_is_in_flight_and_all_who_wait_get_its_token() {
     world.pass(Duration::from_secs(60));
     world.pass(Duration::from_secs(400));
     let asked = world.asked.len();
-    let waiting: Vec<_> = (0..5).map(|_| world.links.token(&user("ann"), &cloud_id(), None, world.now).unwrap()).collect();
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            world
+                .links
+                .token(&user("ann"), &cloud_id(), None, world.now)
+                .unwrap()
+        })
+        .collect();
     world.run();
     assert!(world.asked.len() <= asked + 1);
     status.set(200);
     world.lose();
     for operation in waiting {
-        assert!(matches!(world.end_of(operation), Event::Failed { failure: Failure::Unavailable, .. }));
+        assert!(matches!(
+            world.end_of(operation),
+            Event::Failed {
+                failure: Failure::Unavailable,
+                ..
+            }
+        ));
     }
     world.pass(Duration::from_secs(310));
-    let waiting: Vec<_> = (0..5).map(|_| world.links.token(&user("ann"), &cloud_id(), None, world.now).unwrap()).collect();
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            world
+                .links
+                .token(&user("ann"), &cloud_id(), None, world.now)
+                .unwrap()
+        })
+        .collect();
     world.run();
     for operation in waiting {
         assert_eq!(token(&world.end_of(operation)), jwt("u-1", 2));
@@ -93,10 +123,18 @@ fn a_new_token_is_used_only_when_it_is_durable() {
     let (mut world, _) = linked(200);
     world.appends_left = 0;
     let rejected = AccessToken::new(jwt("u-1", 1)).unwrap();
-    let operation = world.links.token(&user("ann"), &cloud_id(), Some(rejected), world.now).unwrap();
+    let operation = world
+        .links
+        .token(&user("ann"), &cloud_id(), Some(rejected), world.now)
+        .unwrap();
     world.run();
     assert_eq!(world.count("/token", "refresh_token", "refresh-1"), 1);
-    assert!(!world.events.iter().any(|event| matches!(event, Event::Token { .. })));
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Token { .. }))
+    );
     world.appends_left = usize::MAX;
     world.pass(Duration::from_secs(10));
     assert_eq!(token(&world.end_of(operation)), jwt("u-1", 2));
@@ -107,17 +145,28 @@ fn a_new_token_is_used_only_when_it_is_durable() {
 #[test]
 fn a_refresh_without_a_refresh_token_keeps_the_old_one() {
     let access = jwt("u-1", 9);
-    let answer = format!(r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600}}"#);
+    let answer =
+        format!(r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600}}"#);
     let mut world = World::new(Box::new(move |form| {
-        Some(if form.get("grant_type") == "refresh_token" { json(200, &answer) } else { tokens("u-1", 1) })
+        Some(if form.get("grant_type") == "refresh_token" {
+            json(200, &answer)
+        } else {
+            tokens("u-1", 1)
+        })
     }));
     world.link("ann");
     world.pass(Duration::from_secs(2 * 3600));
     assert_eq!(world.count("/token", "refresh_token", "refresh-1"), 2);
     let operation = world.links.list(&user("ann"), world.now).unwrap();
     world.run();
-    let Event::Links { links, .. } = world.end_of(operation) else { panic!() };
-    assert_eq!(links[0].1.scopes, "r:* w:*".parse().unwrap(), "an absent scope is the old one");
+    let Event::Links { links, .. } = world.end_of(operation) else {
+        panic!()
+    };
+    assert_eq!(
+        links[0].1.scopes,
+        "r:* w:*".parse().unwrap(),
+        "an absent scope is the old one"
+    );
 }
 
 #[test]
@@ -150,8 +199,18 @@ fn an_ended_grant_needs_a_new_link_and_is_told_once() {
     let (mut world, _) = linked(400);
     world.pass(Duration::from_secs(48 * 3600));
     assert_eq!(relinks(&world), 1);
-    assert!(matches!(world.token("ann"), Event::Failed { failure: Failure::NeedsRelink, .. }));
-    assert_eq!(world.count("/token", "grant_type", "refresh_token"), 1, "the refresh stops");
+    assert!(matches!(
+        world.token("ann"),
+        Event::Failed {
+            failure: Failure::NeedsRelink,
+            ..
+        }
+    ));
+    assert_eq!(
+        world.count("/token", "grant_type", "refresh_token"),
+        1,
+        "the refresh stops"
+    );
     world.restart();
     world.pass(Duration::from_secs(3600));
     assert_eq!(relinks(&world), 1);
@@ -179,7 +238,11 @@ fn invalid_grant_is_nothing_when_the_store_has_newer_tokens() {
     }
     world.run();
     assert_eq!(relinks(&world), 0);
-    assert_eq!(token(&world.token("ann")), jwt("u-1", 1), "numbered by the other node's server");
+    assert_eq!(
+        token(&world.token("ann")),
+        jwt("u-1", 1),
+        "numbered by the other node's server"
+    );
 }
 
 #[test]
@@ -187,7 +250,10 @@ fn a_rejected_token_is_replaced_once() {
     let (mut world, _) = linked(200);
     let ask = |world: &mut World, token: String| {
         let rejected = AccessToken::new(token).unwrap();
-        let operation = world.links.token(&user("ann"), &cloud_id(), Some(rejected), world.now).unwrap();
+        let operation = world
+            .links
+            .token(&user("ann"), &cloud_id(), Some(rejected), world.now)
+            .unwrap();
         world.run();
         world.end_of(operation)
     };
@@ -195,8 +261,20 @@ fn a_rejected_token_is_replaced_once() {
     // A second call that saw the old token rejected gets the new one and refreshes nothing.
     assert_eq!(token(&ask(&mut world, jwt("u-1", 1))), jwt("u-1", 2));
     assert_eq!(world.count("/token", "grant_type", "refresh_token"), 1);
-    assert!(matches!(ask(&mut world, jwt("u-1", 2)), Event::Failed { failure: Failure::NeedsRelink, .. }));
-    assert!(world.events.iter().any(|event| matches!(event, Event::RelinkNeeded { reason: RelinkReason::TokenRejected, .. })));
+    assert!(matches!(
+        ask(&mut world, jwt("u-1", 2)),
+        Event::Failed {
+            failure: Failure::NeedsRelink,
+            ..
+        }
+    ));
+    assert!(world.events.iter().any(|event| matches!(
+        event,
+        Event::RelinkNeeded {
+            reason: RelinkReason::TokenRejected,
+            ..
+        }
+    )));
 }
 
 #[test]
@@ -205,9 +283,24 @@ fn no_secret_is_stored_or_printed_in_clear() {
     world.pass(Duration::from_secs(3 * 3600));
     let state = world.begin("ann");
     let mut seen = world.disk.dump();
-    seen.push_str(&format!("{:?}{:?}", world.events.iter().filter(|e| !matches!(e, Event::Redirect { .. })).collect::<Vec<_>>(), world.links));
+    seen.push_str(&format!(
+        "{:?}{:?}",
+        world
+            .events
+            .iter()
+            .filter(|e| !matches!(e, Event::Redirect { .. }))
+            .collect::<Vec<_>>(),
+        world.links
+    ));
     let verifier = world.asked[0].get("code_verifier").to_owned();
-    let secrets = [state, verifier, "refresh-1".to_owned(), "refresh-2".to_owned(), jwt("u-1", 1), "client-password".to_owned()];
+    let secrets = [
+        state,
+        verifier,
+        "refresh-1".to_owned(),
+        "refresh-2".to_owned(),
+        jwt("u-1", 1),
+        "client-password".to_owned(),
+    ];
     for secret in secrets {
         assert!(!seen.contains(&secret), "{secret}");
     }

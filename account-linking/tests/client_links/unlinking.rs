@@ -9,7 +9,10 @@ use account_linking::client::{Event, Failure};
 use crate::world::{World, cloud_id, friendly, json, tokens, user};
 
 fn unlink(world: &mut World, name: &str) -> Event {
-    let operation = world.links.unlink(&user(name), &cloud_id(), world.now).unwrap();
+    let operation = world
+        .links
+        .unlink(&user(name), &cloud_id(), world.now)
+        .unwrap();
     world.run();
     world.end_of(operation)
 }
@@ -20,12 +23,28 @@ fn unlinking_revokes_the_refresh_token_and_then_the_access_token() {
     world.link("ann");
     assert!(matches!(unlink(&mut world, "ann"), Event::Unlinked { .. }));
     world.pass(Duration::from_secs(1));
-    let hints: Vec<_> =
-        world.asked.iter().filter(|form| form.path == "/revoke").map(|form| form.get("token_type_hint")).collect();
+    let hints: Vec<_> = world
+        .asked
+        .iter()
+        .filter(|form| form.path == "/revoke")
+        .map(|form| form.get("token_type_hint"))
+        .collect();
     assert_eq!(hints, ["refresh_token", "access_token"]);
     assert!(world.asked.iter().all(|form| form.authorization.is_some()));
-    assert!(matches!(world.token("ann"), Event::Failed { failure: Failure::NotLinked, .. }));
-    assert!(matches!(unlink(&mut world, "ann"), Event::Failed { failure: Failure::NotLinked, .. }));
+    assert!(matches!(
+        world.token("ann"),
+        Event::Failed {
+            failure: Failure::NotLinked,
+            ..
+        }
+    ));
+    assert!(matches!(
+        unlink(&mut world, "ann"),
+        Event::Failed {
+            failure: Failure::NotLinked,
+            ..
+        }
+    ));
     // The remote user may be linked by someone else now.
     world.link("bob");
 }
@@ -50,16 +69,29 @@ fn the_other_side_is_told_again_until_it_answers_even_after_a_restart() {
     assert_eq!(world.count("/revoke", "token_type_hint", "access_token"), 1);
     world.pass(Duration::from_secs(24 * 3600));
     assert_eq!(world.count("/revoke", "token", "refresh-1"), told);
-    assert!(world.disk.streams.values().all(|stream| stream.due.is_none()));
+    assert!(
+        world
+            .disk
+            .streams
+            .values()
+            .all(|stream| stream.due.is_none())
+    );
 }
 
 #[test]
 fn telling_the_other_side_is_given_up_after_a_week() {
-    let mut world = World::new(Box::new(|form| (form.path == "/token").then(|| tokens("u-1", 1))));
+    let mut world = World::new(Box::new(|form| {
+        (form.path == "/token").then(|| tokens("u-1", 1))
+    }));
     world.link("ann");
     unlink(&mut world, "ann");
     world.pass(Duration::from_secs(9 * 24 * 3600));
-    assert!(world.events.iter().any(|event| matches!(event, Event::RevocationAbandoned { .. })));
+    assert!(
+        world
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::RevocationAbandoned { .. }))
+    );
     assert_eq!(world.links.next_deadline(), None);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use account_linking::client::{
-    ClientAuthentication, Cloud, CloudId, Config, Event, ExchangeId, Links, OpenedSecret, OperationId, Output,
-    SealError, Sealer, Start, TransportFailure,
+    ClientAuthentication, Cloud, CloudId, Config, Event, ExchangeId, Links, OpenedSecret,
+    OperationId, Output, SealError, Sealer, Start, TransportFailure,
 };
 use account_linking::{Append, AppendId, Appended, Loaded, SecretBytes, Snapshot, UserId};
 use base64::Engine as _;
@@ -58,16 +58,28 @@ impl TestSealer {
 }
 
 impl Sealer for TestSealer {
-    fn seal(&self, stream: &str, field: &str, _nonce: [u8; 32], secret: &[u8]) -> Result<Vec<u8>, SealError> {
+    fn seal(
+        &self,
+        stream: &str,
+        field: &str,
+        _nonce: [u8; 32],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let mask = Self::mask(stream, field);
-        let masked = secret.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask ^ 0x55);
+        let masked = secret
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask ^ 0x55);
         Ok(mask.iter().copied().chain(masked).collect())
     }
 
     fn open(&self, stream: &str, field: &str, sealed: &[u8]) -> Result<OpenedSecret, SealError> {
         let mask = Self::mask(stream, field);
         let masked = sealed.strip_prefix(&mask).ok_or(SealError::new())?;
-        let opened = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask ^ 0x55);
+        let opened = masked
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask ^ 0x55);
         Ok(OpenedSecret::new(opened.collect()))
     }
 }
@@ -91,7 +103,10 @@ impl Form {
         Self {
             path: request.uri().path().to_owned(),
             authorization: header.map(|value| value.to_str().unwrap().to_owned()),
-            fields: fields.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect(),
+            fields: fields
+                .query_pairs()
+                .map(|(k, v)| (k.into_owned(), v.into_owned()))
+                .collect(),
         }
     }
 
@@ -107,14 +122,23 @@ pub fn jwt(subject: &str, number: u32) -> String {
 }
 
 pub fn json(status: u16, body: &str) -> http::Response<Bytes> {
-    let response = http::Response::builder().status(status).header("content-type", "application/json");
-    response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    let response = http::Response::builder()
+        .status(status)
+        .header("content-type", "application/json");
+    response
+        .body(Bytes::copy_from_slice(body.as_bytes()))
+        .unwrap()
 }
 
 /// Tokens for `subject`: numbered, so that each set is another one.
 pub fn tokens(subject: &str, number: u32) -> http::Response<Bytes> {
     let access = jwt(subject, number);
-    json(200, &format!(r#"{{"access_token":"{access}","token_type":"bearer","expires_in":3600,"refresh_token":"refresh-{number}"}}"#))
+    json(
+        200,
+        &format!(
+            r#"{{"access_token":"{access}","token_type":"bearer","expires_in":3600,"refresh_token":"refresh-{number}"}}"#
+        ),
+    )
 }
 
 /// An authorization server at which everything works.
@@ -147,12 +171,19 @@ pub struct Disk {
 impl Disk {
     pub fn append(&mut self, append: &Append) -> Appended {
         if let Some(versions) = self.answered.get(&append.id) {
-            return Appended::Done { versions: versions.clone() };
+            return Appended::Done {
+                versions: versions.clone(),
+            };
         }
         for part in &append.streams {
-            let version = self.streams.get(&part.stream).map_or(0, |stream| stream.changes.len());
+            let version = self
+                .streams
+                .get(&part.stream)
+                .map_or(0, |stream| stream.changes.len());
             if version as u64 != part.expected_version {
-                return Appended::Conflict { stream: part.stream.clone() };
+                return Appended::Conflict {
+                    stream: part.stream.clone(),
+                };
             }
         }
         let mut versions = Vec::new();
@@ -167,17 +198,32 @@ impl Disk {
     }
 
     pub fn load(&self, stream: &str) -> Loaded {
-        self.streams.get(stream).map_or_else(Loaded::default, |stream| {
-            let after = stream.snapshot.as_ref().map_or(0, |snapshot| snapshot.version as usize);
-            Loaded::new(stream.changes.len() as u64, stream.snapshot.clone(), stream.changes[after..].to_vec())
-        })
+        self.streams
+            .get(stream)
+            .map_or_else(Loaded::default, |stream| {
+                let after = stream
+                    .snapshot
+                    .as_ref()
+                    .map_or(0, |snapshot| snapshot.version as usize);
+                Loaded::new(
+                    stream.changes.len() as u64,
+                    stream.snapshot.clone(),
+                    stream.changes[after..].to_vec(),
+                )
+            })
     }
 
     /// All that a thief of the disk would have.
     pub fn dump(&self) -> String {
         let bytes = self.streams.iter().flat_map(|(name, stream)| {
-            let snapshot = stream.snapshot.iter().flat_map(|snapshot| snapshot.bytes.to_vec());
-            name.bytes().chain(stream.changes.iter().flat_map(|change| change.to_vec())).chain(snapshot).collect::<Vec<_>>()
+            let snapshot = stream
+                .snapshot
+                .iter()
+                .flat_map(|snapshot| snapshot.bytes.to_vec());
+            name.bytes()
+                .chain(stream.changes.iter().flat_map(|change| change.to_vec()))
+                .chain(snapshot)
+                .collect::<Vec<_>>()
         });
         String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
     }
@@ -208,11 +254,26 @@ impl World {
 
     #[allow(clippy::disallowed_methods)]
     pub fn with(server: Responder, config: Config, cloud: Cloud) -> Self {
-        let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let (now, wall) = (
+            Instant::now(),
+            UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        );
         let links = machine(&config, &cloud, 0, wall, now);
         let (disk, asked, events, held) = (Disk::default(), Vec::new(), Vec::new(), Vec::new());
         Self {
-            links, config, cloud, disk, now, wall, server, asked, events, held, appends_left: usize::MAX, runs: 0, entropy: 0,
+            links,
+            config,
+            cloud,
+            disk,
+            now,
+            wall,
+            server,
+            asked,
+            events,
+            held,
+            appends_left: usize::MAX,
+            runs: 0,
+            entropy: 0,
         }
     }
 
@@ -227,7 +288,13 @@ impl World {
 
     /// What a composition does from time to time: it loads what is due.
     pub fn wake(&mut self) {
-        let due: Vec<_> = self.disk.streams.iter().filter(|(_, stream)| stream.due.is_some()).map(|(name, _)| name.clone()).collect();
+        let due: Vec<_> = self
+            .disk
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.due.is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in due {
             self.links.wake(&name, self.now).unwrap();
         }
@@ -272,7 +339,12 @@ impl World {
         while let Some(at) = self.links.next_deadline().filter(|at| *at <= end) {
             self.go_to(at.max(self.now));
             self.links.handle_timeout(self.now);
-            assert!(self.links.next_deadline().is_none_or(|next| next > self.now), "no progress");
+            assert!(
+                self.links
+                    .next_deadline()
+                    .is_none_or(|next| next > self.now),
+                "no progress"
+            );
             self.run();
             turns += 1;
             assert!(turns < 10_000, "the machine does not come to rest");
@@ -287,7 +359,8 @@ impl World {
 
     pub fn lose(&mut self) {
         for exchange in std::mem::take(&mut self.held) {
-            self.links.handle_failure(exchange, TransportFailure::Unknown, self.now);
+            self.links
+                .handle_failure(exchange, TransportFailure::Unknown, self.now);
         }
         self.run();
     }
@@ -295,11 +368,27 @@ impl World {
     /// Begins an attempt and gives back the `state` in the redirect, with the whole address.
     pub fn start(&mut self, start: Start) -> (String, url::Url) {
         self.entropy += 1;
-        let operation = self.links.start(start, [self.entropy; 32], [self.entropy | 0x80; 32], self.now).unwrap();
+        let operation = self
+            .links
+            .start(
+                start,
+                [self.entropy; 32],
+                [self.entropy | 0x80; 32],
+                self.now,
+            )
+            .unwrap();
         self.run();
         match self.last() {
-            Event::Redirect { operation: of, location } if of == operation => {
-                let state = location.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            Event::Redirect {
+                operation: of,
+                location,
+            } if of == operation => {
+                let state = location
+                    .query_pairs()
+                    .find(|(name, _)| name == "state")
+                    .unwrap()
+                    .1
+                    .into_owned();
                 (state, location)
             }
             other => panic!("not redirected: {other:?}"),
@@ -307,28 +396,42 @@ impl World {
     }
 
     pub fn begin(&mut self, name: &str) -> String {
-        self.start(Start::new(user(name), cloud_id(), browser(1), "home")).0
+        self.start(Start::new(user(name), cloud_id(), browser(1), "home"))
+            .0
     }
 
     pub fn callback(&mut self, name: &str, query: &str) -> OperationId {
-        let operation = self.links.callback(&user(name), &browser(1), REDIRECT, query, self.now).unwrap();
+        let operation = self
+            .links
+            .callback(&user(name), &browser(1), REDIRECT, query, self.now)
+            .unwrap();
         self.run();
         operation
     }
 
     /// The callback of a browser whose user agreed.
     pub fn agree(&mut self, name: &str, state: &str) -> OperationId {
-        self.callback(name, &format!("code=code-{state}&state={state}&iss={ISSUER}"))
+        self.callback(
+            name,
+            &format!("code=code-{state}&state={state}&iss={ISSUER}"),
+        )
     }
 
     pub fn link(&mut self, name: &str) {
         let state = self.begin(name);
         self.agree(name, &state);
-        assert!(matches!(self.last(), Event::Linked { .. }), "not linked: {:?}", self.events);
+        assert!(
+            matches!(self.last(), Event::Linked { .. }),
+            "not linked: {:?}",
+            self.events
+        );
     }
 
     pub fn token(&mut self, name: &str) -> Event {
-        let operation = self.links.token(&user(name), &cloud_id(), None, self.now).unwrap();
+        let operation = self
+            .links
+            .token(&user(name), &cloud_id(), None, self.now)
+            .unwrap();
         self.run();
         self.end_of(operation)
     }
@@ -338,29 +441,32 @@ impl World {
     }
 
     pub fn end_of(&self, operation: OperationId) -> Event {
-        let ends: Vec<_> = self.events.iter().filter(|event| operation_of(event) == Some(operation)).collect();
+        let ends: Vec<_> = self
+            .events
+            .iter()
+            .filter(|event| event.operation() == Some(operation))
+            .collect();
         assert_eq!(ends.len(), 1, "one final event: {:?}", self.events);
         ends[0].clone()
     }
 
     pub fn count(&self, path: &str, field: &str, value: &str) -> usize {
-        self.asked.iter().filter(|form| form.path == path && form.get(field) == value).count()
-    }
-}
-
-pub fn operation_of(event: &Event) -> Option<OperationId> {
-    match event {
-        Event::Redirect { operation, .. }
-        | Event::Unlinked { operation, .. }
-        | Event::Token { operation, .. }
-        | Event::Links { operation, .. }
-        | Event::Failed { operation, .. } => Some(*operation),
-        Event::Linked { operation, .. } | Event::NotLinked { operation, .. } => *operation,
-        _ => None,
+        self.asked
+            .iter()
+            .filter(|form| form.path == path && form.get(field) == value)
+            .count()
     }
 }
 
 fn machine(config: &Config, cloud: &Cloud, run: u8, wall: SystemTime, now: Instant) -> Links {
     let seed = SecretBytes::new([run; 32]);
-    Links::new(config.clone(), [cloud.clone()], Arc::new(TestSealer), seed, wall, now).unwrap()
+    Links::new(
+        config.clone(),
+        [cloud.clone()],
+        Arc::new(TestSealer),
+        seed,
+        wall,
+        now,
+    )
+    .unwrap()
 }
