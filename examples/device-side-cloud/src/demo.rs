@@ -4,6 +4,7 @@
 
 mod browser;
 mod chapters;
+mod linking;
 mod process;
 mod story;
 

@@ -30,6 +30,7 @@ pub(crate) struct Page {
 pub(crate) struct Browser {
     http: Outbound,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
+    stop_at: Option<String>,
 }
 
 impl Browser {
@@ -37,7 +38,14 @@ impl Browser {
         Self {
             http,
             cookies: BTreeMap::new(),
+            stop_at: None,
         }
+    }
+
+    /// Follows no redirect to addresses that begin so: the story reads them itself.
+    pub(crate) fn stopping_at(mut self, prefix: &str) -> Self {
+        self.stop_at = Some(prefix.to_owned());
+        self
     }
 
     /// Opens an address and follows where it leads.
@@ -88,6 +96,18 @@ impl Browser {
                     .to_str()
                     .map_err(|cause| Error::new("a redirect is not text", cause))?;
                 uri = resolve(&uri, location)?;
+                if self
+                    .stop_at
+                    .as_ref()
+                    .is_some_and(|prefix| uri.to_string().starts_with(prefix))
+                {
+                    return Ok(Page {
+                        uri,
+                        status: response.status(),
+                        body: String::new(),
+                        way,
+                    });
+                }
                 method = Method::GET;
                 continue;
             }
