@@ -142,11 +142,11 @@ async fn follow(accounts: Arc<Accounts>, mut events: mpsc::Receiver<Event>) {
                 reason,
             } => tracing::warn!(%user, %cloud, ?reason, "must be linked again"),
             Event::CloudMisconfigured { cloud, error } => {
-                tracing::error!(%cloud, %error, "this program is refused there")
+                tracing::error!(%cloud, %error, "this program is refused there");
             }
             Event::TokensLost { user, cloud } => tracing::error!(%user, %cloud, "tokens are lost"),
             Event::RevocationAbandoned { user, cloud } => {
-                tracing::error!(%user, %cloud, "tokens could not be revoked")
+                tracing::error!(%user, %cloud, "tokens could not be revoked");
             }
             _ => {}
         }

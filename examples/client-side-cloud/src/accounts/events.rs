@@ -71,7 +71,7 @@ pub(crate) async fn follow(seen: Arc<Seen>, shared: Arc<Shared>, user: UserId, m
                 shared.notifications.add(&user, &notification);
                 let confirmed = notification.subscription.to_string();
                 seen.note(notification.id, |state| {
-                    state.subscription = Some(confirmed)
+                    state.subscription = Some(confirmed);
                 });
             }
             Event::Answered { call, result } => {
@@ -103,10 +103,10 @@ pub(crate) async fn follow(seen: Arc<Seen>, shared: Arc<Shared>, user: UserId, m
                 state.reason = Some(format!("{reason:?}"));
             }),
             Event::Refused { refusal, .. } => {
-                tracing::warn!(%user, %refusal, "a notification was refused")
+                tracing::warn!(%user, %refusal, "a notification was refused");
             }
             Event::Stopped { reason } => {
-                tracing::error!(%user, ?reason, "subscriptions are no longer kept")
+                tracing::error!(%user, ?reason, "subscriptions are no longer kept");
             }
             other => tracing::debug!(%user, event = ?other, "told"),
         }
