@@ -34,7 +34,7 @@ struct Peer {
 }
 
 /// One end; the two ends of a pair need different `salt`s.
-pub struct Plain {
+pub(crate) struct Plain {
     next: u64,
     salt: u64,
     peers: BTreeMap<u64, Peer>,
@@ -43,12 +43,14 @@ pub struct Plain {
 }
 
 impl Plain {
-    pub fn new(salt: u64) -> Self {
-        Self { next: 0, salt, peers: BTreeMap::new(), events: VecDeque::new(), transmits: VecDeque::new() }
-    }
-
-    pub fn sessions(&self) -> usize {
-        self.peers.len()
+    pub(crate) fn new(salt: u64) -> Self {
+        Self {
+            next: 0,
+            salt,
+            peers: BTreeMap::new(),
+            events: VecDeque::new(),
+            transmits: VecDeque::new(),
+        }
     }
 
     fn transmit(&mut self, to: SocketAddr, kind: u8, nonce: u64, body: &[u8]) {
@@ -63,37 +65,64 @@ impl Plain {
     }
 
     fn find(&self, nonce: u64) -> Option<u64> {
-        self.peers.iter().find(|(_, peer)| peer.nonce == nonce).map(|(id, _)| *id)
+        self.peers
+            .iter()
+            .find(|(_, peer)| peer.nonce == nonce)
+            .map(|(id, _)| *id)
     }
 
     fn fail(&mut self, id: u64, reason: CloseReason) {
         if self.peers.remove(&id).is_some() {
-            self.events.push_back(DtlsEvent::Closed { session: SessionId(id), reason });
+            self.events.push_back(DtlsEvent::Closed {
+                session: SessionId(id),
+                reason,
+            });
         }
     }
 
     fn open(&mut self, id: u64) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         peer.state = State::Open;
         peer.resend = None;
         let (peer, identity) = (peer.address, peer.identity.clone());
-        self.events.push_back(DtlsEvent::Established { session: SessionId(id), peer, identity });
+        self.events.push_back(DtlsEvent::Established {
+            session: SessionId(id),
+            peer,
+            identity,
+        });
     }
 }
 
 impl DtlsEndpoint for Plain {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], _now: Instant) {
-        let Some((&kind, rest)) = datagram.split_first() else { return };
-        let Some((nonce, body)) = rest.split_first_chunk::<8>() else { return };
+        let Some((&kind, rest)) = datagram.split_first() else {
+            return;
+        };
+        let Some((nonce, body)) = rest.split_first_chunk::<8>() else {
+            return;
+        };
         let nonce = u64::from_be_bytes(*nonce);
         let known = self.find(nonce);
         match (kind, known) {
             (HELLO, None) => {
                 let state = State::WaitingForKey;
                 let identity = body.to_vec();
-                let id = self.add(Peer { address: from, nonce, identity, key: None, state, resend: None, attempts: 0 });
+                let id = self.add(Peer {
+                    address: from,
+                    nonce,
+                    identity,
+                    key: None,
+                    state,
+                    resend: None,
+                    attempts: 0,
+                });
                 let identity = body.to_vec();
-                self.events.push_back(DtlsEvent::NeedKey { handshake: HandshakeId(id), identity });
+                self.events.push_back(DtlsEvent::NeedKey {
+                    handshake: HandshakeId(id),
+                    identity,
+                });
             }
             (PROOF, Some(id)) => {
                 let peer = &self.peers[&id];
@@ -107,24 +136,39 @@ impl DtlsEndpoint for Plain {
                     self.open(id);
                 }
             }
-            (FINISHED, Some(id)) if matches!(self.peers[&id].state, State::Proving(_)) => self.open(id),
+            (FINISHED, Some(id)) if matches!(self.peers[&id].state, State::Proving(_)) => {
+                self.open(id)
+            }
             (RECORD, Some(id)) if matches!(self.peers[&id].state, State::Open) => {
                 let peer = self.peers.get_mut(&id).unwrap();
                 if peer.address != from {
-                    let moved = DtlsEvent::Moved { session: SessionId(id), from: peer.address, to: from };
+                    let moved = DtlsEvent::Moved {
+                        session: SessionId(id),
+                        from: peer.address,
+                        to: from,
+                    };
                     peer.address = from;
                     self.events.push_back(moved);
                 }
-                self.events.push_back(DtlsEvent::Data { session: SessionId(id), data: body.to_vec() });
+                self.events.push_back(DtlsEvent::Data {
+                    session: SessionId(id),
+                    data: body.to_vec(),
+                });
             }
-            (BYE, Some(id)) if matches!(self.peers[&id].state, State::Open) => self.fail(id, CloseReason::Peer),
+            (BYE, Some(id)) if matches!(self.peers[&id].state, State::Open) => {
+                self.fail(id, CloseReason::Peer)
+            }
             _ => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let due: Vec<u64> =
-            self.peers.iter().filter(|(_, it)| it.resend.is_some_and(|at| at <= now)).map(|(id, _)| *id).collect();
+        let due: Vec<u64> = self
+            .peers
+            .iter()
+            .filter(|(_, it)| it.resend.is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
+            .collect();
         for id in due {
             let peer = self.peers.get_mut(&id).unwrap();
             peer.attempts += 1;
@@ -160,7 +204,9 @@ impl DtlsEndpoint for Plain {
     }
 
     fn provide_key(&mut self, handshake: HandshakeId, key: Option<PskKey>, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&handshake.0) else { return };
+        let Some(peer) = self.peers.get_mut(&handshake.0) else {
+            return;
+        };
         if !matches!(peer.state, State::WaitingForKey) {
             return;
         }
@@ -171,20 +217,38 @@ impl DtlsEndpoint for Plain {
         self.transmit(address, PROOF, nonce, &proof);
     }
 
-    fn connect(&mut self, to: SocketAddr, identity: &[u8], key: PskKey, now: Instant) -> Result<SessionId, Error> {
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        identity: &[u8],
+        key: PskKey,
+        now: Instant,
+    ) -> Result<SessionId, Error> {
         let nonce = self.salt << 32 | (self.next + 1);
         let state = State::Saying(identity.to_vec());
         let resend = Some(now.saturating_add(RESEND));
         let identity = identity.to_vec();
-        let id =
-            self.add(Peer { address: to, nonce, identity: identity.clone(), key: Some(key), state, resend, attempts: 0 });
+        let id = self.add(Peer {
+            address: to,
+            nonce,
+            identity: identity.clone(),
+            key: Some(key),
+            state,
+            resend,
+            attempts: 0,
+        });
         self.transmit(to, HELLO, nonce, &identity);
         Ok(SessionId(id))
     }
 
     fn send(&mut self, session: SessionId, data: &[u8], _now: Instant) -> Result<(), Error> {
-        let peer = self.peers.get(&session.0).filter(|peer| matches!(peer.state, State::Open));
-        let (address, nonce) = peer.map(|peer| (peer.address, peer.nonce)).ok_or(ErrorKind::UnknownSession)?;
+        let peer = self
+            .peers
+            .get(&session.0)
+            .filter(|peer| matches!(peer.state, State::Open));
+        let (address, nonce) = peer
+            .map(|peer| (peer.address, peer.nonce))
+            .ok_or(ErrorKind::UnknownSession)?;
         self.transmit(address, RECORD, nonce, data);
         Ok(())
     }
@@ -192,7 +256,10 @@ impl DtlsEndpoint for Plain {
     fn close(&mut self, session: SessionId, _now: Instant) {
         if let Some(peer) = self.peers.remove(&session.0) {
             self.transmit(peer.address, BYE, peer.nonce, &[]);
-            self.events.push_back(DtlsEvent::Closed { session, reason: CloseReason::Local });
+            self.events.push_back(DtlsEvent::Closed {
+                session,
+                reason: CloseReason::Local,
+            });
         }
     }
 }

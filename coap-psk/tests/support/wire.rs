@@ -5,62 +5,69 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use coap_psk::dtls::{SessionId, Transmit};
-use coap_psk::{Config, DeviceSecret, Endpoint, Event, Instant, KeyBytes, Output, PskIdentity, PskKey};
+use coap_psk::{
+    Config, DeviceSecret, Endpoint, Event, Instant, KeyBytes, Output, PskIdentity, PskKey,
+};
 
 use crate::plain::Plain;
 
-pub const IDENTITY: &str = "MuGsF6W4,15bBZlRknc,2,3600";
+pub(crate) const IDENTITY: &str = "MuGsF6W4,15bBZlRknc,2,3600";
 
-pub fn identity() -> PskIdentity {
+pub(crate) fn identity() -> PskIdentity {
     IDENTITY.parse().unwrap()
 }
 
-pub fn key() -> PskKey {
-    DeviceSecret::new("M3yy874uGY8INjEGddTR").unwrap().key(KeyBytes::FromOne)
+pub(crate) fn key() -> PskKey {
+    DeviceSecret::new("M3yy874uGY8INjEGddTR")
+        .unwrap()
+        .key(KeyBytes::FromOne)
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Side {
+pub(crate) enum Side {
     Device,
     Cloud,
 }
 
 /// What the wire does to datagrams, in percent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
-    pub loss: u64,
-    pub duplicates: u64,
+pub(crate) struct Weather {
+    pub(crate) loss: u64,
+    pub(crate) duplicates: u64,
     /// The longest delay, in milliseconds; each datagram draws its own, so that they overtake each other.
-    pub delay: u64,
+    pub(crate) delay: u64,
 }
 
-pub struct Pair {
-    pub device: Endpoint<Plain>,
-    pub cloud: Endpoint<Plain>,
-    pub now: Instant,
-    pub weather: Weather,
+pub(crate) struct Pair {
+    pub(crate) device: Endpoint<Plain>,
+    pub(crate) cloud: Endpoint<Plain>,
+    pub(crate) now: Instant,
+    pub(crate) weather: Weather,
     /// Datagrams on their way: arrival and order, receiver, sender's address, bytes.
     wire: BTreeMap<(Instant, u64), (Side, SocketAddr, Vec<u8>)>,
     sent: u64,
     dice: u64,
-    pub device_address: SocketAddr,
+    pub(crate) device_address: SocketAddr,
     /// Outputs that nobody has taken yet.
-    pub outputs: Vec<(Side, Output)>,
+    pub(crate) outputs: Vec<(Side, Output)>,
     /// Every record in clear that was put on the wire: who sent it and its CoAP bytes.
-    pub records: Vec<(Side, Vec<u8>)>,
+    pub(crate) records: Vec<(Side, Vec<u8>)>,
 }
 
-pub fn cloud_address() -> SocketAddr {
+pub(crate) fn cloud_address() -> SocketAddr {
     (Ipv4Addr::new(10, 0, 0, 1), 5684).into()
 }
 
 impl Pair {
-    pub fn new(config: Config, seed: u64) -> Self {
+    pub(crate) fn new(config: Config, seed: u64) -> Self {
         Self {
             device: Endpoint::new(config.clone(), Plain::new(1), [1; 32]),
             cloud: Endpoint::new(config, Plain::new(2), [2; 32]),
             now: Instant::from_micros(1),
-            weather: Weather { delay: 20, ..Weather::default() },
+            weather: Weather {
+                delay: 20,
+                ..Weather::default()
+            },
             wire: BTreeMap::new(),
             sent: 0,
             dice: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -71,13 +78,18 @@ impl Pair {
     }
 
     /// A pair with an established session: its ids at the device and at the cloud.
-    pub fn online(config: Config) -> (Self, SessionId, SessionId) {
+    pub(crate) fn online(config: Config) -> (Self, SessionId, SessionId) {
         let mut pair = Self::new(config, 1);
-        let device = pair.device.connect(cloud_address(), &identity(), key(), pair.now).unwrap();
+        let device = pair
+            .device
+            .connect(cloud_address(), &identity(), key(), pair.now)
+            .unwrap();
         pair.run_for(Duration::from_secs(1));
         let mut cloud = None;
         pair.take(|side, output| match output {
-            Output::Event(Event::Online { session, .. }) if side == Side::Cloud => cloud = Some(*session),
+            Output::Event(Event::Online { session, .. }) if side == Side::Cloud => {
+                cloud = Some(*session)
+            }
             Output::Event(Event::Online { .. }) => {}
             other => panic!("{other:?}"),
         });
@@ -85,7 +97,7 @@ impl Pair {
         (pair, device, cloud.unwrap())
     }
 
-    pub fn end(&mut self, side: Side) -> &mut Endpoint<Plain> {
+    pub(crate) fn end(&mut self, side: Side) -> &mut Endpoint<Plain> {
         match side {
             Side::Device => &mut self.device,
             Side::Cloud => &mut self.cloud,
@@ -107,7 +119,11 @@ impl Pair {
             Side::Device => (Side::Cloud, self.device_address),
             Side::Cloud => (Side::Device, cloud_address()),
         };
-        let copies = if self.roll(100) < self.weather.duplicates { 2 } else { 1 };
+        let copies = if self.roll(100) < self.weather.duplicates {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             if self.roll(100) < self.weather.loss {
                 continue;
@@ -115,12 +131,13 @@ impl Pair {
             let delay = Duration::from_millis(self.roll(self.weather.delay + 1));
             self.sent += 1;
             let arrival = (self.now.saturating_add(delay), self.sent);
-            self.wire.insert(arrival, (to, address, transmit.datagram.clone()));
+            self.wire
+                .insert(arrival, (to, address, transmit.datagram.clone()));
         }
     }
 
     /// Takes what the ends put out; keys are looked up at once.
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         loop {
             let mut idle = true;
             for side in [Side::Device, Side::Cloud] {
@@ -128,7 +145,10 @@ impl Pair {
                     idle = false;
                     match output {
                         Output::Transmit(transmit) => self.put(side, &transmit),
-                        Output::KeyWanted { handshake, identity: wanted } => {
+                        Output::KeyWanted {
+                            handshake,
+                            identity: wanted,
+                        } => {
                             let known = (wanted.device() == identity().device()).then(key);
                             let now = self.now;
                             self.end(side).provide_key(handshake, known, now);
@@ -144,10 +164,17 @@ impl Pair {
     }
 
     /// Goes to the next thing that happens, but not beyond `limit`; `false` when that is reached.
-    pub fn step(&mut self, limit: Instant) -> bool {
+    pub(crate) fn step(&mut self, limit: Instant) -> bool {
         self.drain();
         let arrival = self.wire.first_key_value().map(|((at, _), _)| *at);
-        let next = [arrival, self.device.next_deadline(), self.cloud.next_deadline()].into_iter().flatten().min();
+        let next = [
+            arrival,
+            self.device.next_deadline(),
+            self.cloud.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let Some(next) = next.filter(|next| *next <= limit) else {
             self.now = self.now.max(limit);
             return false;
@@ -166,12 +193,12 @@ impl Pair {
         true
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let limit = self.now.saturating_add(time);
         while self.step(limit) {}
     }
 
-    pub fn take(&mut self, mut look: impl FnMut(Side, &Output)) {
+    pub(crate) fn take(&mut self, mut look: impl FnMut(Side, &Output)) {
         for (side, output) in self.outputs.drain(..) {
             look(side, &output);
         }
