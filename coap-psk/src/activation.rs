@@ -7,6 +7,7 @@
 //!
 //! The endpoint lets such a session do nothing else: every other request on it gets 4.03, and it lives for a minute.
 
+use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -114,13 +115,13 @@ impl ActivateInfo {
     pub fn to_json(&self) -> Result<Vec<u8>, Error> {
         let body = Body {
             id: self.id.clone(),
-            version: VERSION.to_string(),
-            method: METHOD.to_string(),
+            version: VERSION.to_owned(),
+            method: METHOD.to_owned(),
             params: Params {
                 asset_id: self.asset_id.clone(),
                 product_key: self.device.product_key().to_string(),
                 device_key: self.device.device_key().to_string(),
-                device_secret: Zeroizing::new(self.device_secret.expose().to_string()),
+                device_secret: Zeroizing::new(self.device_secret.expose().to_owned()),
             },
         };
         serde_json::to_vec(&body).map_err(|error| Error::with_source(ErrorKind::Activation, error))

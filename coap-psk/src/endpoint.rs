@@ -160,7 +160,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     pub fn cancel(&mut self, exchange: ExchangeId, now: Instant) {
         let now = self.advance(now);
         self.with_session(exchange.session, now, |exchanges, cx| {
-            exchanges.cancel(exchange.number, cx)
+            exchanges.cancel(exchange.number, cx);
         });
         self.pump(now);
     }
@@ -312,7 +312,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                     self.handle_presence(change, now);
                 }
                 self.with_session(session, now, |exchanges, cx| {
-                    exchanges.handle_datagram(&data, cx)
+                    exchanges.handle_datagram(&data, cx);
                 });
             }
             DtlsEvent::Moved { session, to, .. } => {
@@ -388,7 +388,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         }
         match role {
             Role::Activation => {
-                session.closes = Some(now.saturating_add(self.config.activation_session))
+                session.closes = Some(now.saturating_add(self.config.activation_session));
             }
             Role::Accepted => self.presence.insert(id, identity.lifetime(), now),
             Role::Initiated => {}
