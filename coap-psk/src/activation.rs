@@ -11,7 +11,6 @@ use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -186,12 +185,6 @@ mod secret_text {
         deserializer: D,
     ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(deserializer).map(Zeroizing::new)
-    }
-}
-
-impl fmt::Debug for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Params(..)")
     }
 }
 
