@@ -117,7 +117,7 @@ impl Client {
                 },
                 _,
             ) => self.abandon(id, subscription),
-            (Command::Release { id }, Outcome::Done) => self.release(id),
+            (Command::Release { id }, Outcome::Done) => self.released(id),
             (Command::Close { id }, _) => {
                 let reason = self
                     .activities
@@ -424,6 +424,14 @@ impl Client {
                 subscription,
             };
             self.exchanges.add(Purpose::Abandon, order);
+        }
+    }
+
+    /// Begins to end a subscription, unless that has begun.
+    fn released(&mut self, id: SubscribeId) {
+        let stage = self.activities.get(&id).map(|activity| activity.stage);
+        if !matches!(stage, Some(Stage::Releasing | Stage::Lingering)) {
+            self.release(id);
         }
     }
 
