@@ -11,7 +11,7 @@ use super::{Client, Timer};
 use crate::calls::{Order, decode_subscribed};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::Purpose;
-use crate::ledger::{Command, Outcome, SubscribeId, Target};
+use crate::ledger::{Command, Outcome, Sealed, SubscribeId, Target};
 use crate::output::{EndReason, Event, Failure, FailureKind, Output, RetryReason};
 use crate::seal::SealError;
 use crate::subscriptions::{Activity, Stage, is_refusal};
@@ -180,7 +180,7 @@ impl Client {
         let bound = attempt.and_then(|attempt| attempt.subscription);
         let confirmed = attempt.is_some_and(|attempt| attempt.last.is_some());
         if let Some(attempt) = attempt {
-            let secret = self.open_secret(id, &attempt.secret);
+            let secret = self.open_secret(id, &attempt.secret.0);
             activity.key =
                 secret.map(|secret| (attempt.correlation.clone(), SigningKey::new(&secret)));
         }
@@ -218,7 +218,7 @@ impl Client {
         let command = Command::Attempt {
             id,
             correlation: correlation.clone(),
-            secret: sealed,
+            secret: Sealed(sealed),
         };
         Ok((command, (correlation, SigningKey::new(&secret))))
     }
@@ -253,7 +253,7 @@ impl Client {
         let Some(attempt) = &wanted.attempt else {
             return;
         };
-        let Some(secret) = self.open_secret(id, &attempt.secret) else {
+        let Some(secret) = self.open_secret(id, &attempt.secret.0) else {
             return self.retry(id, RetryReason::Unsealable, now);
         };
         let correlation = attempt.correlation.clone();
