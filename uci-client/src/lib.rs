@@ -27,7 +27,9 @@
 //! let (seed, entropy) = ([1; 32], [2; 32]); // Fresh random bytes in every run.
 //! let mut client = Client::new(config, "link/alice", seed, entropy, sealer, now);
 //!
-//! // A journal in memory and a peer that accepts every subscription.
+//! // A journal in memory, and a peer that has a lamp and accepts every subscription.
+//! const DEVICES: &str = r#"[{"device":{"di":"53080a4f-5e3e-4291-802f-3436238232d2","n":"Lamp","rt":["oic.wk.d"],
+//!     "dmn":[{"language":"en","value":"Example"}]},"status":"online","links":[]}]"#;
 //! let mut journal: Vec<Bytes> = Vec::new();
 //! let mut secret = None;
 //! let mut run = |client: &mut Client, secret: &mut Option<String>| {
@@ -54,7 +56,7 @@
 //!             }
 //!             Output::Send { exchange, .. } => {
 //!                 let response = http::Response::builder().header("content-type", "application/json");
-//!                 client.handle_response(exchange, &response.body("[]".into()).unwrap(), now);
+//!                 client.handle_response(exchange, &response.body(DEVICES.into()).unwrap(), now);
 //!             }
 //!             Output::Respond { response, .. } => assert_eq!(response.status(), 200),
 //!             Output::SaveSnapshot { .. } => {}
@@ -83,7 +85,8 @@
 //!     .try_into_http_request(&"https://us.example/events".parse()?, &key)?;
 //! client.handle_request(&notification, wall, now);
 //! run(&mut client, &mut secret);
-//! assert_eq!(client.mirror().devices().count(), 1);
+//! let (_, lamp) = client.mirror().devices().next().unwrap();
+//! assert_eq!(lamp.properties().map(|properties| properties.name.as_str()), Some("Lamp"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
