@@ -1,6 +1,8 @@
 //! OAuth 2.0 account linking as sans-IO machines and ledgers, authorization server and client role.
 
+pub mod client;
 pub mod error;
+pub mod form;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;

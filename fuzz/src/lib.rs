@@ -2,7 +2,9 @@
 //!
 //! `fuzz_targets/` hands them to the fuzzer, `tests/replay.rs` runs them over the committed corpus on stable.
 
+pub mod coap;
 pub mod model;
+pub mod provisioning;
 
 /// A fuzz target by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,4 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("model_event_headers", model::event_headers),
     ("model_event_body", model::event_body),
     ("model_text", model::text),
+    ("coap_identity", coap::identity),
+    ("provisioning_change", provisioning::change),
+    ("provisioning_snapshot", provisioning::snapshot),
 ];

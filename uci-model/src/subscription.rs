@@ -177,7 +177,7 @@ impl TryFrom<String> for EventsUrl {
         let error = |problem| ParseIdError::new("events URL", problem);
         let rest = strip_scheme(&text, "https://")
             .or_else(|| strip_scheme(&text, "http://"))
-            .ok_or(error("is not an http or https URL"))?;
+            .ok_or_else(|| error("is not an http or https URL"))?;
         if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
             return Err(error("has no host"));
         }

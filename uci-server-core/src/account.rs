@@ -17,7 +17,7 @@ use uci_model::{
     ResourceLink, SubscriptionId,
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::ids::{ClientId, GrantId};
 use crate::time::UnixMillis;
 
@@ -25,7 +25,7 @@ mod apply;
 mod body;
 mod change;
 mod decide;
-mod stored;
+pub(crate) mod stored;
 
 pub use change::{Change, EndCause, Fact, NewSubscription};
 pub use decide::{Command, Moment};
@@ -122,10 +122,7 @@ impl Account {
     /// [`ErrorKind::Journal`]: an unknown form, or bytes that are not of it.
     pub fn from_snapshot(format: u32, bytes: &[u8]) -> Result<Self, Error> {
         if format != SNAPSHOT_FORMAT {
-            return Err(Error::with_source(
-                ErrorKind::Journal,
-                format!("snapshot format {format} is not {SNAPSHOT_FORMAT}"),
-            ));
+            return Err(stored::unknown_format(format));
         }
         let mut account: Self = stored::decode(bytes)?;
         account.rebuild_index();

@@ -58,8 +58,7 @@ pub enum Authentication {
 
 /// Why a request is not allowed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// No credentials: 401 without an error code (RFC 6750, 3.1).
     Unauthenticated,
     /// Credentials that are no good: 401 `invalid_token`.
@@ -74,7 +73,7 @@ pub enum Refusal {
 impl Refusal {
     /// The status of the answer.
     #[must_use]
-    pub fn status(self) -> http::StatusCode {
+    pub(crate) fn status(self) -> http::StatusCode {
         match self {
             Self::Unauthenticated | Self::InvalidToken => http::StatusCode::UNAUTHORIZED,
             Self::InsufficientScope { .. } => http::StatusCode::FORBIDDEN,
@@ -83,7 +82,7 @@ impl Refusal {
 
     /// The `WWW-Authenticate` of the answer.
     #[must_use]
-    pub fn challenge(self) -> HeaderValue {
+    pub(crate) fn challenge(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Unauthenticated => "Bearer",
             Self::InvalidToken => "Bearer error=\"invalid_token\"",
@@ -101,10 +100,7 @@ impl Refusal {
 const WRITE_NEEDS: &str = "r:* w:*";
 
 /// The principal, if its token is good at `wall`.
-///
-/// # Errors
-/// The refusal to answer with.
-pub fn authenticate(
+pub(crate) fn authenticate(
     authentication: Authentication,
     wall: SystemTime,
 ) -> Result<Principal, Refusal> {
@@ -116,10 +112,7 @@ pub fn authenticate(
 }
 
 /// Whether the principal's scopes allow the route.
-///
-/// # Errors
-/// The refusal to answer with.
-pub fn authorize(principal: &Principal, route: &Route) -> Result<(), Refusal> {
+pub(crate) fn authorize(principal: &Principal, route: &Route) -> Result<(), Refusal> {
     let writes = matches!(route, Route::UpdateResource { .. });
     let (scopes, needed): (&[&str], _) =
         if writes { (&[READ_SCOPE, WRITE_SCOPE], WRITE_NEEDS) } else { (&[READ_SCOPE], READ_SCOPE) };

@@ -13,8 +13,6 @@ pub struct Config {
     pub prefix: String,
     /// Which `eventsUrl` is taken.
     pub events_url: EventsUrlPolicy,
-    /// Takes signing secrets shorter than 32 characters, for peers that do not keep to the standard.
-    pub dangerous_allow_short_secrets: bool,
     /// Answers a read of an offline device with its last known representation instead of 504.
     pub serve_offline_from_cache: bool,
     /// `Retry-After` of a 504 for an offline device, and of a 503.
@@ -112,7 +110,6 @@ impl Default for Config {
         Self {
             prefix: String::new(),
             events_url: EventsUrlPolicy::default(),
-            dangerous_allow_short_secrets: false,
             serve_offline_from_cache: false,
             retry_after: Duration::from_secs(60),
             content: uci_model::Limits::default(),

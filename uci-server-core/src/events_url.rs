@@ -64,6 +64,8 @@ impl EventsUrlPolicy {
         if url.fragment().is_some() {
             return Err(EventsUrlError::Fragment);
         }
+        // What cannot be sent to is refused now and not when the first notification is due.
+        http::Uri::try_from(url.as_str()).map_err(|_| EventsUrlError::Malformed)?;
         match url.host() {
             None => Err(EventsUrlError::Malformed),
             Some(Host::Ipv4(address)) => self.judge_address(address.into()).map(|()| url),
@@ -98,8 +100,7 @@ fn is_local_name(name: &str) -> bool {
 }
 
 /// Whether an address is a unicast address of the public Internet.
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

@@ -33,8 +33,7 @@ pub fn http_status(code: u8) -> StatusCode {
 }
 
 /// Whether the answer should say when to come back.
-#[must_use]
-pub fn wants_retry_after(status: StatusCode) -> bool {
+pub(crate) fn wants_retry_after(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, ParseIdError},
     event::{NotificationHeaders, SubscriptionLevel},
     href::{Href, decode_segment, encode_segment},
-    ids::CorrelationId,
+    ids::{CorrelationId, DeviceId},
     limits::Limits,
     resource_type::Interface,
     subscription::SubscribeBody,
@@ -241,9 +241,13 @@ pub(super) fn path_id<T: core::str::FromStr<Err = ParseIdError>>(
         .map_err(|error| Error::with_source(ErrorKind::NotFound, error))
 }
 
-/// The href in a path, without its leading slash there.
-pub(super) fn path_href(path_args: &[&str], index: usize) -> Result<Href, Error> {
-    Ok(format!("/{}", path_arg(path_args, index)?).parse::<Href>()?)
+/// The device and the resource in a path: the first two variables.
+///
+/// A client that appends the href of a link to the device's path names the device twice; it means the same.
+pub(super) fn path_resource(path_args: &[&str]) -> Result<(DeviceId, Href), Error> {
+    let device_id = path_id(path_args, 0)?;
+    let href: Href = format!("/{}", path_arg(path_args, 1)?).parse()?;
+    Ok((device_id, href.without_device(device_id)))
 }
 
 fn path_arg<'a>(path_args: &[&'a str], index: usize) -> Result<&'a str, Error> {

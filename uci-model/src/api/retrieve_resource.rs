@@ -20,7 +20,7 @@ use crate::{error::Error, href::Href, ids::DeviceId, resource_type::Interface};
 pub struct Request {
     /// The device.
     pub device_id: DeviceId,
-    /// The resource, as its device names it: without the device id.
+    /// The resource, as its device or as a link of its cloud names it.
     pub href: Href,
     /// The view asked for: the query parameter `if`.
     pub interface: Option<Interface>,
@@ -54,7 +54,8 @@ impl OutgoingRequest for Request {
         base: &Uri,
         credentials: &AccessToken,
     ) -> Result<http::Request<Bytes>, Error> {
-        let path_args = [&*self.device_id.to_string(), self.href.as_str()];
+        let href = self.href.without_device(self.device_id);
+        let path_args = [&*self.device_id.to_string(), href.as_str()];
         let query = self.interface.as_ref().map(message::interface_query);
         message::outgoing::<Self>(
             base,
@@ -72,9 +73,10 @@ impl IncomingRequest for Request {
         request: &http::Request<Bytes>,
         path_args: &[&str],
     ) -> Result<Self, Error> {
+        let (device_id, href) = message::path_resource(path_args)?;
         Ok(Self {
-            device_id: message::path_id(path_args, 0)?,
-            href: message::path_href(path_args, 1)?,
+            device_id,
+            href,
             interface: message::interface(request.uri())?,
             options: RequestOptions::from_headers(request.headers())?,
         })

@@ -22,7 +22,7 @@ use crate::{
 pub struct Request {
     /// The device.
     pub device_id: DeviceId,
-    /// The resource, as its device names it: without the device id.
+    /// The resource, as its device or as a link of its cloud names it.
     pub href: Href,
     /// Where to notify, what, and how it is signed.
     pub body: SubscribeBody,
@@ -56,7 +56,8 @@ impl OutgoingRequest for Request {
         base: &Uri,
         credentials: &AccessToken,
     ) -> Result<http::Request<Bytes>, Error> {
-        let path_args: &[&str] = &[&*self.device_id.to_string(), self.href.as_str()];
+        let href = self.href.without_device(self.device_id);
+        let path_args: &[&str] = &[&*self.device_id.to_string(), href.as_str()];
         let content = Some(self.body.encode()?);
         message::outgoing::<Self>(base, path_args, None, &self.options, content, credentials)
     }
@@ -67,9 +68,10 @@ impl IncomingRequest for Request {
         request: &http::Request<Bytes>,
         path_args: &[&str],
     ) -> Result<Self, Error> {
+        let (device_id, href) = message::path_resource(path_args)?;
         Ok(Self {
-            device_id: message::path_id(path_args, 0)?,
-            href: message::path_href(path_args, 1)?,
+            device_id,
+            href,
             body: message::subscribe_body(SubscriptionLevel::Resource, request)?,
             options: RequestOptions::from_headers(request.headers())?,
         })

@@ -24,7 +24,7 @@ use crate::{
 pub struct Request {
     /// The device.
     pub device_id: DeviceId,
-    /// The resource, as its device names it: without the device id.
+    /// The resource, as its device or as a link of its cloud names it.
     pub href: Href,
     /// The subscription.
     pub subscription_id: SubscriptionId,
@@ -59,9 +59,10 @@ impl OutgoingRequest for Request {
         base: &Uri,
         credentials: &AccessToken,
     ) -> Result<http::Request<Bytes>, Error> {
+        let href = self.href.without_device(self.device_id);
         let path_args: &[&str] = &[
             &*self.device_id.to_string(),
-            self.href.as_str(),
+            href.as_str(),
             &*self.subscription_id.to_string(),
         ];
         message::outgoing::<Self>(base, path_args, None, &self.options, None, credentials)
@@ -73,9 +74,10 @@ impl IncomingRequest for Request {
         request: &http::Request<Bytes>,
         path_args: &[&str],
     ) -> Result<Self, Error> {
+        let (device_id, href) = message::path_resource(path_args)?;
         Ok(Self {
-            device_id: message::path_id(path_args, 0)?,
-            href: message::path_href(path_args, 1)?,
+            device_id,
+            href,
             subscription_id: message::path_id(path_args, 2)?,
             options: RequestOptions::from_headers(request.headers())?,
         })

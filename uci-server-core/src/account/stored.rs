@@ -26,6 +26,11 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
+/// A snapshot of a form that this release does not know.
+pub(crate) fn unknown_format(format: u32) -> Error {
+    Error::with_source(ErrorKind::Journal, format!("snapshot format {format} is unknown"))
+}
+
 #[derive(Deserialize, Serialize)]
 struct StoredContent {
     format: ContentFormat,

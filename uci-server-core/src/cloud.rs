@@ -1,0 +1,380 @@
+//! The machine: requests and reports in; answers, questions to devices, notifications and appends out.
+//!
+//! Everything that concerns an account waits in one line. What can be done at once is decided and applied as one batch, its
+//! changes leave as one append, and until that is durable nothing of it is seen outside and nothing else of that account
+//! is looked at. Different accounts never wait for each other.
+//!
+//! ```text
+//! handle_request ─┐                      ┌─▶ Respond, Ask, Reported, Deliver
+//! handle_report  ─┼─▶ line ─▶ batch ─▶ Append ─▶ handle_appended
+//! handle_delivery ┘    ▲                 │ Conflict: load again, decide again
+//!                      └─────────────────┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode};
+use uci_model::ContentFormat;
+
+use crate::account::Command;
+use crate::append::{AppendId, Appended, Loaded};
+use crate::authorization::Authentication;
+use crate::config::Config;
+use crate::delivery::Deliveries;
+use crate::device_port::{DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure};
+use crate::entropy::Entropy;
+use crate::error::ErrorKind;
+use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId};
+use crate::output::{Event, Output};
+use crate::request;
+use crate::response::Problem;
+use crate::sealer::Sealer;
+
+mod answers;
+mod line;
+mod outbox;
+mod perform;
+mod stream;
+
+use line::{InFlight, Task, TaskId, Work};
+use stream::{Stream, StreamName};
+
+/// A device-side cloud.
+///
+/// `seed` must be new in every process: ids that must never repeat come from it.
+pub struct DeviceCloud {
+    config: Config,
+    sealer: Arc<dyn Sealer>,
+    entropy: Entropy,
+    /// The latest monotonic time that was ever given; `None` before the first.
+    now: Option<Instant>,
+    /// The wall time that was given last.
+    wall: SystemTime,
+    outputs: VecDeque<Output>,
+    streams: BTreeMap<StreamName, Stream>,
+    /// Streams whose line may have become able to move.
+    movable: BTreeSet<StreamName>,
+    tasks: BTreeMap<TaskId, Task>,
+    appends: BTreeMap<AppendId, InFlight>,
+    requests: BTreeMap<RequestId, PendingRequest>,
+    asks: BTreeMap<AskId, Asked>,
+    deliveries: Deliveries,
+    timers: BTreeSet<(Instant, Timer)>,
+    /// Reports and grant ends without their final event.
+    open_commands: usize,
+    next_number: u64,
+}
+
+/// A request without its answer.
+#[derive(Debug)]
+struct PendingRequest {
+    deadline: Instant,
+    correlation: Option<HeaderValue>,
+}
+
+/// A device that was asked on behalf of a request.
+#[derive(Debug)]
+struct Asked {
+    request: RequestId,
+    deadline: Instant,
+    format: ContentFormat,
+    updates: bool,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Timer {
+    Append(AppendId),
+    Ask(AskId),
+    Load(StreamName),
+    Request(RequestId),
+}
+
+impl fmt::Debug for DeviceCloud {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DeviceCloud")
+            .field("streams", &self.streams.len())
+            .field("requests", &self.requests.len())
+            .field("outputs", &self.outputs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DeviceCloud {
+    /// A cloud that knows nobody yet.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
+        Self {
+            config,
+            sealer,
+            entropy: Entropy::new(seed),
+            now: None,
+            wall: UNIX_EPOCH,
+            outputs: VecDeque::new(),
+            streams: BTreeMap::new(),
+            movable: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            appends: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            deliveries: Deliveries::default(),
+            timers: BTreeSet::new(),
+            open_commands: 0,
+            next_number: 0,
+        }
+    }
+
+    /// Takes an HTTP request whose body is complete. Exactly one [`Output::Respond`] follows, unless the request is cancelled.
+    pub fn handle_request(
+        &mut self,
+        request: &Request<Bytes>,
+        authentication: Authentication,
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
+        let now = self.tick(wall, now);
+        let id = RequestId::new(self.number());
+        let full = self.requests.len() >= self.config.max_pending;
+        let deadline = after(now, self.config.request_timeout);
+        let correlation = request.headers().get(request::CORRELATION_ID).cloned();
+        self.requests.insert(id, PendingRequest { deadline, correlation });
+        self.timers.insert((deadline, Timer::Request(id)));
+        if full {
+            self.respond_unavailable(id);
+            return id;
+        }
+        match request::read(&self.config, request, authentication, wall) {
+            Ok(incoming) => {
+                let needs = [StreamName::Account(incoming.principal.account.clone())];
+                let incoming = Box::new(incoming);
+                self.enqueue(needs, Work::Request { request: id, incoming }, now);
+            }
+            Err(problem) => self.respond(id, problem.into_response()),
+        }
+        self.advance(now);
+        id
+    }
+
+    /// Forgets a request: its client is gone. What it caused already stays.
+    pub fn cancel_request(&mut self, id: RequestId) {
+        if let Some(pending) = self.requests.remove(&id) {
+            self.timers.remove(&(pending.deadline, Timer::Request(id)));
+        }
+        let asks: Vec<AskId> =
+            self.asks.iter().filter(|(_, asked)| asked.request == id).map(|(ask, _)| *ask).collect();
+        for ask in asks {
+            self.take_ask(ask);
+        }
+    }
+
+    /// Takes what a device did. Exactly one [`Event::Reported`] follows, after it is durable.
+    pub fn handle_report(
+        &mut self,
+        report: DeviceReport,
+        wall: SystemTime,
+        now: Instant,
+    ) -> ReportId {
+        let now = self.tick(wall, now);
+        let id = ReportId::new(self.number());
+        if self.open_commands >= self.config.max_pending {
+            let result = Err(ErrorKind::Full.into());
+            self.outputs.push_back(Output::Event(Event::Reported { report: id, result }));
+            return id;
+        }
+        self.open_commands = self.open_commands.saturating_add(1);
+        let account = StreamName::Account(report.account.clone());
+        let device = StreamName::Device(report.device);
+        let needs = match report.occurrence {
+            // Who the former owner is turns out when the device's own stream is there.
+            Occurrence::Registered | Occurrence::Unregistered => vec![account, device],
+            _ => vec![account],
+        };
+        self.enqueue(needs, Work::Report { report: id, told: Box::new(report) }, now);
+        self.advance(now);
+        id
+    }
+
+    /// Ends all subscriptions of a grant and refuses its access tokens from now on. Exactly one [`Event::GrantEnded`]
+    /// follows, after it is durable.
+    pub fn end_grant(
+        &mut self,
+        account: AccountId,
+        grant: GrantId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> GrantEndId {
+        let now = self.tick(wall, now);
+        let id = GrantEndId::new(self.number());
+        if self.open_commands >= self.config.max_pending {
+            let result = Err(ErrorKind::Full.into());
+            self.outputs.push_back(Output::Event(Event::GrantEnded { end: id, result }));
+            return id;
+        }
+        self.open_commands = self.open_commands.saturating_add(1);
+        self.enqueue([StreamName::Account(account)], Work::EndGrant { end: id, grant }, now);
+        self.advance(now);
+        id
+    }
+
+    /// Loads an account that still owes something, so that its notifications go on. A composition calls it at its start for
+    /// every account stream that the journal lists as due.
+    pub fn wake(&mut self, account: AccountId, wall: SystemTime, now: Instant) {
+        let now = self.tick(wall, now);
+        self.enqueue([StreamName::Account(account)], Work::Wake, now);
+        self.advance(now);
+    }
+
+    /// Takes a device's answer to an [`Output::Ask`].
+    pub fn handle_answer(&mut self, ask: AskId, answer: DeviceAnswer, now: Instant) {
+        self.tick(self.wall, now);
+        if let Some(asked) = self.take_ask(ask) {
+            let response = self.answer_response(&asked, answer);
+            self.respond(asked.request, response);
+        }
+    }
+
+    /// Takes what a receiver answered to an [`Output::Deliver`], or why it could not.
+    pub fn handle_delivery(
+        &mut self,
+        delivery: DeliveryId,
+        result: Result<DeliveryOutcome, TransportFailure>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let now = self.tick(wall, now);
+        self.end_delivery(delivery, result, now);
+        self.advance(now);
+    }
+
+    /// Takes what the journal holds of a stream, after an [`Output::Load`].
+    pub fn handle_loaded(
+        &mut self,
+        stream: &str,
+        loaded: &Loaded,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let now = self.tick(wall, now);
+        if let Some(name) = StreamName::parse(stream) {
+            self.finish_loading(&name, loaded, now);
+        }
+        self.advance(now);
+    }
+
+    /// Takes that a stream could not be loaded: what waits for it fails, and the next that needs it tries again.
+    pub fn handle_load_failed(&mut self, stream: &str, now: Instant) {
+        let now = self.tick(self.wall, now);
+        let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
+        if let Some(name) = StreamName::parse(stream).filter(loading) {
+            self.drop_stream(&name);
+        }
+        self.advance(now);
+    }
+
+    /// Takes how an [`Output::Append`] ended.
+    pub fn handle_appended(
+        &mut self,
+        id: AppendId,
+        appended: Appended,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let now = self.tick(wall, now);
+        self.finish_append(id, appended, now);
+        self.advance(now);
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, wall: SystemTime, now: Instant) {
+        let now = self.tick(wall, now);
+        while let Some((at, _)) = self.timers.first()
+            && *at <= now
+            && let Some((_, timer)) = self.timers.pop_first()
+        {
+            match timer {
+                Timer::Append(id) => self.finish_append(id, Appended::Unknown, now),
+                Timer::Ask(ask) => {
+                    if let Some(asked) = self.take_ask(ask) {
+                        let response = self.answer_response(&asked, DeviceAnswer::Unreachable);
+                        self.respond(asked.request, response);
+                    }
+                }
+                Timer::Load(name) => self.drop_stream(&name),
+                Timer::Request(id) => self.respond_unavailable(id),
+            }
+        }
+        for delivery in self.deliveries.overdue(now) {
+            self.end_delivery(delivery, Err(TransportFailure::Timeout), now);
+        }
+        for (account, subscription) in self.deliveries.awake(now) {
+            self.dispatch(&account, subscription, now);
+        }
+        self.advance(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`DeviceCloud::handle_timeout`] has something to do, if nothing comes before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let own = self.timers.first().map(|(at, _)| *at);
+        own.into_iter().chain(self.deliveries.next_deadline()).min()
+    }
+
+    /// Notes the time; monotonic time that runs backwards is no time passed.
+    fn tick(&mut self, wall: SystemTime, now: Instant) -> Instant {
+        self.wall = wall;
+        let now = self.now.map_or(now, |latest| latest.max(now));
+        self.now = Some(now);
+        now
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number = number.wrapping_add(1);
+        number
+    }
+
+    /// Answers a request, if it still waits.
+    fn respond(&mut self, request: RequestId, mut response: Response<Bytes>) {
+        let Some(pending) = self.requests.remove(&request) else { return };
+        self.timers.remove(&(pending.deadline, Timer::Request(request)));
+        if let Some(correlation) = pending.correlation {
+            response.headers_mut().insert(request::CORRELATION_ID, correlation);
+        }
+        self.outputs.push_back(Output::Respond { request, response });
+    }
+
+    fn respond_unavailable(&mut self, request: RequestId) {
+        let detail = "the service is busy or its storage does not answer";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Problem::try_again(status, detail, self.config.retry_after);
+        self.respond(request, problem.into_response());
+    }
+
+    fn take_ask(&mut self, ask: AskId) -> Option<Asked> {
+        let asked = self.asks.remove(&ask)?;
+        self.timers.remove(&(asked.deadline, Timer::Ask(ask)));
+        Some(asked)
+    }
+
+    /// Puts a command of the machine's own in an account's line.
+    fn enqueue_settlement(&mut self, account: &AccountId, command: Command, now: Instant) {
+        let needs = [StreamName::Account(account.clone())];
+        self.enqueue(needs, Work::Settle { account: account.clone(), command }, now);
+    }
+}
+
+/// `duration` after `now`, at least a little, so that time passes before a timer fires; at most a century.
+fn after(now: Instant, duration: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    let duration = duration.clamp(Duration::from_millis(1), CENTURY);
+    now.checked_add(duration).unwrap_or(now)
+}

@@ -1,0 +1,199 @@
+//! Answers from an account's state, questions to devices, and what their answers become.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use uci_model::{
+    Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, DeviceStatus,
+    ResourceContent, Value,
+};
+
+use super::{Asked, DeviceCloud, Timer, after};
+use crate::account::{Account, DeviceRecord, ResourceRecord};
+use crate::config::Config;
+use crate::device_port::{DeviceAnswer, DeviceRequest, Operation};
+use crate::ids::{AccountId, AskId, RequestId};
+use crate::output::Output;
+use crate::request::{Action, Batch, ResourceAction};
+use crate::response::{self, Problem};
+use crate::status::{http_status, wants_retry_after};
+
+/// What an account's state says to a request.
+pub(super) enum Answer {
+    Respond(Response<Bytes>),
+    Ask { ask: Box<DeviceRequest>, format: ContentFormat },
+}
+
+/// Answers everything but what changes the account.
+pub(super) fn answer(
+    config: &Config,
+    id: &AccountId,
+    account: &Account,
+    action: &Action,
+) -> Result<Answer, Problem> {
+    let content = match action {
+        Action::RetrieveDevices { batch: Batch::Base, format } => {
+            let devices: Vec<Device> = account.devices().map(|(id, d)| with_links(id, d)).collect();
+            Content::encode(*format, &devices)?
+        }
+        Action::RetrieveDevices { batch: Batch::All, format } => {
+            let devices: Vec<DeviceContentAll> =
+                account.devices().map(|(id, d)| with_content(config, id, d)).collect();
+            Content::encode(*format, &devices)?
+        }
+        Action::RetrieveDevice { device, batch, format } => {
+            let record = account.device(*device).ok_or_else(not_found)?;
+            match batch {
+                Batch::Base => Content::encode(*format, &with_links(*device, record))?,
+                Batch::All => Content::encode(*format, &with_content(config, *device, record))?,
+            }
+        }
+        Action::RetrieveResource(on) => {
+            let (record, resource) = find(account, on)?;
+            if !record.is_online() && config.serve_offline_from_cache && on.interface.is_none() {
+                let known = resource.representation().ok_or_else(|| offline(config))?;
+                known.in_format(on.format, &config.content)?
+            } else {
+                return ask(config, id, record, resource, on, Operation::Retrieve);
+            }
+        }
+        Action::UpdateResource { on, content, value } => {
+            let (record, resource) = find(account, on)?;
+            let spoken = resource.representation().map(Content::format);
+            let content = match (spoken, content.format()) {
+                (Some(ContentFormat::Json), ContentFormat::Json) => content.clone(),
+                (Some(ContentFormat::Json), _) => Content::encode(ContentFormat::Json, value)?,
+                // Constrained devices read CBOR, and of floats only those of 64 bits.
+                _ => Content::encode_for_device(value),
+            };
+            return ask(config, id, record, resource, on, Operation::Update(content));
+        }
+        Action::Subscribe(_) | Action::Unsubscribe { .. } => return Err(not_found()),
+    };
+    Ok(Answer::Respond(response::negotiated(content)))
+}
+
+fn find<'a>(
+    account: &'a Account,
+    on: &ResourceAction,
+) -> Result<(&'a DeviceRecord, &'a ResourceRecord), Problem> {
+    let record = account.device(on.device).ok_or_else(not_found)?;
+    Ok((record, record.resource(&on.href).ok_or_else(not_found)?))
+}
+
+fn ask(
+    config: &Config,
+    account: &AccountId,
+    record: &DeviceRecord,
+    resource: &ResourceRecord,
+    on: &ResourceAction,
+    operation: Operation,
+) -> Result<Answer, Problem> {
+    if !record.is_online() {
+        return Err(offline(config));
+    }
+    let request = DeviceRequest {
+        account: account.clone(),
+        device: on.device,
+        generation: record.generation(),
+        href: on.href.clone(),
+        interface: on.interface.clone(),
+        operation,
+        accept: resource.representation().map(Content::format),
+        timeout: config.ask_timeout,
+    };
+    Ok(Answer::Ask { ask: Box::new(request), format: on.format })
+}
+
+fn with_links(id: DeviceId, record: &DeviceRecord) -> Device {
+    let links = record.resources().map(|(_, resource)| resource.link().clone().for_cloud(id));
+    Device::new(properties(id, record), status(record), links.collect())
+}
+
+/// A resource of which no representation is known has nothing to show, and is left out.
+fn with_content(config: &Config, id: DeviceId, record: &DeviceRecord) -> DeviceContentAll {
+    let links = record.resources().filter_map(|(href, resource)| {
+        let value = resource.representation()?.decode(&config.content).ok()?;
+        let shown = matches!(value, Value::Map(_) | Value::Array(_));
+        shown.then(|| ResourceContent::new(href.with_device(id), value))
+    });
+    DeviceContentAll::new(properties(id, record), status(record), links.collect())
+}
+
+fn properties(id: DeviceId, record: &DeviceRecord) -> DeviceProperties {
+    record.properties().cloned().unwrap_or_else(|| DeviceProperties::new(id))
+}
+
+fn status(record: &DeviceRecord) -> DeviceStatus {
+    if record.is_online() { DeviceStatus::Online } else { DeviceStatus::Offline }
+}
+
+/// The same for what does not exist and for what is somebody else's.
+fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not found")
+}
+
+fn offline(config: &Config) -> Problem {
+    let detail = "the device is offline";
+    Problem::try_again(StatusCode::GATEWAY_TIMEOUT, detail, config.retry_after)
+}
+
+impl DeviceCloud {
+    /// Asks a device on behalf of a request that still waits. From now on the device's time counts.
+    pub(super) fn ask(
+        &mut self,
+        request: RequestId,
+        ask: DeviceRequest,
+        format: ContentFormat,
+        now: Instant,
+    ) {
+        let id = AskId::new(self.number());
+        let Some(pending) = self.requests.get_mut(&request) else { return };
+        let deadline = after(now, self.config.ask_timeout);
+        self.timers.remove(&(pending.deadline, Timer::Request(request)));
+        self.timers.insert((deadline, Timer::Ask(id)));
+        let updates = matches!(ask.operation, Operation::Update(_));
+        self.asks.insert(id, Asked { request, deadline, format, updates });
+        self.outputs.push_back(Output::Ask { ask: id, request: ask });
+    }
+
+    /// A device's answer as HTTP (uci-wire 5.1 and 5.3).
+    pub(super) fn answer_response(&self, asked: &Asked, answer: DeviceAnswer) -> Response<Bytes> {
+        let (code, content, max_age) = match answer {
+            DeviceAnswer::Answered { code, content, max_age } => (code, content, max_age),
+            DeviceAnswer::Unreachable => {
+                let detail = "the device does not answer";
+                let status = StatusCode::GATEWAY_TIMEOUT;
+                return Problem::try_again(status, detail, self.config.retry_after).into_response();
+            }
+        };
+        let status = http_status(code);
+        if status == StatusCode::OK {
+            return self.content_response(asked, content);
+        }
+        let detail = format!("the device answered {}.{:02}", code >> 5, code & 0x1f);
+        let problem = if status == StatusCode::METHOD_NOT_ALLOWED {
+            Problem::method_not_allowed(if asked.updates { "GET" } else { "POST" })
+        } else if wants_retry_after(status) {
+            // RFC 7252, 5.10.5: without Max-Age it is 60 seconds.
+            let after = max_age.unwrap_or(Duration::from_secs(60));
+            Problem::try_again(status, &detail, after)
+        } else {
+            Problem::new(status, &detail)
+        };
+        problem.into_response()
+    }
+
+    fn content_response(&self, asked: &Asked, content: Option<Content>) -> Response<Bytes> {
+        // No answer is a 204: peers in the field take that for an error.
+        let Some(content) = content else { return response::empty(StatusCode::OK) };
+        match content.in_format(asked.format, &self.config.content) {
+            Ok(content) => response::negotiated(content),
+            Err(_) => {
+                let detail = "the device's answer cannot be read";
+                Problem::new(StatusCode::BAD_GATEWAY, detail).into_response()
+            }
+        }
+    }
+}

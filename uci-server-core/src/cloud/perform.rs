@@ -1,0 +1,272 @@
+//! Carries tasks out: decides, applies, and says what may be seen once that is durable.
+
+use http::{Response, StatusCode};
+use bytes::Bytes;
+use uci_model::{Content, SubscribedBody, SubscriptionId};
+
+use super::DeviceCloud;
+use super::answers::{self, Answer};
+use super::line::{Batch, Effect, Task, Work};
+use super::stream::{Ledger, StreamName};
+use crate::account::{Account, Change, Command, Moment, NewSubscription, stored};
+use crate::authorization::{Principal, Refusal};
+use crate::config::QueueRules;
+use crate::device_port::{DeviceReport, Occurrence};
+use crate::error::{Error, ErrorKind};
+use crate::ids::AccountId;
+use crate::ownership::{Ownership, OwnershipChange};
+use crate::request::{Action, Incoming, Subscribe};
+use crate::response::{self, Problem};
+use crate::time::UnixMillis;
+
+/// Fewest notifications a queue must hold: the first ones of a subscription and its end fit always.
+const MIN_QUEUE: u32 = 8;
+
+impl DeviceCloud {
+    /// Carries a task out, or says which streams it needs besides those it has.
+    pub(super) fn perform(&mut self, task: &Task, batch: &mut Batch) -> Result<(), Vec<StreamName>> {
+        match &task.work {
+            Work::Request { request, incoming } => {
+                // A client that gave up waiting does not want it done any more.
+                if self.requests.contains_key(request) {
+                    let effect = match self.perform_request(incoming, batch) {
+                        Ok(Answer::Respond(response)) => Effect::Respond(*request, response),
+                        Ok(Answer::Ask { ask, format }) => {
+                            Effect::Ask { request: *request, ask, format }
+                        }
+                        Err(problem) => Effect::Respond(*request, problem.into_response()),
+                    };
+                    batch.effects.push(effect);
+                }
+            }
+            Work::Report { report, told } => {
+                let result = match told.occurrence {
+                    Occurrence::Registered => {
+                        if let Some(more) = self.former_owner(task, told) {
+                            return Err(vec![more]);
+                        }
+                        self.perform_registered(told, batch)
+                    }
+                    Occurrence::Unregistered => self.perform_unregistered(told, batch),
+                    _ => self.command(&told.account, &report_command(told), batch),
+                };
+                batch.effects.push(Effect::Reported(*report, result));
+            }
+            Work::EndGrant { end, grant } => {
+                let remember_until = UnixMillis::from(self.wall).after(self.config.grant_memory);
+                let command = Command::EndGrant { grant: grant.clone(), remember_until };
+                for name in &task.needs {
+                    if let StreamName::Account(account) = name {
+                        let result = self.command(account, &command, batch);
+                        batch.effects.push(Effect::GrantEnded(*end, result));
+                    }
+                }
+            }
+            // Nobody waits for it; what no longer applies changes nothing.
+            Work::Settle { account, command } => drop(self.command(account, command, batch)),
+            Work::Wake => {}
+        }
+        Ok(())
+    }
+
+    fn perform_request(
+        &mut self,
+        incoming: &Incoming,
+        batch: &mut Batch,
+    ) -> Result<Answer, Problem> {
+        let Incoming { principal, action } = incoming;
+        let retry_after = self.config.retry_after;
+        let failed = |error: Error| Problem::failed(&error, retry_after);
+        let account = self.account(&principal.account).map_err(failed)?;
+        if account.has_ended(&principal.grant) {
+            return Err(Problem::refused(Refusal::InvalidToken));
+        }
+        match action {
+            Action::Subscribe(subscribe) => {
+                let id = self.subscribe(principal, subscribe, batch).map_err(failed)?;
+                let body = Content::encode(uci_model::ContentFormat::Json, &SubscribedBody::new(id));
+                let content = body.map_err(Problem::from)?;
+                Ok(Answer::Respond(response::with_content(StatusCode::CREATED, content)))
+            }
+            Action::Unsubscribe { target, subscription } => {
+                let command = Command::Unsubscribe {
+                    id: *subscription,
+                    target: target.clone(),
+                    grant: principal.grant.clone(),
+                };
+                self.command(&principal.account, &command, batch).map_err(failed)?;
+                Ok(Answer::Respond(accepted()))
+            }
+            read => answers::answer(&self.config, &principal.account, account, read),
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        principal: &Principal,
+        subscribe: &Subscribe,
+        batch: &mut Batch,
+    ) -> Result<SubscriptionId, Error> {
+        let id = SubscriptionId::from_entropy(self.entropy.draw_16());
+        let stream = StreamName::Account(principal.account.clone()).to_string();
+        let nonce_entropy = self.entropy.draw();
+        let secret = subscribe.signing_secret.expose().as_bytes();
+        let sealed = self
+            .sealer
+            .seal(&stream, &secret_field(id), nonce_entropy, secret)
+            .map_err(|error| Error::with_source(ErrorKind::Sealing, error))?;
+        let QueueRules { coalesce, limit } = self.config.queue;
+        let made = Box::new(NewSubscription {
+            target: subscribe.target.clone(),
+            grant: principal.grant.clone(),
+            client: principal.client.clone(),
+            event_types: subscribe.event_types.iter().cloned().collect(),
+            events_url: subscribe.events_url.clone(),
+            sealed_secret: sealed.into(),
+            correlation: subscribe.correlation.clone(),
+            format: subscribe.format,
+            rules: QueueRules { coalesce, limit: limit.max(MIN_QUEUE) },
+        });
+        self.command(&principal.account, &Command::Subscribe { id, made }, batch)?;
+        Ok(id)
+    }
+
+    /// The former owner's stream, when the task does not have it yet.
+    fn former_owner(&self, task: &Task, told: &DeviceReport) -> Option<StreamName> {
+        let owner = self.ownership(told).ok()?.owner()?.clone();
+        let name = StreamName::Account(owner);
+        (!task.needs.contains(&name)).then_some(name)
+    }
+
+    /// The device moves: from its former account, if it had one, to its new one, in one append.
+    fn perform_registered(
+        &mut self,
+        told: &DeviceReport,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let ownership = self.ownership(told)?;
+        let former = ownership.owner().filter(|owner| **owner != told.account).cloned();
+        let assigned = ownership.decide_assign(&told.account, told.generation)?;
+        let registered = self.decide(&told.account, &report_command(told))?;
+        let mut unregistered = Vec::new();
+        if let Some(former) = &former
+            && let Some(record) = self.account(former)?.device(told.device)
+        {
+            let command = Command::Report {
+                device: told.device,
+                generation: record.generation(),
+                occurrence: Occurrence::Unregistered,
+            };
+            unregistered = self.decide(former, &command)?;
+        }
+        if let Some(former) = &former {
+            self.record(former, &unregistered, batch)?;
+        }
+        self.record(&told.account, &registered, batch)?;
+        match assigned {
+            Some(change) => self.record_ownership(told, &change, batch),
+            None => Ok(()),
+        }
+    }
+
+    fn perform_unregistered(
+        &mut self,
+        told: &DeviceReport,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let released = self.ownership(told)?.decide_release(&told.account, told.generation)?;
+        let unregistered = self.decide(&told.account, &report_command(told))?;
+        self.record(&told.account, &unregistered, batch)?;
+        self.record_ownership(told, &released, batch)
+    }
+
+    /// Decides a command and makes its changes part of the batch.
+    fn command(
+        &mut self,
+        account: &AccountId,
+        command: &Command,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let changes = self.decide(account, command)?;
+        self.record(account, &changes, batch)
+    }
+
+    fn decide(&self, account: &AccountId, command: &Command) -> Result<Vec<Change>, Error> {
+        let moment = Moment::new(self.wall.into(), self.config.account);
+        self.account(account)?.decide(command, &moment)
+    }
+
+    /// Applies changes, ahead of the journal, and makes them part of the batch.
+    fn record(
+        &mut self,
+        account: &AccountId,
+        changes: &[Change],
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let encoded: Vec<Bytes> = changes.iter().map(Change::encode).collect::<Result<_, _>>()?;
+        let name = StreamName::Account(account.clone());
+        let stream = self.streams.get_mut(&name);
+        let Some(Ledger::Account(ledger)) = stream.and_then(|stream| stream.ledger.as_mut()) else {
+            return Err(ErrorKind::Unavailable.into());
+        };
+        for change in changes {
+            let touched = ledger.apply(change);
+            batch.touched.extend(touched.into_iter().map(|id| (account.clone(), id)));
+        }
+        if !encoded.is_empty() {
+            batch.changes.entry(name).or_default().extend(encoded);
+        }
+        Ok(())
+    }
+
+    fn record_ownership(
+        &mut self,
+        told: &DeviceReport,
+        change: &OwnershipChange,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let encoded = stored::encode(change)?;
+        let name = StreamName::Device(told.device);
+        let stream = self.streams.get_mut(&name);
+        let Some(Ledger::Ownership(ledger)) = stream.and_then(|stream| stream.ledger.as_mut())
+        else {
+            return Err(ErrorKind::Unavailable.into());
+        };
+        ledger.apply(change);
+        batch.changes.entry(name).or_default().push(encoded);
+        Ok(())
+    }
+
+    pub(super) fn account(&self, account: &AccountId) -> Result<&Account, Error> {
+        let name = StreamName::Account(account.clone());
+        match self.streams.get(&name).and_then(|stream| stream.ledger.as_ref()) {
+            Some(Ledger::Account(account)) => Ok(account),
+            _ => Err(ErrorKind::Unavailable.into()),
+        }
+    }
+
+    fn ownership(&self, told: &DeviceReport) -> Result<&Ownership, Error> {
+        let name = StreamName::Device(told.device);
+        match self.streams.get(&name).and_then(|stream| stream.ledger.as_ref()) {
+            Some(Ledger::Ownership(ownership)) => Ok(ownership),
+            _ => Err(ErrorKind::Unavailable.into()),
+        }
+    }
+}
+
+fn report_command(told: &DeviceReport) -> Command {
+    Command::Report {
+        device: told.device,
+        generation: told.generation,
+        occurrence: told.occurrence.clone(),
+    }
+}
+
+/// Where in its stream a subscription's secret is sealed.
+pub(super) fn secret_field(id: SubscriptionId) -> String {
+    format!("subscription/{id}")
+}
+
+fn accepted() -> Response<Bytes> {
+    response::empty(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,160 @@
+//! A stream of the journal as the machine holds it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Instant;
+
+use bytes::Bytes;
+use uci_model::DeviceId;
+
+use super::line::TaskId;
+use crate::account::{self, Account, Change, stored};
+use crate::append::{AppendId, Loaded, Snapshot};
+use crate::error::{Error, ErrorKind};
+use crate::ids::AccountId;
+use crate::ownership::{self, Ownership, OwnershipChange};
+
+/// `account/{account}` or `device/{di}`.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum StreamName {
+    Account(AccountId),
+    Device(DeviceId),
+}
+
+impl StreamName {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text.split_once('/')? {
+            ("account", id) => id.parse().ok().map(Self::Account),
+            ("device", id) => id.parse().ok().map(Self::Device),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => write!(formatter, "account/{id}"),
+            Self::Device(id) => write!(formatter, "device/{id}"),
+        }
+    }
+}
+
+/// A stream, loading, idle or busy with an append.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// `None` while it is loading.
+    pub(super) ledger: Option<Ledger>,
+    /// When loading is given up.
+    pub(super) load_deadline: Instant,
+    /// The append under way. The ledger is then ahead of what is durable, and nobody may look at it.
+    pub(super) busy: Option<AppendId>,
+    /// How many changes are durable.
+    pub(super) version: u64,
+    /// How many the latest snapshot covers.
+    pub(super) snapshot_version: u64,
+    /// Who wants it, in order.
+    pub(super) waiting: VecDeque<TaskId>,
+}
+
+#[derive(Debug)]
+pub(super) enum Ledger {
+    Account(Box<Account>),
+    Ownership(Ownership),
+}
+
+impl Stream {
+    pub(super) fn loading(load_deadline: Instant) -> Self {
+        Self {
+            ledger: None,
+            load_deadline,
+            busy: None,
+            version: 0,
+            snapshot_version: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_loading(&self) -> bool {
+        self.ledger.is_none()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.ledger.is_some() && self.busy.is_none()
+    }
+
+    /// A snapshot, when one is due.
+    pub(super) fn snapshot(&mut self, every: u64) -> Option<Snapshot> {
+        if self.version.saturating_sub(self.snapshot_version) < every.max(1) {
+            return None;
+        }
+        let (format, bytes) = match self.ledger.as_ref()? {
+            Ledger::Account(account) => (account::SNAPSHOT_FORMAT, account.snapshot()),
+            Ledger::Ownership(ownership) => (ownership::SNAPSHOT_FORMAT, stored::encode(ownership)),
+        };
+        let bytes = bytes.ok()?;
+        self.snapshot_version = self.version;
+        Some(Snapshot { version: self.version, format, bytes })
+    }
+}
+
+impl Ledger {
+    /// Builds the ledger of a stream from its snapshot and changes.
+    pub(super) fn load(name: &StreamName, loaded: &Loaded) -> Result<Self, Error> {
+        let (mut ledger, rest) = match Self::base(name, loaded) {
+            Ok(found) => found,
+            // A snapshot that cannot be read is built anew when the whole history is there.
+            Err(_) if count(&loaded.changes) == loaded.version => {
+                (Self::empty(name), loaded.changes.as_slice())
+            }
+            Err(error) => return Err(error),
+        };
+        for bytes in rest {
+            match &mut ledger {
+                Self::Account(account) => drop(account.apply(&Change::decode(bytes)?)),
+                Self::Ownership(ownership) => {
+                    ownership.apply(&stored::decode::<OwnershipChange>(bytes)?);
+                }
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger before the changes that are still to be applied, and those.
+    fn base<'a>(name: &StreamName, loaded: &'a Loaded) -> Result<(Self, &'a [Bytes]), Error> {
+        let covered = loaded.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        if count(&loaded.changes).checked_add(covered) != Some(loaded.version) {
+            let gap = "snapshot and changes do not add up to the version";
+            return Err(Error::with_source(ErrorKind::Journal, gap));
+        }
+        let ledger = match (&loaded.snapshot, name) {
+            (None, _) => Self::empty(name),
+            (Some(Snapshot { format, bytes, .. }), StreamName::Account(_)) => {
+                Self::Account(Box::new(Account::from_snapshot(*format, bytes)?))
+            }
+            (Some(Snapshot { format, bytes, .. }), StreamName::Device(_)) => {
+                Self::Ownership(Ownership::from_snapshot(*format, bytes)?)
+            }
+        };
+        Ok((ledger, &loaded.changes))
+    }
+
+    fn empty(name: &StreamName) -> Self {
+        match name {
+            StreamName::Account(_) => Self::Account(Box::default()),
+            StreamName::Device(_) => Self::Ownership(Ownership::default()),
+        }
+    }
+
+    /// Since when the stream owes something, in Unix milliseconds.
+    pub(super) fn due(&self) -> Option<u64> {
+        match self {
+            Self::Account(account) => account.due().map(|at| at.0),
+            Self::Ownership(_) => None,
+        }
+    }
+}
+
+fn count(changes: &[Bytes]) -> u64 {
+    u64::try_from(changes.len()).unwrap_or(u64::MAX)
+}

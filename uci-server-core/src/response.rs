@@ -1,0 +1,138 @@
+//! The answers to HTTP requests.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use uci_model::Content;
+
+use crate::authorization::Refusal;
+use crate::error::Error;
+use crate::router::RouteError;
+
+/// An answer that is not a success: a status, a header that explains it, and a sentence for a person.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    header: Option<(HeaderName, HeaderValue)>,
+    negotiated: bool,
+    detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: &str) -> Self {
+        Self { status, header: None, negotiated: false, detail: detail.to_owned() }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        let detail = match refusal {
+            Refusal::Unauthenticated => "a bearer token is needed",
+            Refusal::InvalidToken => "the bearer token is not valid",
+            Refusal::InsufficientScope { .. } => "the bearer token lacks a scope",
+        };
+        Self::new(refusal.status(), detail).with_header(WWW_AUTHENTICATE, refusal.challenge())
+    }
+
+    pub(crate) fn bad_request(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_acceptable() -> Self {
+        let detail = "only application/json and application/vnd.ocf+cbor are offered";
+        let mut problem = Self::new(StatusCode::NOT_ACCEPTABLE, detail);
+        problem.negotiated = true;
+        problem
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "Content-Type is neither application/json nor application/vnd.ocf+cbor";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    pub(crate) fn try_again(status: StatusCode, detail: &str, after: Duration) -> Self {
+        Self::new(status, detail).with_header(RETRY_AFTER, HeaderValue::from(whole_seconds(after)))
+    }
+
+    pub(crate) fn failed(error: &Error, retry_after: Duration) -> Self {
+        let detail = error.to_string();
+        match error.status() {
+            StatusCode::UNAUTHORIZED => Self::refused(Refusal::InvalidToken),
+            status @ StatusCode::SERVICE_UNAVAILABLE => {
+                Self::try_again(status, &detail, retry_after)
+            }
+            status => Self::new(status, &detail),
+        }
+    }
+
+    /// A device refused the method; what it may take instead is the other one.
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "the method is not allowed here")
+            .with_header(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.detail));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        if self.negotiated {
+            headers.insert(VARY, HeaderValue::from_static("Accept"));
+        }
+        response
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::Malformed(problem) => Self::bad_request(&problem.to_string()),
+            RouteError::NotFound => Self::new(StatusCode::NOT_FOUND, "not found"),
+            RouteError::MethodNotAllowed { allow } => Self::method_not_allowed(allow),
+        }
+    }
+}
+
+/// What a peer sent cannot be read. The model's errors repeat nothing of it.
+impl From<uci_model::Error> for Problem {
+    fn from(error: uci_model::Error) -> Self {
+        Self::new(error.status(), &error.to_string())
+    }
+}
+
+/// A success with content in the negotiated format.
+pub(crate) fn negotiated(content: Content) -> Response<Bytes> {
+    let mut response = with_content(StatusCode::OK, content);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// An answer whose format was not negotiated.
+pub(crate) fn with_content(status: StatusCode, content: Content) -> Response<Bytes> {
+    let content_type = HeaderValue::from_static(content.format().as_str());
+    let mut response = Response::new(content.into_body());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// Rounded up, so that nobody comes back too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    let more = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(more)
+}
