@@ -173,7 +173,7 @@ impl Device<'_> {
     }
 
     fn sign_of_life(&self) -> Duration {
-        Duration::from_secs(self.args.lifetime.as_secs().into()) / SIGNS_OF_LIFE
+        Duration::from_secs(u64::from(self.args.lifetime.as_secs() / SIGNS_OF_LIFE))
     }
 
     pub(super) async fn answered(
