@@ -139,6 +139,21 @@ fn changes_of_version_0_1_are_read() {
     assert_eq!(ended.count(), 1);
 }
 
+/// The same for a client: its secret was replaced by the one that `[9; 32]` makes.
+#[test]
+fn clients_of_version_0_1_are_read() {
+    let stored = include_str!("../journal_compat/0.1.0/client.hex");
+    let changes: Vec<bytes::Bytes> = stored.lines().map(|line| unhex(line).into()).collect();
+    let mut store = Store::default();
+    store
+        .streams
+        .insert("client/client-acme".to_owned(), changes);
+    let mut world = World::with_store(config(), store, 2);
+    let secret = account_linking::ClientSecret::generate([9; 32]);
+    let linked = link(&mut world, Some(secret.expose()), "client-acme", "user-1");
+    assert_eq!(linked.scope, "r:* w:*");
+}
+
 fn unhex(line: &str) -> Vec<u8> {
     let digits: Vec<u32> = line.chars().map(|c| c.to_digit(16).unwrap()).collect();
     digits
