@@ -203,7 +203,7 @@ impl Bench {
             self.transcript.push(format!("{output:?}"));
             match output {
                 Output::VerifyPassword { request, .. } => {
-                    self.questions.push(Question::Password(request))
+                    self.questions.push(Question::Password(request));
                 }
                 Output::Sign { request, .. } => self.questions.push(Question::Sign(request)),
                 Output::Verify { request, .. } => self.questions.push(Question::Verify(request)),

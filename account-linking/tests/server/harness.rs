@@ -105,7 +105,9 @@ impl Store {
         let changes = self.streams.get(stream).cloned().unwrap_or_default();
         let version = changes.len() as u64;
         let snapshot = self.snapshots.get(stream).cloned();
-        let kept = snapshot.as_ref().map_or(0, |kept| kept.version as usize);
+        let kept = snapshot
+            .as_ref()
+            .map_or(0, |kept| usize::try_from(kept.version).unwrap());
         Loaded::new(version, snapshot, changes[kept..].to_vec())
     }
 

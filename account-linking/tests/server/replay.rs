@@ -158,7 +158,7 @@ fn unhex(line: &str) -> Vec<u8> {
     let digits: Vec<u32> = line.chars().map(|c| c.to_digit(16).unwrap()).collect();
     digits
         .chunks(2)
-        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap())
         .collect()
 }
 

@@ -545,9 +545,9 @@ fn tokens_with_foreign_headers_or_claims_are_refused() {
     let forge = |part: &str, name: &str, value: serde_json::Value| {
         let (mut header, mut claims) = (header.clone(), claims.clone());
         if part == "header" {
-            header[name] = value
+            header[name] = value;
         } else {
-            claims[name] = value
+            claims[name] = value;
         }
         let input = format!("{}.{}", encode(&header), encode(&claims));
         let signature = {
