@@ -4,6 +4,7 @@
 
 pub mod coap;
 pub mod model;
+pub mod oauth;
 pub mod provisioning;
 
 /// A fuzz target by its name.
@@ -21,6 +22,12 @@ pub const TARGETS: &[Target] = &[
     ("model_event_body", model::event_body),
     ("model_text", model::text),
     ("coap_identity", coap::identity),
+    ("coap_dtls", coap::dtls),
+    ("oauth_token_form", oauth::token_form),
+    ("oauth_authorize_query", oauth::authorize_query),
+    ("oauth_basic_header", oauth::basic_header),
+    ("oauth_redirect_uri", oauth::redirect_uri),
+    ("oauth_access_token", oauth::access_token),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
 ];
