@@ -8,6 +8,8 @@ mod authorization;
 mod callback;
 mod claim;
 mod cloud;
+#[cfg(feature = "tokio")]
+pub mod driver;
 mod identity;
 mod links;
 mod oauth;
@@ -19,8 +21,8 @@ pub use callback::{Answer, Callback, ErrorCode, MAX_QUERY};
 pub use cloud::{ClientAuthentication, Cloud, CloudId, Identity};
 pub use identity::subject_of;
 pub use links::{
-    Config, Event, ExchangeId, Failure, LinkSummary, Links, OperationId, Output, Refusal, Start, TransportFailure,
-    check_change,
+    Config, Event, ExchangeId, Failure, LinkSummary, Links, OperationId, Output, Refusal, Start,
+    TransportFailure, check_change,
 };
 pub use seal::{OpenedSecret, SealError, Sealer};
 pub use user_links::RelinkReason;

@@ -1,5 +1,6 @@
 //! OAuth 2.0 account linking as sans-IO machines and ledgers, authorization server and client role.
 
+pub mod client;
 pub mod error;
 pub mod form;
 pub mod pkce;

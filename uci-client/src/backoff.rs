@@ -4,24 +4,24 @@ use core::time::Duration;
 
 use crate::random::Random;
 
-/// A schedule of delays that double from `first` to `longest`.
+/// A schedule of delays that double from the first to the longest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Backoff {
-    /// The delay before the second try.
-    pub first: Duration,
-    /// The longest delay.
-    pub longest: Duration,
+    first: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
-    /// Makes a schedule; both delays are at least a millisecond.
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// Makes a schedule; delays are at least a millisecond and at most a week.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
-        let first = first.max(Duration::from_millis(1));
+        let first = first.clamp(Self::SHORTEST, Self::LONGEST);
         Self {
             first,
-            longest: longest.max(first),
+            longest: longest.clamp(first, Self::LONGEST),
         }
     }
 
@@ -39,7 +39,7 @@ impl Backoff {
         random
             .jitter(step)
             .max(retry_after.unwrap_or_default().min(self.longest))
-            .max(Duration::from_millis(1))
+            .max(Self::SHORTEST)
     }
 }
 

@@ -115,7 +115,7 @@ impl Client {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Exchange(exchange) => {
-                    self.fail_exchange(exchange, FailureKind::Timeout, now)
+                    self.fail_exchange(exchange, FailureKind::Timeout, now);
                 }
                 Timer::Token => self.fail_waiting(now),
                 Timer::Journal => self.ask_journal(now),

@@ -7,6 +7,8 @@ mod calls;
 mod client;
 mod config;
 mod credentials;
+#[cfg(feature = "tokio")]
+pub mod driver;
 mod error;
 mod exchange;
 mod ledger;

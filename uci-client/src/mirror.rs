@@ -151,10 +151,10 @@ impl Mirror {
                 }
             }
             (_, Event::DevicesOnline(devices)) => {
-                self.told_status(devices, DeviceStatus::Online, &mut learned)
+                self.told_status(devices, DeviceStatus::Online, &mut learned);
             }
             (_, Event::DevicesOffline(devices)) => {
-                self.told_status(devices, DeviceStatus::Offline, &mut learned)
+                self.told_status(devices, DeviceStatus::Offline, &mut learned);
             }
             (Target::Device { device }, Event::ResourcesPublished(links)) if !links.is_empty() => {
                 self.told_of(*device, &mut learned);

@@ -36,11 +36,10 @@ impl Random {
         taken
     }
 
-    /// A duration between half of `upper` and `upper`.
+    /// A duration between half of `upper` and `upper`, which is at most some years.
     pub(crate) fn jitter(&mut self, upper: Duration) -> Duration {
         let [byte] = self.bytes();
-        let half = upper / 2;
-        half.saturating_add(half.mul_f64(f64::from(byte) / 255.0))
+        upper.mul_f64(0.5 + f64::from(byte) / 510.0)
     }
 }
 

@@ -18,10 +18,11 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
-    /// Sets the timer of `key` to `delay` from `now`; a point beyond the end of time is never reached.
+    /// Sets the timer of `key` to `delay` from `now`, a millisecond at least, so that nothing set at a time is due at that
+    /// time; a point beyond the end of time is never reached.
     pub(crate) fn set(&mut self, key: K, now: Instant, delay: Duration) {
         self.cancel(key);
-        if let Some(at) = now.checked_add(delay) {
+        if let Some(at) = now.checked_add(delay.max(Duration::from_millis(1))) {
             self.by_key.insert(key, at);
             self.by_time.insert((at, key));
         }

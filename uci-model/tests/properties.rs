@@ -6,6 +6,9 @@ use uci_model::{
     Content, ContentFormat, DeviceId, Href, Limits, LinkPolicy, ResourceLink, Value, value::Map,
 };
 
+/// Short texts of what JSON must escape and of every UTF-8 length.
+const TEXT: &str = "[a-c\"\\\\/<&\u{0}\n\u{fc}\u{2028}\u{10151}]{0,6}";
+
 /// Values that both formats have: no byte strings, no NaN, no infinity.
 fn json_value() -> impl Strategy<Value = Value> {
     value(prop_oneof![
@@ -15,7 +18,7 @@ fn json_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         (proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO)
             .prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
+        TEXT.prop_map(Value::from),
     ])
 }
 
@@ -32,7 +35,7 @@ fn value(leaf: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = 
     leaf.prop_recursive(4, 48, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-            prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(Value::Map),
+            prop::collection::btree_map(TEXT, inner, 0..6).prop_map(Value::Map),
         ]
     })
 }

@@ -28,6 +28,10 @@ pub(super) fn attempt_of(state: &str) -> String {
 }
 
 /// The authorization request of RFC 6749, 4.1.1, as the address to redirect to.
-pub(super) fn location(cloud: &Cloud, state: &State, verifier: Option<&PkceVerifier>) -> Result<Url, Error> {
+pub(super) fn location(
+    cloud: &Cloud,
+    state: &State,
+    verifier: Option<&PkceVerifier>,
+) -> Result<Url, Error> {
     oauth::authorization_url(cloud, &state.0, verifier)
 }

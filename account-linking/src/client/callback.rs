@@ -42,7 +42,8 @@ impl ErrorCode {
     /// The code in `text`, with every character that RFC 6749 (4.1.2.1) does not allow left out, cut at 64.
     #[must_use]
     pub fn from_peer(text: &str) -> Self {
-        let allowed = |c: &char| matches!(c, '\u{20}'..='\u{21}' | '\u{23}'..='\u{5b}' | '\u{5d}'..='\u{7e}');
+        let allowed =
+            |c: &char| matches!(c, '\u{20}'..='\u{21}' | '\u{23}'..='\u{5b}' | '\u{5d}'..='\u{7e}');
         Self(text.chars().filter(allowed).take(64).collect())
     }
 
@@ -76,16 +77,28 @@ impl Callback {
         let Field::Once(state) = fields.state else {
             return None;
         };
-        let well_formed = [&fields.issuer, &fields.code, &fields.error, &fields.description, &fields.uri]
-            .iter()
-            .all(|field| !matches!(field, Field::Twice));
+        let well_formed = [
+            &fields.issuer,
+            &fields.code,
+            &fields.error,
+            &fields.description,
+            &fields.uri,
+        ]
+        .iter()
+        .all(|field| !matches!(field, Field::Twice));
         // RFC 6749, 4.1.2.1: an error is an error even if a code stands beside it; both together is neither.
         let answer = match (well_formed, fields.code.value(), fields.error.value()) {
-            (true, Some(code), None) => AuthorizationCode::new(code).map_or(Answer::Malformed, Answer::Code),
+            (true, Some(code), None) => {
+                AuthorizationCode::new(code).map_or(Answer::Malformed, Answer::Code)
+            }
             (true, None, Some(error)) => Answer::Refused(ErrorCode::from_peer(&error)),
             _ => Answer::Malformed,
         };
-        Some(Self { state, issuer: fields.issuer.value(), answer })
+        Some(Self {
+            state,
+            issuer: fields.issuer.value(),
+            answer,
+        })
     }
 }
 
@@ -150,21 +163,35 @@ mod tests {
 
     #[test]
     fn code_state_and_issuer_are_read() {
-        let callback = Callback::parse("code=a%2Bb&state=s+1&iss=https%3A%2F%2Fas.example&session=x").unwrap();
-        assert_eq!((callback.state.as_str(), callback.issuer.as_deref()), ("s 1", Some("https://as.example")));
-        let Answer::Code(code) = callback.answer else { panic!("no code") };
+        let callback =
+            Callback::parse("code=a%2Bb&state=s+1&iss=https%3A%2F%2Fas.example&session=x").unwrap();
+        assert_eq!(
+            (callback.state.as_str(), callback.issuer.as_deref()),
+            ("s 1", Some("https://as.example"))
+        );
+        let Answer::Code(code) = callback.answer else {
+            panic!("no code")
+        };
         assert_eq!(code.expose(), "a+b");
     }
 
     #[test]
     fn an_error_is_kept_even_if_no_registry_has_it() {
-        let Answer::Refused(error) = answer("state=s&error=login%22_hint_needed%0a") else { panic!("not refused") };
+        let Answer::Refused(error) = answer("state=s&error=login%22_hint_needed%0a") else {
+            panic!("not refused")
+        };
         assert_eq!(error.as_str(), "login_hint_needed");
     }
 
     #[test]
     fn both_or_neither_of_code_and_error_is_malformed() {
-        for query in ["state=s", "state=s&code=", "state=s&code=c&error=e", "state=s&code=c&code=c", "state=s&code=c&iss=a&iss=a"] {
+        for query in [
+            "state=s",
+            "state=s&code=",
+            "state=s&code=c&error=e",
+            "state=s&code=c&code=c",
+            "state=s&code=c&iss=a&iss=a",
+        ] {
             assert!(matches!(answer(query), Answer::Malformed), "{query}");
         }
     }

@@ -26,7 +26,11 @@ pub(super) enum ClaimChange {
 impl Claim {
     /// The change that makes `owner` the owner, if it is not already.
     pub(super) fn decide(&self, owner: Option<&UserId>) -> Option<ClaimChange> {
-        let change = || owner.map_or(ClaimChange::Released, |user| ClaimChange::Claimed { user: user.clone() });
+        let change = || {
+            owner.map_or(ClaimChange::Released, |user| ClaimChange::Claimed {
+                user: user.clone(),
+            })
+        };
         (self.owner.as_ref() != owner).then(change)
     }
 
@@ -40,5 +44,8 @@ impl Claim {
 
 /// The stream of the claim on `remote_user` at `cloud`.
 pub(super) fn stream(cloud: &CloudId, remote_user: &str) -> String {
-    format!("claim/{cloud}/{}", base64url(&sha256(remote_user.as_bytes())))
+    format!(
+        "claim/{cloud}/{}",
+        base64url(&sha256(remote_user.as_bytes()))
+    )
 }

@@ -161,7 +161,8 @@ impl Cloud {
         if !endpoints.into_iter().flatten().all(is_endpoint) {
             return Err(ErrorKind::InvalidUrl.into());
         }
-        let identifiable = self.identity != Identity::Introspection || self.introspection_endpoint.is_some();
+        let identifiable =
+            self.identity != Identity::Introspection || self.introspection_endpoint.is_some();
         // RFC 9700, 4.4.2.2: clouds that do not send `iss` are told apart by their redirect URIs.
         let confusable = other.any(|cloud| {
             cloud.id != self.id
@@ -178,11 +179,18 @@ impl Cloud {
 /// Reads the address of an endpoint (RFC 6749, 3.1 and 3.2): https, no fragment.
 fn endpoint(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| Error::new(ErrorKind::InvalidUrl, error))?;
-    if is_endpoint(&url) { Ok(url) } else { Err(ErrorKind::InvalidUrl.into()) }
+    if is_endpoint(&url) {
+        Ok(url)
+    } else {
+        Err(ErrorKind::InvalidUrl.into())
+    }
 }
 
 fn is_endpoint(url: &Url) -> bool {
-    url.scheme() == "https" && url.has_host() && url.fragment().is_none() && url.username().is_empty()
+    url.scheme() == "https"
+        && url.has_host()
+        && url.fragment().is_none()
+        && url.username().is_empty()
 }
 
 #[cfg(test)]
@@ -204,8 +212,17 @@ mod tests {
 
     #[test]
     fn endpoints_are_https_without_a_fragment() {
-        for address in ["http://as.example/token", "https://as.example/token#x", "as.example", "https://u@as.example/"] {
-            assert_eq!(endpoint(address).unwrap_err().kind(), ErrorKind::InvalidUrl, "{address}");
+        for address in [
+            "http://as.example/token",
+            "https://as.example/token#x",
+            "as.example",
+            "https://u@as.example/",
+        ] {
+            assert_eq!(
+                endpoint(address).unwrap_err().kind(),
+                ErrorKind::InvalidUrl,
+                "{address}"
+            );
         }
     }
 
@@ -215,7 +232,10 @@ mod tests {
         let mut two = cloud("two", "https://me.example/callback");
         assert!(two.check([&one].into_iter()).is_ok());
         two.issuer_announced = false;
-        assert_eq!(two.check([&one].into_iter()).unwrap_err().kind(), ErrorKind::InvalidConfig);
+        assert_eq!(
+            two.check([&one].into_iter()).unwrap_err().kind(),
+            ErrorKind::InvalidConfig
+        );
         two.redirect_uri = "https://me.example/callback/two".parse().unwrap();
         assert!(two.check([&one].into_iter()).is_ok());
     }
@@ -224,6 +244,9 @@ mod tests {
     fn introspection_needs_its_endpoint() {
         let mut cloud = cloud("one", "https://me.example/callback");
         cloud.identity = Identity::Introspection;
-        assert_eq!(cloud.check(core::iter::empty()).unwrap_err().kind(), ErrorKind::InvalidConfig);
+        assert_eq!(
+            cloud.check(core::iter::empty()).unwrap_err().kind(),
+            ErrorKind::InvalidConfig
+        );
     }
 }

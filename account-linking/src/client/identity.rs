@@ -19,16 +19,22 @@ pub fn subject_of(token: &AccessToken, issuer: &str) -> Option<String> {
         sub: String,
     }
     let mut parts = token.expose().split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return None;
     };
     let claims: Claims = serde_json::from_slice(&from_base64url(payload)?).ok()?;
-    (claims.iss == issuer).then_some(claims.sub).and_then(checked)
+    (claims.iss == issuer)
+        .then_some(claims.sub)
+        .and_then(checked)
 }
 
 /// `subject` if it can name a user.
 pub(super) fn checked(subject: String) -> Option<String> {
-    let usable = !subject.is_empty() && subject.len() <= MAX_SUBJECT && !subject.chars().any(char::is_control);
+    let usable = !subject.is_empty()
+        && subject.len() <= MAX_SUBJECT
+        && !subject.chars().any(char::is_control);
     usable.then_some(subject)
 }
 
@@ -46,14 +52,20 @@ mod tests {
     #[test]
     fn the_subject_of_the_expected_issuer_is_taken() {
         let token = jwt(r#"{"iss":"https://as.example","sub":"u-1","exp":1}"#);
-        assert_eq!(subject_of(&token, "https://as.example").as_deref(), Some("u-1"));
+        assert_eq!(
+            subject_of(&token, "https://as.example").as_deref(),
+            Some("u-1")
+        );
         assert_eq!(subject_of(&token, "https://as.example/"), None);
     }
 
     #[test]
     fn what_is_no_jwt_has_no_subject() {
         for token in ["opaque", "a.b", "a.b.c.d", "e30.e30.c2ln", "e30.!.c2ln"] {
-            assert_eq!(subject_of(&AccessToken::new(token).unwrap(), "https://as.example"), None);
+            assert_eq!(
+                subject_of(&AccessToken::new(token).unwrap(), "https://as.example"),
+                None
+            );
         }
         assert_eq!(subject_of(&jwt(r#"{"iss":"i","sub":""}"#), "i"), None);
     }

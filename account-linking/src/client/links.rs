@@ -38,7 +38,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 pub use config::Config;
-pub use output::{Event, ExchangeId, Failure, LinkSummary, OperationId, Output, Refusal, TransportFailure};
+pub use output::{
+    Event, ExchangeId, Failure, LinkSummary, OperationId, Output, Refusal, TransportFailure,
+};
 pub use stored::check_change;
 
 use self::deadlines::Deadlines;
@@ -95,8 +97,19 @@ pub struct Start {
 impl Start {
     /// A wish to link that replaces no other remote user.
     #[must_use]
-    pub fn new(user: UserId, cloud: CloudId, browser: SecretBytes, return_page: impl Into<String>) -> Self {
-        Self { user, cloud, browser, return_page: return_page.into(), replace: false }
+    pub fn new(
+        user: UserId,
+        cloud: CloudId,
+        browser: SecretBytes,
+        return_page: impl Into<String>,
+    ) -> Self {
+        Self {
+            user,
+            cloud,
+            browser,
+            return_page: return_page.into(),
+            replace: false,
+        }
     }
 }
 
@@ -119,14 +132,21 @@ struct Clock {
 impl Clock {
     fn new(wall: SystemTime, now: Instant) -> Self {
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { wall: u64::try_from(since.as_millis()).unwrap_or(u64::MAX), now }
+        Self {
+            wall: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            now,
+        }
     }
 
     /// Moves on to `now`; a clock that goes back stands still.
     fn pass(&mut self, now: Instant) -> Instant {
         // Only whole milliseconds are taken over, so that the fractions are not lost.
-        let passed = u64::try_from(now.saturating_duration_since(self.now).as_millis()).unwrap_or(u64::MAX);
-        if let Some(at) = self.now.checked_add(core::time::Duration::from_millis(passed)) {
+        let passed =
+            u64::try_from(now.saturating_duration_since(self.now).as_millis()).unwrap_or(u64::MAX);
+        if let Some(at) = self
+            .now
+            .checked_add(core::time::Duration::from_millis(passed))
+        {
             self.now = at;
             self.wall = self.wall.saturating_add(passed);
         }
@@ -135,7 +155,9 @@ impl Clock {
 
     /// When the wall clock will show `wall`; now, if it has already.
     fn instant(self, wall: u64) -> Option<Instant> {
-        self.now.checked_add(core::time::Duration::from_millis(wall.saturating_sub(self.wall)))
+        self.now.checked_add(core::time::Duration::from_millis(
+            wall.saturating_sub(self.wall),
+        ))
     }
 }
 
@@ -156,8 +178,13 @@ impl Links {
         wall: SystemTime,
         now: Instant,
     ) -> Result<Self, Error> {
-        let clouds: BTreeMap<_, _> = clouds.into_iter().map(|cloud| (cloud.id.clone(), cloud)).collect();
-        clouds.values().try_for_each(|cloud| cloud.check(clouds.values()))?;
+        let clouds: BTreeMap<_, _> = clouds
+            .into_iter()
+            .map(|cloud| (cloud.id.clone(), cloud))
+            .collect();
+        clouds
+            .values()
+            .try_for_each(|cloud| cloud.check(clouds.values()))?;
         Ok(Self {
             config,
             clouds,
@@ -197,7 +224,11 @@ impl Links {
         now: Instant,
     ) -> Result<OperationId, Error> {
         let now = self.clock.pass(now);
-        let cloud = self.clouds.get(&start.cloud).ok_or(ErrorKind::NotFound)?.clone();
+        let cloud = self
+            .clouds
+            .get(&start.cloud)
+            .ok_or(ErrorKind::NotFound)?
+            .clone();
         if !self.config.return_pages.contains(&start.return_page) {
             return Err(ErrorKind::NotFound.into());
         }
@@ -248,12 +279,22 @@ impl Links {
         let attempt = authorization::attempt_of(&callback.state);
         let operation = self.begin_operation(user, now)?;
         // An attempt of another user is spent without a word; this user's answer is that there is no such attempt.
-        let owner = self.states.get(&attempt).filter(|owner| *owner != user).cloned();
+        let owner = self
+            .states
+            .get(&attempt)
+            .filter(|owner| *owner != user)
+            .cloned();
         if let Some(owner) = owner
             && let Some(callback) = Callback::parse(query)
         {
             let (attempt, received_at) = (attempt.clone(), received_at.to_owned());
-            let spend = Return { operation: None, attempt, browser: None, received_at, callback };
+            let spend = Return {
+                operation: None,
+                attempt,
+                browser: None,
+                received_at,
+                callback,
+            };
             self.enqueue(&owner, Work::Return(Box::new(spend)), now);
         }
         let back = Return {
@@ -282,7 +323,11 @@ impl Links {
         now: Instant,
     ) -> Result<OperationId, Error> {
         let cloud = cloud.clone();
-        self.command(user, now, |operation| Work::Token { operation, cloud, rejected })
+        self.command(user, now, |operation| Work::Token {
+            operation,
+            cloud,
+            rejected,
+        })
     }
 
     /// Ends a link; ends in [`Event::Unlinked`] or [`Event::Failed`]. The other side is told as soon as it can be reached.
@@ -290,7 +335,12 @@ impl Links {
     /// # Errors
     ///
     /// [`ErrorKind::Full`] when too much is under way.
-    pub fn unlink(&mut self, user: &UserId, cloud: &CloudId, now: Instant) -> Result<OperationId, Error> {
+    pub fn unlink(
+        &mut self,
+        user: &UserId,
+        cloud: &CloudId,
+        now: Instant,
+    ) -> Result<OperationId, Error> {
         let cloud = cloud.clone();
         self.command(user, now, |operation| Work::Unlink { operation, cloud })
     }
@@ -311,7 +361,10 @@ impl Links {
     /// [`ErrorKind::Full`] when too many users are in memory: ask again later.
     pub fn wake(&mut self, stream: &str, now: Instant) -> Result<(), Error> {
         let now = self.clock.pass(now);
-        let Some(user) = stream.strip_prefix(USER_PREFIX).and_then(|user| user.parse().ok()) else {
+        let Some(user) = stream
+            .strip_prefix(USER_PREFIX)
+            .and_then(|user| user.parse().ok())
+        else {
             return Ok(());
         };
         if !self.store.is_loaded(stream) {
@@ -322,7 +375,12 @@ impl Links {
     }
 
     /// Takes a response in.
-    pub fn handle_response(&mut self, exchange: ExchangeId, response: &http::Response<Bytes>, now: Instant) {
+    pub fn handle_response(
+        &mut self,
+        exchange: ExchangeId,
+        response: &http::Response<Bytes>,
+        now: Instant,
+    ) {
         let now = self.clock.pass(now);
         if let Some(ended) = self.end_exchange(exchange) {
             self.answered(ended, Some(response), now);
@@ -330,7 +388,12 @@ impl Links {
     }
 
     /// Takes in that there is no response.
-    pub fn handle_failure(&mut self, exchange: ExchangeId, _failure: TransportFailure, now: Instant) {
+    pub fn handle_failure(
+        &mut self,
+        exchange: ExchangeId,
+        _failure: TransportFailure,
+        now: Instant,
+    ) {
         let now = self.clock.pass(now);
         if let Some(ended) = self.end_exchange(exchange) {
             self.answered(ended, None, now);
@@ -441,8 +504,14 @@ impl Links {
     fn seal(&mut self, user: &UserId, kind: &str, secret: &str) -> Result<Sealed, Error> {
         let name = crate::secret::base64url(&self.fresh("field"));
         let nonce = self.fresh("nonce");
-        Sealed::new(self.sealer.as_ref(), &user_stream(user), format!("{kind}/{name}"), nonce, secret)
-            .map_err(|error| Error::new(ErrorKind::Unavailable, error))
+        Sealed::new(
+            self.sealer.as_ref(),
+            &user_stream(user),
+            format!("{kind}/{name}"),
+            nonce,
+            secret,
+        )
+        .map_err(|error| Error::new(ErrorKind::Unavailable, error))
     }
 }
 

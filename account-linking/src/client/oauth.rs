@@ -10,11 +10,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenType};
+use oauth2::basic::{
+    BasicClient, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenType,
+};
 use oauth2::{
-    AuthType, AuthUrl, ClientId, CsrfToken, HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, RevocationErrorResponseType, RevocationUrl, Scope,
-    StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
+    AuthType, AuthUrl, ClientId, CsrfToken, HttpRequest, HttpResponse, IntrospectionUrl,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    RevocationErrorResponseType, RevocationUrl, Scope, StandardRevocableToken,
+    TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 use url::Url;
 
@@ -30,7 +33,11 @@ use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 /// What is asked of an authorization server.
 pub(super) enum Question<'a> {
     /// RFC 6749, 4.1.3.
-    Code { code: &'a AuthorizationCode, verifier: Option<&'a PkceVerifier>, redirect_uri: &'a RedirectUri },
+    Code {
+        code: &'a AuthorizationCode,
+        verifier: Option<&'a PkceVerifier>,
+        redirect_uri: &'a RedirectUri,
+    },
     /// RFC 6749, 6.
     Refresh(&'a RefreshToken),
     /// RFC 7662, 2.1.
@@ -53,24 +60,35 @@ pub(super) enum Answer<T> {
 }
 
 /// The authorization request as an address.
-pub(super) fn authorization_url(cloud: &Cloud, state: &str, verifier: Option<&PkceVerifier>) -> Result<Url, Error> {
+pub(super) fn authorization_url(
+    cloud: &Cloud,
+    state: &str,
+    verifier: Option<&PkceVerifier>,
+) -> Result<Url, Error> {
     let redirect_uri = redirect_url(&cloud.redirect_uri)?;
     let client = BasicClient::new(ClientId::new(cloud.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(cloud.authorization_endpoint.clone()));
-    let scopes = cloud.scopes.iter().map(|scope| Scope::new(scope.as_str().to_owned()));
+    let scopes = cloud
+        .scopes
+        .iter()
+        .map(|scope| Scope::new(scope.as_str().to_owned()));
     let mut request = client
         .authorize_url(|| CsrfToken::new(state.to_owned()))
         .set_redirect_uri(Cow::Owned(redirect_uri))
         .add_scopes(scopes);
     if let Some(verifier) = verifier {
         let verifier = PkceCodeVerifier::new(verifier.expose().to_owned());
-        request = request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        request =
+            request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
     }
     Ok(request.url().0)
 }
 
 /// The request that asks `question` of `cloud`.
-pub(super) fn request(cloud: &Cloud, question: &Question<'_>) -> Result<http::Request<Bytes>, Error> {
+pub(super) fn request(
+    cloud: &Cloud,
+    question: &Question<'_>,
+) -> Result<http::Request<Bytes>, Error> {
     let captured = RefCell::new(None);
     let capture = |request: HttpRequest| -> Result<HttpResponse, Captured> {
         captured.replace(Some(request));
@@ -79,12 +97,17 @@ pub(super) fn request(cloud: &Cloud, question: &Question<'_>) -> Result<http::Re
     let client = client(cloud);
     // The results are the closure's own failure and say nothing.
     match question {
-        Question::Code { code, verifier, redirect_uri } => {
+        Question::Code {
+            code,
+            verifier,
+            redirect_uri,
+        } => {
             let mut exchange = client
                 .exchange_code(oauth2::AuthorizationCode::new(code.expose().to_owned()))
                 .set_redirect_uri(Cow::Owned(redirect_url(redirect_uri)?));
             if let Some(verifier) = verifier {
-                exchange = exchange.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
+                exchange =
+                    exchange.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
             }
             drop(exchange.request(&capture));
         }
@@ -93,20 +116,36 @@ pub(super) fn request(cloud: &Cloud, question: &Question<'_>) -> Result<http::Re
             drop(client.exchange_refresh_token(&token).request(&capture));
         }
         Question::Introspect(token) => {
-            let endpoint = cloud.introspection_endpoint.clone().ok_or(ErrorKind::InvalidConfig)?;
+            let endpoint = cloud
+                .introspection_endpoint
+                .clone()
+                .ok_or(ErrorKind::InvalidConfig)?;
             let client = client.set_introspection_url(IntrospectionUrl::from_url(endpoint));
             let token = oauth2::AccessToken::new(token.expose().to_owned());
             drop(client.introspect(&token).request(&capture));
         }
         Question::RevokeRefresh(token) => {
-            revoke(cloud, oauth2::RefreshToken::new(token.expose().to_owned()).into(), &capture)?;
+            revoke(
+                cloud,
+                oauth2::RefreshToken::new(token.expose().to_owned()).into(),
+                &capture,
+            )?;
         }
         Question::RevokeAccess(token) => {
-            revoke(cloud, oauth2::AccessToken::new(token.expose().to_owned()).into(), &capture)?;
+            revoke(
+                cloud,
+                oauth2::AccessToken::new(token.expose().to_owned()).into(),
+                &capture,
+            )?;
         }
     }
-    let mut request = captured.into_inner().ok_or(ErrorKind::InvalidConfig)?.map(Bytes::from);
-    request.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    let mut request = captured
+        .into_inner()
+        .ok_or(ErrorKind::InvalidConfig)?
+        .map(Bytes::from);
+    request
+        .headers_mut()
+        .insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
     Ok(request)
 }
 
@@ -114,7 +153,9 @@ pub(super) fn request(cloud: &Cloud, question: &Question<'_>) -> Result<http::Re
 pub(super) fn tokens(cloud: &Cloud, response: &http::Response<Bytes>) -> Answer<TokenSet> {
     // How an answer is read does not depend on the grant type, so any request may replay it.
     let client = client(cloud);
-    let answer = client.exchange_client_credentials().request(&replay(response));
+    let answer = client
+        .exchange_client_credentials()
+        .request(&replay(response));
     let answer = match answer {
         Ok(answer) => answer,
         Err(RequestTokenError::ServerResponse(error)) => return refusal(response, error.error()),
@@ -123,15 +164,23 @@ pub(super) fn tokens(cloud: &Cloud, response: &http::Response<Bytes>) -> Answer<
     let Ok(access_token) = AccessToken::new(answer.access_token().secret().clone()) else {
         return Answer::Unclear;
     };
-    let refresh_token = match answer.refresh_token().map(|token| RefreshToken::new(token.secret().clone())) {
+    let refresh_token = match answer
+        .refresh_token()
+        .map(|token| RefreshToken::new(token.secret().clone()))
+    {
         None => None,
         Some(Ok(token)) => Some(token),
         Some(Err(_)) => return Answer::Unclear,
     };
-    let scopes = answer.scopes().map(|words| words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
-    let scopes = match scopes.map(|text| text.parse()).transpose() {
-        Ok(scopes) => scopes,
-        Err(_) => return Answer::Unclear,
+    let scopes = answer.scopes().map(|words| {
+        words
+            .iter()
+            .map(|word| word.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    let Ok(scopes) = scopes.map(|text| text.parse()).transpose() else {
+        return Answer::Unclear;
     };
     Answer::Given(TokenSet {
         access_token,
@@ -182,7 +231,11 @@ pub(super) fn revoked(cloud: &Cloud, response: &http::Response<Bytes>) -> Answer
 /// The seconds that a response asks to wait (RFC 9110, 10.2.3; the date form is not read).
 pub(super) fn retry_after(response: &http::Response<Bytes>) -> Option<core::time::Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(core::time::Duration::from_secs)
+    value
+        .trim()
+        .parse()
+        .ok()
+        .map(core::time::Duration::from_secs)
 }
 
 type Client = BasicClient<
@@ -196,14 +249,16 @@ type Client = BasicClient<
 fn client(cloud: &Cloud) -> Client {
     let client = BasicClient::new(ClientId::new(cloud.client_id.clone()))
         .set_token_uri(TokenUrl::from_url(cloud.token_endpoint.clone()));
-    let secret = |secret: &crate::secret::ClientSecret| oauth2::ClientSecret::new(secret.expose().to_owned());
+    let secret = |secret: &crate::secret::ClientSecret| {
+        oauth2::ClientSecret::new(secret.expose().to_owned())
+    };
     match &cloud.authentication {
-        ClientAuthentication::Basic(password) => {
-            client.set_auth_type(AuthType::BasicAuth).set_client_secret(secret(password))
-        }
-        ClientAuthentication::Body(password) => {
-            client.set_auth_type(AuthType::RequestBody).set_client_secret(secret(password))
-        }
+        ClientAuthentication::Basic(password) => client
+            .set_auth_type(AuthType::BasicAuth)
+            .set_client_secret(secret(password)),
+        ClientAuthentication::Body(password) => client
+            .set_auth_type(AuthType::RequestBody)
+            .set_client_secret(secret(password)),
         ClientAuthentication::Public => client.set_auth_type(AuthType::RequestBody),
     }
 }
@@ -213,18 +268,27 @@ fn revoke(
     token: StandardRevocableToken,
     capture: &impl Fn(HttpRequest) -> Result<HttpResponse, Captured>,
 ) -> Result<(), Error> {
-    let endpoint = cloud.revocation_endpoint.clone().ok_or(ErrorKind::InvalidConfig)?;
+    let endpoint = cloud
+        .revocation_endpoint
+        .clone()
+        .ok_or(ErrorKind::InvalidConfig)?;
     let client = client(cloud).set_revocation_url(RevocationUrl::from_url(endpoint));
-    let request = client.revoke_token(token).map_err(|error| Error::new(ErrorKind::InvalidConfig, error))?;
-    let _: Result<(), RequestTokenError<Captured, BasicRevocationErrorResponse>> = request.request(capture);
+    let request = client
+        .revoke_token(token)
+        .map_err(|error| Error::new(ErrorKind::InvalidConfig, error))?;
+    let _: Result<(), RequestTokenError<Captured, BasicRevocationErrorResponse>> =
+        request.request(capture);
     Ok(())
 }
 
 fn redirect_url(uri: &RedirectUri) -> Result<RedirectUrl, Error> {
-    RedirectUrl::new(uri.as_str().to_owned()).map_err(|error| Error::new(ErrorKind::InvalidRedirectUri, error))
+    RedirectUrl::new(uri.as_str().to_owned())
+        .map_err(|error| Error::new(ErrorKind::InvalidRedirectUri, error))
 }
 
-fn replay(response: &http::Response<Bytes>) -> impl Fn(HttpRequest) -> Result<HttpResponse, Infallible> {
+fn replay(
+    response: &http::Response<Bytes>,
+) -> impl Fn(HttpRequest) -> Result<HttpResponse, Infallible> {
     let response = response.clone().map(|body| body.to_vec());
     move |_| Ok(response.clone())
 }

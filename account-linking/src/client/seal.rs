@@ -14,7 +14,13 @@ pub trait Sealer: Send + Sync {
     /// # Errors
     ///
     /// When the key of the stream is not at hand.
-    fn seal(&self, stream: &str, field: &str, nonce_entropy: [u8; 32], secret: &[u8]) -> Result<Vec<u8>, SealError>;
+    fn seal(
+        &self,
+        stream: &str,
+        field: &str,
+        nonce_entropy: [u8; 32],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, SealError>;
 
     /// Opens what [`Sealer::seal`] gave for the same `stream` and `field`.
     ///
@@ -71,7 +77,7 @@ impl fmt::Debug for OpenedSecret {
 ///
 /// The name travels with the bytes, because a token moves from a link to the list of tokens that are to be revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Sealed {
+pub(super) struct Sealed {
     field: String,
     bytes: Vec<u8>,
 }
@@ -89,8 +95,14 @@ impl Sealed {
     }
 
     /// The secret in clear; all secrets sealed here are text.
-    pub(super) fn open(&self, sealer: &dyn Sealer, stream: &str) -> Result<Zeroizing<String>, SealError> {
+    pub(super) fn open(
+        &self,
+        sealer: &dyn Sealer,
+        stream: &str,
+    ) -> Result<Zeroizing<String>, SealError> {
         let opened = sealer.open(stream, &self.field, &self.bytes)?;
-        core::str::from_utf8(opened.expose()).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| SealError::new())
+        core::str::from_utf8(opened.expose())
+            .map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|_| SealError::new())
     }
 }

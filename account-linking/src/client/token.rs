@@ -7,18 +7,17 @@ use crate::secret::{AccessToken, RefreshToken};
 
 /// A successful answer of a token endpoint (RFC 6749, 5.1).
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct TokenSet {
+pub(super) struct TokenSet {
     /// The access token.
-    pub access_token: AccessToken,
+    pub(super) access_token: AccessToken,
     /// The refresh token; absent on a refresh, the old one goes on.
-    pub refresh_token: Option<RefreshToken>,
+    pub(super) refresh_token: Option<RefreshToken>,
     /// How long the access token lasts; absent means unknown.
-    pub expires_in: Option<Duration>,
+    pub(super) expires_in: Option<Duration>,
     /// What was granted; absent means what was asked for.
-    pub scopes: Option<ScopeSet>,
+    pub(super) scopes: Option<ScopeSet>,
     /// Whether `token_type` is Bearer, in any case of letters.
-    pub is_bearer: bool,
+    pub(super) is_bearer: bool,
 }
 
 /// When an access token ends and when to replace it, in Unix milliseconds.
@@ -34,7 +33,10 @@ impl Lifetime {
         let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let early = (lasts / 10).min(60_000);
         let expires = sent.saturating_add(lasts);
-        Self { expires, refresh_at: expires.saturating_sub(early) }
+        Self {
+            expires,
+            refresh_at: expires.saturating_sub(early),
+        }
     }
 }
 

@@ -130,7 +130,10 @@ impl UserLinks {
     pub(super) fn due(&self) -> Option<u64> {
         let attempts = self.attempts.values().map(|attempt| attempt.ends);
         let links = self.links.values().filter_map(Link::due);
-        let revocations = self.revocations.values().map(|revocation| revocation.next_try);
+        let revocations = self
+            .revocations
+            .values()
+            .map(|revocation| revocation.next_try);
         attempts.chain(links).chain(revocations).min()
     }
 

@@ -251,7 +251,7 @@ impl AuthorizationServer {
         match self.route(request, SecretBytes::new(entropy)) {
             Ok(work) if self.has_room() => self.start(id, work, wall),
             Ok(_) => self.respond(id, TokenError::TemporarilyUnavailable.response()),
-            Err(response) => self.respond(id, response),
+            Err(response) => self.respond(id, *response),
         }
         id
     }

@@ -161,6 +161,9 @@ impl Client {
         command: Command,
         notification: Option<(RequestId, Box<Notification>)>,
     ) {
+        if self.store.stage == Stage::Stopped {
+            return;
+        }
         let entry = Entry {
             command,
             outcome: Outcome::Stale,

@@ -129,12 +129,12 @@ impl Client {
         match exchange.purpose {
             Purpose::Call(call) => self.call_ended(call, &exchange.order, answer),
             Purpose::Subscribe { id, correlation } => {
-                self.subscribe_ended(id, correlation, answer, now)
+                self.subscribe_ended(id, correlation, answer, now);
             }
             Purpose::Unsubscribe { id } => self.unsubscribe_ended(id, answer, now),
             Purpose::Abandon => {}
             Purpose::Sync { scope, part, since } => {
-                self.sync_ended(scope, part, since, &exchange.order, answer, now)
+                self.sync_ended(scope, part, since, &exchange.order, answer, now);
             }
         }
     }

@@ -132,10 +132,17 @@ impl Client {
     }
 
     fn cancelled(&mut self, id: SubscribeId, now: Instant) {
-        match self.store.ledger.get(id).map(|wanted| wanted.released) {
-            Some(true) => self.close(id, EndReason::Unsubscribed),
-            Some(false) => self.retry(id, RetryReason::Cancelled, now),
-            None => {}
+        let Some(wanted) = self.store.ledger.get(id) else {
+            return;
+        };
+        let stage = self.activities.get(&id).map(|activity| activity.stage);
+        match stage {
+            _ if wanted.released => self.close(id, EndReason::Unsubscribed),
+            Some(Stage::Requesting | Stage::Confirming | Stage::Live) => {
+                self.retry(id, RetryReason::Cancelled, now);
+            }
+            // Another try is already due.
+            _ => {}
         }
     }
 

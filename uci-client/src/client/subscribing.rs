@@ -117,7 +117,7 @@ impl Client {
                 },
                 _,
             ) => self.abandon(id, subscription),
-            (Command::Release { id }, Outcome::Done) => self.release(id),
+            (Command::Release { id }, Outcome::Done) => self.released(id),
             (Command::Close { id }, _) => {
                 let reason = self
                     .activities
@@ -136,25 +136,38 @@ impl Client {
 
     /// Takes up the subscriptions of a ledger that was just loaded; `again` are commands that will be decided again.
     pub(super) fn resume(&mut self, again: &[Entry], now: Instant) {
-        let wanted_again = |id: &SubscribeId| {
-            again.iter().any(
-                |entry| matches!(entry.command, Command::Want { id: wanted, .. } if wanted == *id),
-            )
+        let gone = |id: &&SubscribeId| {
+            let wanted_again = |entry: &Entry| matches!(entry.command, Command::Want { id: wanted, .. } if wanted == **id);
+            self.store.ledger.get(**id).is_none() && !again.iter().any(wanted_again)
         };
-        let gone = |id: &&SubscribeId| self.store.ledger.get(**id).is_none() && !wanted_again(id);
         let gone: Vec<SubscribeId> = self.activities.keys().filter(gone).copied().collect();
         for id in gone {
             self.end(id, EndReason::Stopped);
         }
-        let ids: Vec<SubscribeId> = self.store.ledger.subscriptions().keys().copied().collect();
-        self.outputs.push_back(Output::Event(Event::Loaded {
-            subscriptions: ids.clone(),
-        }));
-        for id in ids {
-            if !self.activities.contains_key(&id) {
-                self.resume_one(id, now);
+        let subscriptions: Vec<SubscribeId> =
+            self.store.ledger.subscriptions().keys().copied().collect();
+        for id in &subscriptions {
+            if !self.is_in_step(*id, again) {
+                self.resume_one(*id, now);
             }
         }
+        self.outputs
+            .push_back(Output::Event(Event::Loaded { subscriptions }));
+    }
+
+    /// Whether what is remembered of a subscription is about the try that the ledger has, or about one that will follow.
+    fn is_in_step(&self, id: SubscribeId, again: &[Entry]) -> bool {
+        let Some(activity) = self.activities.get(&id) else {
+            return false;
+        };
+        let attempt = self
+            .store
+            .ledger
+            .get(id)
+            .and_then(|wanted| wanted.attempt.as_ref());
+        let tried_again = |entry: &Entry| matches!(entry.command, Command::Attempt { id: tried, .. } if tried == id);
+        attempt.is_none_or(|attempt| activity.key_of(&attempt.correlation).is_some())
+            || again.iter().any(tried_again)
     }
 
     fn resume_one(&mut self, id: SubscribeId, now: Instant) {
@@ -295,7 +308,7 @@ impl Client {
             _ if attempt.subscription.is_some() => self.accepted(id, None, now),
             _ if wanted.released => self.close(id, EndReason::Unsubscribed),
             FailureKind::Status(status) if is_refusal(status) => {
-                self.close(id, EndReason::Refused(status))
+                self.close(id, EndReason::Refused(status));
             }
             FailureKind::Inexpressible => self.close(id, EndReason::Refused(400)),
             _ => self.retry(id, RetryReason::Failed(failure), now),
@@ -411,6 +424,14 @@ impl Client {
                 subscription,
             };
             self.exchanges.add(Purpose::Abandon, order);
+        }
+    }
+
+    /// Begins to end a subscription, unless that has begun.
+    fn released(&mut self, id: SubscribeId) {
+        let stage = self.activities.get(&id).map(|activity| activity.stage);
+        if !matches!(stage, Some(Stage::Releasing | Stage::Lingering)) {
+            self.release(id);
         }
     }
 

@@ -12,7 +12,10 @@ pub(super) struct Deadlines<K> {
 
 impl<K: Clone + Ord> Deadlines<K> {
     pub(super) const fn new() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+        Self {
+            by_time: BTreeSet::new(),
+            by_key: BTreeMap::new(),
+        }
     }
 
     /// Sets the deadline of `key`, in place of an earlier one.

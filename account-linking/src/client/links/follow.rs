@@ -27,34 +27,79 @@ impl Links {
     fn follow_one(&mut self, task: &Task, step: Then, now: Instant) {
         let user = &task.user;
         match step {
-            Then::Redirect { operation, location } => {
+            Then::Redirect {
+                operation,
+                location,
+            } => {
                 if self.end_operation(operation) {
-                    self.tell(Event::Redirect { operation, location });
+                    self.tell(Event::Redirect {
+                        operation,
+                        location,
+                    });
                 }
             }
             Then::Exchange { attempt, verifier } => {
                 if let Some(operation) = task.work.operation() {
-                    self.memory(user).operations.insert(attempt.clone(), operation);
+                    self.memory(user)
+                        .operations
+                        .insert(attempt.clone(), operation);
                 }
-                if self.exchange_code(task, &attempt, verifier.as_ref(), now).is_none() {
-                    let fail = Work::Fail { attempt, outcome: Outcome::Failed, refusal: Refusal::Unavailable };
+                if self
+                    .exchange_code(task, &attempt, verifier.as_ref(), now)
+                    .is_none()
+                {
+                    let fail = Work::Fail {
+                        attempt,
+                        outcome: Outcome::Failed,
+                        refusal: Refusal::Unavailable,
+                    };
                     self.enqueue(user, fail, now);
                 }
             }
-            Then::Linked { attempt, cloud, return_page } => {
+            Then::Linked {
+                attempt,
+                cloud,
+                return_page,
+            } => {
                 let operation = self.take_operation(user, &attempt);
                 self.memory(user).refreshes.remove(&cloud);
-                let link = self.store.user(user).and_then(|links| links.links.get(&cloud)).map(summary);
+                let link = self
+                    .store
+                    .user(user)
+                    .and_then(|links| links.links.get(&cloud))
+                    .map(summary);
                 if let Some(link) = link {
-                    self.tell(Event::Linked { operation, user: user.clone(), cloud, link, return_page });
+                    self.tell(Event::Linked {
+                        operation,
+                        user: user.clone(),
+                        cloud,
+                        link,
+                        return_page,
+                    });
                 }
             }
-            Then::NotLinked { attempt, refusal, return_page } => {
-                let own = task.work.operation().filter(|operation| self.end_operation(*operation));
+            Then::NotLinked {
+                attempt,
+                refusal,
+                return_page,
+            } => {
+                let own = task
+                    .work
+                    .operation()
+                    .filter(|operation| self.end_operation(*operation));
                 let operation = own.or_else(|| self.take_operation(user, &attempt));
-                self.tell(Event::NotLinked { operation, user: user.clone(), refusal, return_page });
+                self.tell(Event::NotLinked {
+                    operation,
+                    user: user.clone(),
+                    refusal,
+                    return_page,
+                });
             }
-            Then::Refresh { operation, cloud, forced } => self.join_refresh(user, &cloud, operation, forced, now),
+            Then::Refresh {
+                operation,
+                cloud,
+                forced,
+            } => self.join_refresh(user, &cloud, operation, forced, now),
             Then::Refreshed { cloud } => {
                 for operation in self.end_refresh(user, &cloud, now) {
                     self.give_token(user, &cloud, operation);
@@ -64,7 +109,11 @@ impl Links {
                 for operation in self.end_refresh(user, &cloud, now) {
                     self.fail(operation, Failure::NeedsRelink);
                 }
-                self.tell(Event::RelinkNeeded { user: user.clone(), cloud, reason });
+                self.tell(Event::RelinkNeeded {
+                    user: user.clone(),
+                    cloud,
+                    reason,
+                });
             }
             Then::GiveToken { operation, cloud } => self.give_token(user, &cloud, operation),
             Then::Unlinked { operation, cloud } => {
@@ -72,21 +121,35 @@ impl Links {
                     self.fail(waiting, Failure::NotLinked);
                 }
                 if self.end_operation(operation) {
-                    self.tell(Event::Unlinked { operation, user: user.clone(), cloud });
+                    self.tell(Event::Unlinked {
+                        operation,
+                        user: user.clone(),
+                        cloud,
+                    });
                 }
             }
             Then::GiveLinks { operation } => {
                 let links = self.store.user(user).map(|links| &links.links);
-                let links = links.into_iter().flatten().map(|(cloud, link)| (cloud.clone(), summary(link))).collect();
+                let links = links
+                    .into_iter()
+                    .flatten()
+                    .map(|(cloud, link)| (cloud.clone(), summary(link)))
+                    .collect();
                 if self.end_operation(operation) {
                     self.tell(Event::Links { operation, links });
                 }
             }
             Then::Fail { operation, failure } => self.fail(operation, failure),
-            Then::RevocationOver { revocation, abandoned } => {
+            Then::RevocationOver {
+                revocation,
+                abandoned,
+            } => {
                 self.memory(user).revoking.remove(&revocation);
                 if let Some(cloud) = abandoned {
-                    self.tell(Event::RevocationAbandoned { user: user.clone(), cloud });
+                    self.tell(Event::RevocationAbandoned {
+                        user: user.clone(),
+                        cloud,
+                    });
                 }
             }
             Then::Expired => self.memory(user).expiring = false,
@@ -101,7 +164,13 @@ impl Links {
     }
 
     /// Sends the code off; `None` when that cannot be done.
-    fn exchange_code(&mut self, task: &Task, attempt: &str, verifier: Option<&Sealed>, now: Instant) -> Option<()> {
+    fn exchange_code(
+        &mut self,
+        task: &Task,
+        attempt: &str,
+        verifier: Option<&Sealed>,
+        now: Instant,
+    ) -> Option<()> {
         let Work::Return(back) = &task.work else {
             return None;
         };
@@ -109,27 +178,52 @@ impl Links {
         let (cloud, redirect_uri) = (begun.cloud.clone(), begun.redirect_uri.clone());
         let verifier = match verifier {
             Some(sealed) => {
-                let text = sealed.open(self.sealer.as_ref(), &user_stream(&task.user)).ok()?;
+                let text = sealed
+                    .open(self.sealer.as_ref(), &user_stream(&task.user))
+                    .ok()?;
                 Some(PkceVerifier::new(text.as_str()).ok()?)
             }
             None => None,
         };
-        let question = Question::Code { code: back.code()?, verifier: verifier.as_ref(), redirect_uri: &redirect_uri };
-        self.ask(&task.user, &cloud, Kind::Code { attempt: attempt.to_owned() }, &question, now)
+        let question = Question::Code {
+            code: back.code()?,
+            verifier: verifier.as_ref(),
+            redirect_uri: &redirect_uri,
+        };
+        self.ask(
+            &task.user,
+            &cloud,
+            Kind::Code {
+                attempt: attempt.to_owned(),
+            },
+            &question,
+            now,
+        )
     }
 
     /// Answers a command with the token as it is now.
     pub(super) fn give_token(&mut self, user: &UserId, cloud: &CloudId, operation: OperationId) {
-        let found = self.store.user(user).and_then(|links| links.tokens(cloud)).map(|(_, tokens)| tokens);
+        let found = self
+            .store
+            .user(user)
+            .and_then(|links| links.tokens(cloud))
+            .map(|(_, tokens)| tokens);
         let Some(tokens) = found else {
             return self.fail(operation, Failure::NotLinked);
         };
         let expires = tokens.expires.map(system_time);
-        let opened = tokens.access.open(self.sealer.as_ref(), &user_stream(user)).ok();
+        let opened = tokens
+            .access
+            .open(self.sealer.as_ref(), &user_stream(user))
+            .ok();
         match opened.and_then(|text| AccessToken::new(text.as_str()).ok()) {
             Some(token) => {
                 if self.end_operation(operation) {
-                    self.tell(Event::Token { operation, token, expires });
+                    self.tell(Event::Token {
+                        operation,
+                        token,
+                        expires,
+                    });
                 }
             }
             None => self.fail(operation, Failure::Unavailable),
@@ -137,12 +231,23 @@ impl Links {
     }
 
     /// Waits for the refresh that is under way, or begins one.
-    fn join_refresh(&mut self, user: &UserId, cloud: &CloudId, operation: OperationId, forced: bool, now: Instant) {
+    fn join_refresh(
+        &mut self,
+        user: &UserId,
+        cloud: &CloudId,
+        operation: OperationId,
+        forced: bool,
+        now: Instant,
+    ) {
         let waits = matches!(self.memory(user).refreshes.get(cloud).map(|refresh| &refresh.pending), Some(Pending::Until(until)) if *until > now);
         if waits {
             return self.fail(operation, Failure::Unavailable);
         }
-        let refresh = self.memory(user).refreshes.entry(cloud.clone()).or_default();
+        let refresh = self
+            .memory(user)
+            .refreshes
+            .entry(cloud.clone())
+            .or_default();
         refresh.waiters.push(operation);
         refresh.forced |= forced;
         if !matches!(refresh.pending, Pending::InFlight) {
@@ -157,11 +262,23 @@ fn summary(link: &Link) -> LinkSummary {
         State::Linked(tokens) => (tokens.scopes.clone(), None),
         State::NeedsRelink { reason, .. } => (crate::scope::ScopeSet::default(), Some(*reason)),
     };
-    let (id, remote_user, since) = (link.id.clone(), link.remote_user.clone(), system_time(link.since));
-    LinkSummary { id, remote_user, scopes, since, relink }
+    let (id, remote_user, since) = (
+        link.id.clone(),
+        link.remote_user.clone(),
+        system_time(link.since),
+    );
+    LinkSummary {
+        id,
+        remote_user,
+        scopes,
+        since,
+        relink,
+    }
 }
 
 /// Milliseconds as a time; what no clock can show is the epoch.
 fn system_time(milliseconds: u64) -> SystemTime {
-    UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(milliseconds))
+        .unwrap_or(UNIX_EPOCH)
 }

@@ -24,7 +24,10 @@ pub struct ExchangeId(pub(super) u64);
 /// What the driver is to do.
 #[derive(Debug)]
 #[must_use = "an output left undone stalls what waits for it"]
-#[expect(clippy::exhaustive_enums, reason = "a command that is not known stalls the machine")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a command that is not known stalls the machine"
+)]
 pub enum Output {
     /// Send a request without following redirects; answer with `handle_response` or `handle_failure`.
     Send {
@@ -148,6 +151,25 @@ pub enum Event {
         /// The cloud.
         cloud: CloudId,
     },
+}
+
+impl Event {
+    /// The command that the event ends.
+    #[must_use]
+    pub const fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Redirect { operation, .. }
+            | Self::Unlinked { operation, .. }
+            | Self::Token { operation, .. }
+            | Self::Links { operation, .. }
+            | Self::Failed { operation, .. } => Some(*operation),
+            Self::Linked { operation, .. } | Self::NotLinked { operation, .. } => *operation,
+            Self::RelinkNeeded { .. }
+            | Self::CloudMisconfigured { .. }
+            | Self::TokensLost { .. }
+            | Self::RevocationAbandoned { .. } => None,
+        }
+    }
 }
 
 /// What a person may see of a link.

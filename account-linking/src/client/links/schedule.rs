@@ -67,7 +67,10 @@ impl Links {
 
     /// Whether the tokens of this generation came from a forced refresh a moment ago.
     pub(super) fn was_forced(&self, user: &UserId, cloud: &CloudId, generation: u64) -> bool {
-        let forced = self.users.get(user).and_then(|memory| memory.forced.get(cloud));
+        let forced = self
+            .users
+            .get(user)
+            .and_then(|memory| memory.forced.get(cloud));
         forced.is_some_and(|(of, at)| {
             *of == generation && self.clock.now.saturating_duration_since(*at) < FORCED_LATELY
         })
@@ -81,16 +84,27 @@ impl Links {
 
     /// How long to wait before the next try: doubled with every one, and somewhere in the upper half of that.
     pub(super) fn wait_before(&mut self, tries: u32) -> Duration {
-        let doubled = self.config.first_wait.saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled = self.config.first_wait.saturating_mul(
+            1_u32
+                .checked_shl(tries.saturating_sub(1))
+                .unwrap_or(u32::MAX),
+        );
         let longest = doubled.min(self.config.longest_wait);
         let [byte, ..] = self.fresh("jitter");
-        let half = longest / 2;
-        half.saturating_add(half.saturating_mul(u32::from(byte)) / 256)
+        let half = longest.checked_div(2).unwrap_or_default();
+        half.saturating_add(half.mul_f64(f64::from(byte) / 256.0))
     }
 
     /// When to try again, not before the other side asked for, but never later than a day.
-    pub(super) fn wait_until(&mut self, tries: u32, asked_to_wait: Option<Duration>, now: Instant) -> Instant {
-        let asked = asked_to_wait.unwrap_or_default().min(Duration::from_secs(86_400));
+    pub(super) fn wait_until(
+        &mut self,
+        tries: u32,
+        asked_to_wait: Option<Duration>,
+        now: Instant,
+    ) -> Instant {
+        let asked = asked_to_wait
+            .unwrap_or_default()
+            .min(Duration::from_secs(86_400));
         let wait = self.wait_before(tries).max(asked);
         later(now, wait).unwrap_or(now)
     }
@@ -101,7 +115,11 @@ impl Links {
             Some(at) => self.deadlines.set(Timer::User(user.clone()), at),
             None => self.deadlines.cancel(&Timer::User(user.clone())),
         }
-        if self.users.get(user).is_some_and(|memory| !self.is_busy(user) && memory.forced.is_empty()) {
+        if self
+            .users
+            .get(user)
+            .is_some_and(|memory| !self.is_busy(user) && memory.forced.is_empty())
+        {
             self.users.remove(user);
         }
     }
@@ -115,20 +133,34 @@ impl Links {
             Some(Pending::Until(until)) => Some(*until),
             Some(Pending::Idle) | None => otherwise,
         };
-        let ends = links.attempts.values().filter(|_| !memory.expiring).filter_map(|a| self.clock.instant(a.ends));
-        let asks = links.attempts.iter().filter(|(_, attempt)| matches!(attempt.stage, Stage::Identifying(_)));
+        let ends = links
+            .attempts
+            .values()
+            .filter(|_| !memory.expiring)
+            .filter_map(|a| self.clock.instant(a.ends));
+        let asks = links
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| matches!(attempt.stage, Stage::Identifying(_)));
         let asks = asks.filter_map(|(id, _)| when(memory.identifying.get(id), Some(now)));
         let renewals = links.links.iter().filter_map(|(cloud, link)| {
             let due = self.clock.instant(link.due()?);
-            let refreshable = links.tokens(cloud).is_some_and(|(_, tokens)| tokens.refresh.is_some());
+            let refreshable = links
+                .tokens(cloud)
+                .is_some_and(|(_, tokens)| tokens.refresh.is_some());
             if refreshable {
-                when(memory.refreshes.get(cloud).map(|refresh| &refresh.pending), due)
+                when(
+                    memory.refreshes.get(cloud).map(|refresh| &refresh.pending),
+                    due,
+                )
             } else {
                 due.filter(|_| !memory.expiring)
             }
         });
         let revocations = links.revocations.iter();
-        let revocations = revocations.filter_map(|(id, entry)| when(memory.revoking.get(id), self.clock.instant(entry.next_try)));
+        let revocations = revocations.filter_map(|(id, entry)| {
+            when(memory.revoking.get(id), self.clock.instant(entry.next_try))
+        });
         ends.chain(asks).chain(renewals).chain(revocations).min()
     }
 
@@ -149,7 +181,9 @@ impl Links {
         for (id, attempt) in &links.attempts {
             if attempt.ends <= wall {
                 ended = true;
-            } else if matches!(attempt.stage, Stage::Identifying(_)) && idle(memory.identifying.get(id)) {
+            } else if matches!(attempt.stage, Stage::Identifying(_))
+                && idle(memory.identifying.get(id))
+            {
                 asks.push(id.clone());
             }
         }
@@ -174,16 +208,27 @@ impl Links {
             self.memory(user).expiring = true;
             self.enqueue(user, Work::Expire, now);
         }
-        asks.iter().for_each(|attempt| self.introspect(user, attempt, now));
-        refreshes.iter().for_each(|cloud| self.refresh(user, cloud, now));
-        revocations.iter().for_each(|revocation| self.revoke(user, *revocation, now));
+        asks.iter()
+            .for_each(|attempt| self.introspect(user, attempt, now));
+        refreshes
+            .iter()
+            .for_each(|cloud| self.refresh(user, cloud, now));
+        revocations
+            .iter()
+            .for_each(|revocation| self.revoke(user, *revocation, now));
         self.arm(user, now);
     }
 
     fn introspect(&mut self, user: &UserId, attempt: &str, now: Instant) {
         let sent = self.try_introspect(user, attempt, now);
-        let pending = if sent.is_some() { Pending::InFlight } else { Pending::Until(self.wait_until(1, None, now)) };
-        self.memory(user).identifying.insert(attempt.to_owned(), pending);
+        let pending = if sent.is_some() {
+            Pending::InFlight
+        } else {
+            Pending::Until(self.wait_until(1, None, now))
+        };
+        self.memory(user)
+            .identifying
+            .insert(attempt.to_owned(), pending);
     }
 
     fn try_introspect(&mut self, user: &UserId, attempt: &str, now: Instant) -> Option<()> {
@@ -192,15 +237,30 @@ impl Links {
             return None;
         };
         let cloud = begun.cloud.clone();
-        let opened = tokens.access.open(self.sealer.as_ref(), &user_stream(user)).ok()?;
+        let opened = tokens
+            .access
+            .open(self.sealer.as_ref(), &user_stream(user))
+            .ok()?;
         let token = AccessToken::new(opened.as_str()).ok()?;
-        self.ask(user, &cloud, Kind::Introspect { attempt: attempt.to_owned() }, &Question::Introspect(&token), now)
+        self.ask(
+            user,
+            &cloud,
+            Kind::Introspect {
+                attempt: attempt.to_owned(),
+            },
+            &Question::Introspect(&token),
+            now,
+        )
     }
 
     /// Refreshes a link, once at a time.
     pub(super) fn refresh(&mut self, user: &UserId, cloud: &CloudId, now: Instant) {
         if self.try_refresh(user, cloud, now).is_some() {
-            self.memory(user).refreshes.entry(cloud.clone()).or_default().pending = Pending::InFlight;
+            self.memory(user)
+                .refreshes
+                .entry(cloud.clone())
+                .or_default()
+                .pending = Pending::InFlight;
         } else {
             self.refresh_failed(user, cloud, None, now);
         }
@@ -209,26 +269,63 @@ impl Links {
     fn try_refresh(&mut self, user: &UserId, cloud: &CloudId, now: Instant) -> Option<()> {
         let (link, tokens) = self.store.user(user)?.tokens(cloud)?;
         let generation = link.generation;
-        let opened = tokens.refresh.as_ref()?.open(self.sealer.as_ref(), &user_stream(user)).ok()?;
+        let opened = tokens
+            .refresh
+            .as_ref()?
+            .open(self.sealer.as_ref(), &user_stream(user))
+            .ok()?;
         let token = RefreshToken::new(opened.as_str()).ok()?;
-        self.ask(user, cloud, Kind::Refresh { generation }, &Question::Refresh(&token), now)
+        self.ask(
+            user,
+            cloud,
+            Kind::Refresh { generation },
+            &Question::Refresh(&token),
+            now,
+        )
     }
 
     /// Waits before the next refresh; whoever waits for a token is told, and the link stays.
-    pub(super) fn refresh_failed(&mut self, user: &UserId, cloud: &CloudId, asked: Option<Duration>, now: Instant) {
-        let refresh = self.memory(user).refreshes.entry(cloud.clone()).or_default();
+    pub(super) fn refresh_failed(
+        &mut self,
+        user: &UserId,
+        cloud: &CloudId,
+        asked: Option<Duration>,
+        now: Instant,
+    ) {
+        let refresh = self
+            .memory(user)
+            .refreshes
+            .entry(cloud.clone())
+            .or_default();
         refresh.tries = refresh.tries.saturating_add(1);
         let (tries, waiters) = (refresh.tries, core::mem::take(&mut refresh.waiters));
         let until = self.wait_until(tries, asked, now);
-        self.memory(user).refreshes.entry(cloud.clone()).or_default().pending = Pending::Until(until);
-        waiters.into_iter().for_each(|operation| self.fail(operation, Failure::Unavailable));
+        self.memory(user)
+            .refreshes
+            .entry(cloud.clone())
+            .or_default()
+            .pending = Pending::Until(until);
+        waiters
+            .into_iter()
+            .for_each(|operation| self.fail(operation, Failure::Unavailable));
     }
 
     /// Ends a refresh, and gives back who waits for it.
-    pub(super) fn end_refresh(&mut self, user: &UserId, cloud: &CloudId, now: Instant) -> Vec<OperationId> {
-        let generation = self.store.user(user).and_then(|links| links.tokens(cloud)).map(|(link, _)| link.generation);
+    pub(super) fn end_refresh(
+        &mut self,
+        user: &UserId,
+        cloud: &CloudId,
+        now: Instant,
+    ) -> Vec<OperationId> {
+        let generation = self
+            .store
+            .user(user)
+            .and_then(|links| links.tokens(cloud))
+            .map(|(link, _)| link.generation);
         let memory = self.memory(user);
-        memory.forced.retain(|_, (_, at)| now.saturating_duration_since(*at) < FORCED_LATELY);
+        memory
+            .forced
+            .retain(|_, (_, at)| now.saturating_duration_since(*at) < FORCED_LATELY);
         let Some(refresh) = memory.refreshes.remove(cloud) else {
             return Vec::new();
         };
@@ -239,7 +336,9 @@ impl Links {
     }
 
     fn revoke(&mut self, user: &UserId, revocation: u64, now: Instant) {
-        self.memory(user).revoking.insert(revocation, Pending::InFlight);
+        self.memory(user)
+            .revoking
+            .insert(revocation, Pending::InFlight);
         if self.try_revoke(user, revocation, now).is_none() {
             self.revocation_failed(user, revocation, None, now);
         }
@@ -248,7 +347,9 @@ impl Links {
     fn try_revoke(&mut self, user: &UserId, revocation: u64, now: Instant) -> Option<()> {
         let entry = self.store.user(user)?.revocations.get(&revocation)?;
         let cloud = entry.cloud.clone();
-        let open = |sealed: &crate::client::seal::Sealed| sealed.open(self.sealer.as_ref(), &user_stream(user)).ok();
+        let open = |sealed: &crate::client::seal::Sealed| {
+            sealed.open(self.sealer.as_ref(), &user_stream(user)).ok()
+        };
         let kind = Kind::Revoke { revocation };
         match entry.tokens.front()? {
             Revocable::Refresh(sealed) => {
@@ -262,13 +363,31 @@ impl Links {
         }
     }
 
-    pub(super) fn revocation_failed(&mut self, user: &UserId, revocation: u64, asked: Option<Duration>, now: Instant) {
-        let entry = self.store.user(user).and_then(|links| links.revocations.get(&revocation));
+    pub(super) fn revocation_failed(
+        &mut self,
+        user: &UserId,
+        revocation: u64,
+        asked: Option<Duration>,
+        now: Instant,
+    ) {
+        let entry = self
+            .store
+            .user(user)
+            .and_then(|links| links.revocations.get(&revocation));
         let tries = entry.map_or(1, |entry| entry.tries.saturating_add(1));
-        let wait = self.wait_before(tries).max(asked.unwrap_or_default().min(Duration::from_secs(86_400)));
+        let wait = self
+            .wait_before(tries)
+            .max(asked.unwrap_or_default().min(Duration::from_secs(86_400)));
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let next_try = self.clock.wall.saturating_add(wait);
-        self.enqueue(user, Work::RevocationFailed { revocation, next_try }, now);
+        self.enqueue(
+            user,
+            Work::RevocationFailed {
+                revocation,
+                next_try,
+            },
+            now,
+        );
     }
 
     /// Takes back what a piece of work had under way.
@@ -296,7 +415,10 @@ impl Links {
         let Some(memory) = self.users.remove(user) else {
             return;
         };
-        let waiters = memory.refreshes.into_values().flat_map(|refresh| refresh.waiters);
+        let waiters = memory
+            .refreshes
+            .into_values()
+            .flat_map(|refresh| refresh.waiters);
         for operation in memory.operations.into_values().chain(waiters) {
             self.fail(operation, Failure::Unavailable);
         }

@@ -55,7 +55,13 @@ impl Store {
     }
 
     pub(super) fn user(&self, user: &UserId) -> Option<&UserLinks> {
-        match &self.streams.get(&user_stream(user))?.stored.as_ref()?.ledger {
+        match &self
+            .streams
+            .get(&user_stream(user))?
+            .stored
+            .as_ref()?
+            .ledger
+        {
             Ledger::User(links) => Some(links),
             Ledger::Claim(_) => None,
         }
@@ -73,7 +79,9 @@ impl Store {
         matches!(task.stage, Stage::Waiting)
             && task.streams.iter().all(|name| {
                 let stream = self.streams.get(name);
-                stream.is_some_and(|stream| stream.stored.is_some() && stream.queue.front() == Some(&id))
+                stream.is_some_and(|stream| {
+                    stream.stored.is_some() && stream.queue.front() == Some(&id)
+                })
             })
     }
 
@@ -115,14 +123,27 @@ impl Links {
     pub(super) fn make_room_for(&mut self, stream: &str) -> Result<(), Error> {
         // A few looks are enough: what is busy is put at the end.
         for _ in 0..8 {
-            if self.store.streams.len() < self.config.max_streams || self.store.streams.contains_key(stream) {
+            if self.store.streams.len() < self.config.max_streams
+                || self.store.streams.contains_key(stream)
+            {
                 return Ok(());
             }
-            let Some(name) = self.store.by_use.first_key_value().map(|(_, name)| name.clone()) else {
+            let Some(name) = self
+                .store
+                .by_use
+                .first_key_value()
+                .map(|(_, name)| name.clone())
+            else {
                 break;
             };
-            let idle = self.store.streams.get(&name).is_some_and(|stream| stream.queue.is_empty());
-            let user = name.strip_prefix(USER_PREFIX).and_then(|user| user.parse::<UserId>().ok());
+            let idle = self
+                .store
+                .streams
+                .get(&name)
+                .is_some_and(|stream| stream.queue.is_empty());
+            let user = name
+                .strip_prefix(USER_PREFIX)
+                .and_then(|user| user.parse::<UserId>().ok());
             match user {
                 Some(user) if idle && !self.is_busy(&user) => self.unload(&user),
                 _ => self.store.touch(&name),
@@ -143,7 +164,16 @@ impl Links {
     pub(super) fn enqueue(&mut self, user: &UserId, work: Work, now: Instant) {
         let id = TaskId(self.draw());
         let streams = BTreeSet::from([user_stream(user)]);
-        self.store.tasks.insert(id, Task { user: user.clone(), work, streams, stage: Stage::Waiting, conflicts: 0 });
+        self.store.tasks.insert(
+            id,
+            Task {
+                user: user.clone(),
+                work,
+                streams,
+                stage: Stage::Waiting,
+                conflicts: 0,
+            },
+        );
         self.queue(id, now);
         self.drive(now);
     }
@@ -155,7 +185,12 @@ impl Links {
         };
         for name in task.streams.clone() {
             let missing = !self.store.streams.contains_key(&name);
-            self.store.streams.entry(name.clone()).or_default().queue.push_back(id);
+            self.store
+                .streams
+                .entry(name.clone())
+                .or_default()
+                .queue
+                .push_back(id);
             if name.starts_with(USER_PREFIX) {
                 self.store.touch(&name);
             }
@@ -203,19 +238,37 @@ impl Links {
         }
     }
 
-    fn append(&mut self, id: TaskId, mut task: Task, changes: Vec<(String, LedgerChange)>, then: Vec<Then>, now: Instant) {
+    fn append(
+        &mut self,
+        id: TaskId,
+        mut task: Task,
+        changes: Vec<(String, LedgerChange)>,
+        then: Vec<Then>,
+        now: Instant,
+    ) {
         let mut streams: Vec<StreamAppend> = Vec::new();
         for name in &task.streams {
-            let encoded: Vec<_> =
-                changes.iter().filter(|(of, _)| of == name).map(|(_, change)| change.encode()).collect();
-            let Some(stored) = self.store.streams.get(name).and_then(|stream| stream.stored.as_ref()) else {
+            let encoded: Vec<_> = changes
+                .iter()
+                .filter(|(of, _)| of == name)
+                .map(|(_, change)| change.encode())
+                .collect();
+            let Some(stored) = self
+                .store
+                .streams
+                .get(name)
+                .and_then(|stream| stream.stored.as_ref())
+            else {
                 continue;
             };
             if encoded.is_empty() {
                 continue;
             }
             let mut next = stored.clone();
-            changes.iter().filter(|(of, _)| of == name).for_each(|(_, change)| next.apply(change));
+            changes
+                .iter()
+                .filter(|(of, _)| of == name)
+                .for_each(|(_, change)| next.apply(change));
             streams.push(StreamAppend {
                 stream: name.clone(),
                 expected_version: stored.version,
@@ -224,10 +277,18 @@ impl Links {
             });
         }
         let drawn = self.draw();
-        let append = Append { id: AppendId::derive(&self.seed, drawn), streams };
+        let append = Append {
+            id: AppendId::derive(&self.seed, drawn),
+            streams,
+        };
         self.outputs.push_back(Output::Append(append.clone()));
         self.store.appends.insert(append.id, id);
-        task.stage = Stage::Appending(Box::new(Appending { append, changes, then, tries: 0 }));
+        task.stage = Stage::Appending(Box::new(Appending {
+            append,
+            changes,
+            then,
+            tries: 0,
+        }));
         self.store.tasks.insert(id, task);
         self.await_store(id, now);
     }
@@ -262,15 +323,26 @@ impl Links {
             return;
         };
         for append in &appending.append.streams {
-            let Some(stored) = self.store.streams.get_mut(&append.stream).and_then(|stream| stream.stored.as_mut()) else {
+            let Some(stored) = self
+                .store
+                .streams
+                .get_mut(&append.stream)
+                .and_then(|stream| stream.stored.as_mut())
+            else {
                 continue;
             };
-            let changes = appending.changes.iter().filter(|(of, _)| *of == append.stream);
+            let changes = appending
+                .changes
+                .iter()
+                .filter(|(of, _)| *of == append.stream);
             changes.for_each(|(_, change)| stored.apply(change));
             let count = u64::try_from(append.changes.len()).unwrap_or(u64::MAX);
             stored.version = append.expected_version.saturating_add(count);
             if let Some(snapshot) = stored.snapshot(self.config.snapshot_every) {
-                self.outputs.push_back(Output::Snapshot { stream: append.stream.clone(), snapshot });
+                self.outputs.push_back(Output::Snapshot {
+                    stream: append.stream.clone(),
+                    snapshot,
+                });
             }
         }
         for (_, change) in &appending.changes {
@@ -292,7 +364,10 @@ impl Links {
             return;
         }
         self.store.tasks.insert(task_id, task);
-        if let Some(user) = stream.strip_prefix(USER_PREFIX).and_then(|user| user.parse().ok()) {
+        if let Some(user) = stream
+            .strip_prefix(USER_PREFIX)
+            .and_then(|user| user.parse().ok())
+        {
             self.unindex(&user);
             self.deadlines.cancel(&Timer::User(user));
         }
@@ -317,7 +392,11 @@ impl Links {
 
     pub(super) fn append_again(&mut self, id: TaskId, now: Instant) {
         let most = self.config.store_attempts;
-        let Some(Task { stage: Stage::Appending(appending), .. }) = self.store.tasks.get_mut(&id) else {
+        let Some(Task {
+            stage: Stage::Appending(appending),
+            ..
+        }) = self.store.tasks.get_mut(&id)
+        else {
             return;
         };
         appending.tries = appending.tries.saturating_add(1);
@@ -332,7 +411,11 @@ impl Links {
     }
 
     pub(super) fn loaded(&mut self, name: &str, loaded: &Loaded, now: Instant) {
-        let awaited = self.store.streams.get(name).is_some_and(|stream| stream.stored.is_none());
+        let awaited = self
+            .store
+            .streams
+            .get(name)
+            .is_some_and(|stream| stream.stored.is_none());
         if !awaited {
             return;
         }
@@ -347,7 +430,10 @@ impl Links {
             stream.tries = 0;
             self.store.ready.extend(stream.queue.front());
         }
-        if let Some(user) = name.strip_prefix(USER_PREFIX).and_then(|user| user.parse().ok()) {
+        if let Some(user) = name
+            .strip_prefix(USER_PREFIX)
+            .and_then(|user| user.parse().ok())
+        {
             self.index_all(&user);
             self.arm(&user, now);
         }
@@ -355,7 +441,12 @@ impl Links {
     }
 
     pub(super) fn load_failed(&mut self, name: &str, now: Instant) {
-        let Some(stream) = self.store.streams.get_mut(name).filter(|stream| stream.stored.is_none()) else {
+        let Some(stream) = self
+            .store
+            .streams
+            .get_mut(name)
+            .filter(|stream| stream.stored.is_none())
+        else {
             return;
         };
         stream.tries = stream.tries.saturating_add(1);
@@ -363,8 +454,9 @@ impl Links {
         // Commands are answered at once; only tokens are worth waiting for.
         let queue: Vec<TaskId> = stream.queue.iter().copied().collect();
         let worth = |task: &Task| task.work.holds_tokens_of().is_some();
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            queue.into_iter().partition(|id| self.store.tasks.get(id).is_some_and(worth));
+        let (kept, dropped): (Vec<_>, Vec<_>) = queue
+            .into_iter()
+            .partition(|id| self.store.tasks.get(id).is_some_and(worth));
         for id in dropped {
             if let Some(task) = self.store.tasks.remove(&id) {
                 self.store.leave(id, &task.streams);
@@ -384,7 +476,12 @@ impl Links {
 
     /// The time of a load is over: either it failed and is now tried again, or it was never answered.
     pub(super) fn load_again(&mut self, name: &str, now: Instant) {
-        let Some(stream) = self.store.streams.get_mut(name).filter(|stream| stream.stored.is_none()) else {
+        let Some(stream) = self
+            .store
+            .streams
+            .get_mut(name)
+            .filter(|stream| stream.stored.is_none())
+        else {
             return;
         };
         stream.tries = stream.tries.saturating_add(1);
@@ -399,7 +496,10 @@ impl Links {
     /// Forgets a stream and gives up what waits for it.
     fn forget(&mut self, name: &str) {
         self.deadlines.cancel(&Timer::Load(name.to_owned()));
-        if let Some(user) = name.strip_prefix(USER_PREFIX).and_then(|user| user.parse().ok()) {
+        if let Some(user) = name
+            .strip_prefix(USER_PREFIX)
+            .and_then(|user| user.parse().ok())
+        {
             self.unindex(&user);
             self.deadlines.cancel(&Timer::User(user));
         }
@@ -416,7 +516,10 @@ impl Links {
                 self.drop_task(&task);
             }
         }
-        if let Some(user) = name.strip_prefix(USER_PREFIX).and_then(|user| user.parse().ok()) {
+        if let Some(user) = name
+            .strip_prefix(USER_PREFIX)
+            .and_then(|user| user.parse().ok())
+        {
             self.forget_user(&user);
         }
     }
@@ -424,9 +527,15 @@ impl Links {
     /// Gives a task up.
     fn drop_task(&mut self, task: &Task) {
         if let Some(cloud) = task.work.holds_tokens_of() {
-            self.tell(Event::TokensLost { user: task.user.clone(), cloud: cloud.clone() });
+            self.tell(Event::TokensLost {
+                user: task.user.clone(),
+                cloud: cloud.clone(),
+            });
         }
-        let of_attempt = task.work.attempt().and_then(|attempt| self.memory(&task.user).operations.remove(attempt));
+        let of_attempt = task
+            .work
+            .attempt()
+            .and_then(|attempt| self.memory(&task.user).operations.remove(attempt));
         for operation in task.work.operation().into_iter().chain(of_attempt) {
             self.fail(operation, Failure::Unavailable);
         }
@@ -458,7 +567,8 @@ impl Links {
 
     fn index_all(&mut self, user: &UserId) {
         let waiting: Vec<String> = self.store.user(user).map(waiting).unwrap_or_default();
-        self.states.extend(waiting.into_iter().map(|attempt| (attempt, user.clone())));
+        self.states
+            .extend(waiting.into_iter().map(|attempt| (attempt, user.clone())));
     }
 
     fn unindex(&mut self, user: &UserId) {
@@ -471,6 +581,9 @@ impl Links {
 
 /// The attempts that wait for a callback.
 fn waiting(links: &UserLinks) -> Vec<String> {
-    let waiting = links.attempts.iter().filter(|(_, attempt)| attempt.stage == AttemptStage::AwaitingUser);
+    let waiting = links
+        .attempts
+        .iter()
+        .filter(|(_, attempt)| attempt.stage == AttemptStage::AwaitingUser);
     waiting.map(|(attempt, _)| attempt.clone()).collect()
 }

@@ -28,6 +28,10 @@ pub(super) enum Ledger {
 }
 
 /// A change of one of them.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are changes of users, and they do not live long"
+)]
 #[derive(Clone, Debug)]
 pub(super) enum LedgerChange {
     User(Change),
@@ -46,10 +50,15 @@ impl LedgerChange {
 impl Stored {
     /// Rebuilds a ledger: the snapshot, if there is one that is known, and the changes after it.
     pub(super) fn load(is_user: bool, loaded: &Loaded) -> Result<Self, Error> {
-        let mut ledger = if is_user { Ledger::User(Box::default()) } else { Ledger::Claim(Claim::default()) };
+        let mut ledger = if is_user {
+            Ledger::User(Box::default())
+        } else {
+            Ledger::Claim(Claim::default())
+        };
         let mut snapshot_version = 0;
         if let Some(snapshot) = &loaded.snapshot {
-            let has_every_change = u64::try_from(loaded.changes.len()).is_ok_and(|changes| changes == loaded.version);
+            let has_every_change =
+                u64::try_from(loaded.changes.len()).is_ok_and(|changes| changes == loaded.version);
             if snapshot.format == FORMAT {
                 ledger = match ledger {
                     Ledger::User(_) => Ledger::User(Box::new(decode(&snapshot.bytes)?)),
@@ -61,16 +70,27 @@ impl Stored {
             }
         }
         // The store gives the changes after the snapshot, or all of them.
-        let after = loaded.version.checked_sub(snapshot_version).ok_or(ErrorKind::Corrupt)?;
-        let skip = u64::try_from(loaded.changes.len()).ok().and_then(|changes| changes.checked_sub(after));
-        let skip = skip.and_then(|skip| usize::try_from(skip).ok()).ok_or(ErrorKind::Corrupt)?;
+        let after = loaded
+            .version
+            .checked_sub(snapshot_version)
+            .ok_or(ErrorKind::Corrupt)?;
+        let skip = u64::try_from(loaded.changes.len())
+            .ok()
+            .and_then(|changes| changes.checked_sub(after));
+        let skip = skip
+            .and_then(|skip| usize::try_from(skip).ok())
+            .ok_or(ErrorKind::Corrupt)?;
         for bytes in loaded.changes.iter().skip(skip) {
             match &mut ledger {
                 Ledger::User(user) => user.apply(&decode(bytes)?),
                 Ledger::Claim(claim) => claim.apply(&decode(bytes)?),
             }
         }
-        Ok(Self { ledger, version: loaded.version, snapshot_version })
+        Ok(Self {
+            ledger,
+            version: loaded.version,
+            snapshot_version,
+        })
     }
 
     pub(super) fn apply(&mut self, change: &LedgerChange) {

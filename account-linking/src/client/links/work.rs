@@ -55,19 +55,47 @@ pub(super) enum Work {
     /// A browser came back.
     Return(Box<Return>),
     /// A code gave tokens; the subject is known if the token says it.
-    Receive { attempt: String, cloud: CloudId, received: Box<Received>, subject: Subject, usable: bool },
+    Receive {
+        attempt: String,
+        cloud: CloudId,
+        received: Box<Received>,
+        subject: Subject,
+        usable: bool,
+    },
     /// The remote user was learned by asking.
-    Identify { attempt: String, remote_user: String },
+    Identify {
+        attempt: String,
+        remote_user: String,
+    },
     /// An attempt failed.
-    Fail { attempt: String, outcome: Outcome, refusal: Refusal },
+    Fail {
+        attempt: String,
+        outcome: Outcome,
+        refusal: Refusal,
+    },
     /// A refresh gave tokens.
-    Refreshed { cloud: CloudId, generation: u64, received: Box<Received> },
+    Refreshed {
+        cloud: CloudId,
+        generation: u64,
+        received: Box<Received>,
+    },
     /// A refresh was refused for good.
-    Relink { cloud: CloudId, generation: u64, reason: RelinkReason },
+    Relink {
+        cloud: CloudId,
+        generation: u64,
+        reason: RelinkReason,
+    },
     /// The user wants to unlink.
-    Unlink { operation: OperationId, cloud: CloudId },
+    Unlink {
+        operation: OperationId,
+        cloud: CloudId,
+    },
     /// A token is wanted.
-    Token { operation: OperationId, cloud: CloudId, rejected: Option<AccessToken> },
+    Token {
+        operation: OperationId,
+        cloud: CloudId,
+        rejected: Option<AccessToken>,
+    },
     /// The links are wanted.
     List { operation: OperationId },
     /// Attempts or links have come to their end.
@@ -119,18 +147,55 @@ pub(super) enum Subject {
 /// What follows once the changes are durable.
 #[derive(Debug)]
 pub(super) enum Then {
-    Redirect { operation: OperationId, location: Url },
-    Exchange { attempt: String, verifier: Option<Sealed> },
-    Linked { attempt: String, cloud: CloudId, return_page: String },
-    NotLinked { attempt: String, refusal: Refusal, return_page: Option<String> },
-    Refresh { operation: OperationId, cloud: CloudId, forced: bool },
-    Refreshed { cloud: CloudId },
-    RelinkNeeded { cloud: CloudId, reason: RelinkReason },
-    GiveToken { operation: OperationId, cloud: CloudId },
-    Unlinked { operation: OperationId, cloud: CloudId },
-    GiveLinks { operation: OperationId },
-    Fail { operation: OperationId, failure: super::output::Failure },
-    RevocationOver { revocation: u64, abandoned: Option<CloudId> },
+    Redirect {
+        operation: OperationId,
+        location: Url,
+    },
+    Exchange {
+        attempt: String,
+        verifier: Option<Sealed>,
+    },
+    Linked {
+        attempt: String,
+        cloud: CloudId,
+        return_page: String,
+    },
+    NotLinked {
+        attempt: String,
+        refusal: Refusal,
+        return_page: Option<String>,
+    },
+    Refresh {
+        operation: OperationId,
+        cloud: CloudId,
+        forced: bool,
+    },
+    Refreshed {
+        cloud: CloudId,
+    },
+    RelinkNeeded {
+        cloud: CloudId,
+        reason: RelinkReason,
+    },
+    GiveToken {
+        operation: OperationId,
+        cloud: CloudId,
+    },
+    Unlinked {
+        operation: OperationId,
+        cloud: CloudId,
+    },
+    GiveLinks {
+        operation: OperationId,
+    },
+    Fail {
+        operation: OperationId,
+        failure: super::output::Failure,
+    },
+    RevocationOver {
+        revocation: u64,
+        abandoned: Option<CloudId>,
+    },
     Expired,
 }
 
@@ -140,9 +205,9 @@ impl Work {
         match self {
             Self::Begin(begin) => Some(begin.operation),
             Self::Return(back) => back.operation,
-            Self::Unlink { operation, .. } | Self::Token { operation, .. } | Self::List { operation } => {
-                Some(*operation)
-            }
+            Self::Unlink { operation, .. }
+            | Self::Token { operation, .. }
+            | Self::List { operation } => Some(*operation),
             _ => None,
         }
     }
@@ -150,9 +215,9 @@ impl Work {
     /// The attempt that this piece of work moves on.
     pub(super) fn attempt(&self) -> Option<&str> {
         match self {
-            Self::Receive { attempt, .. } | Self::Identify { attempt, .. } | Self::Fail { attempt, .. } => {
-                Some(attempt)
-            }
+            Self::Receive { attempt, .. }
+            | Self::Identify { attempt, .. }
+            | Self::Fail { attempt, .. } => Some(attempt),
             _ => None,
         }
     }

@@ -11,11 +11,32 @@ impl UserLinks {
     pub(in crate::client) fn apply(&mut self, change: &Change) {
         match change.clone() {
             Change::Started {
-                attempt, cloud, issuer, redirect_uri, browser, scopes, verifier, return_page, replace, at, ends,
+                attempt,
+                cloud,
+                issuer,
+                redirect_uri,
+                browser,
+                scopes,
+                verifier,
+                return_page,
+                replace,
+                at,
+                ends,
             } => {
                 self.pass(at);
                 let stage = Stage::AwaitingUser;
-                let begun = Attempt { cloud, issuer, redirect_uri, browser, scopes, verifier, return_page, replace, ends, stage };
+                let begun = Attempt {
+                    cloud,
+                    issuer,
+                    redirect_uri,
+                    browser,
+                    scopes,
+                    verifier,
+                    return_page,
+                    replace,
+                    ends,
+                    stage,
+                };
                 self.attempts.insert(attempt, begun);
             }
             Change::Spent { attempt, at, ends } => {
@@ -26,20 +47,39 @@ impl UserLinks {
                     attempt.ends = ends;
                 }
             }
-            Change::Received { attempt, tokens, at, ends } => {
+            Change::Received {
+                attempt,
+                tokens,
+                at,
+                ends,
+            } => {
                 self.pass(at);
                 if let Some(attempt) = self.attempts.get_mut(&attempt) {
                     attempt.stage = Stage::Identifying(tokens);
                     attempt.ends = ends;
                 }
             }
-            Change::Closed { attempt, outcome: _, at } => {
+            Change::Closed {
+                attempt,
+                outcome: _,
+                at,
+            } => {
                 self.pass(at);
-                if let Some(Attempt { cloud, stage: Stage::Identifying(tokens), .. }) = self.attempts.remove(&attempt) {
+                if let Some(Attempt {
+                    cloud,
+                    stage: Stage::Identifying(tokens),
+                    ..
+                }) = self.attempts.remove(&attempt)
+                {
                     self.revoke(cloud, tokens, at);
                 }
             }
-            Change::Linked { attempt, link, remote_user, at } => self.link(&attempt, link, remote_user, at),
+            Change::Linked {
+                attempt,
+                link,
+                remote_user,
+                at,
+            } => self.link(&attempt, link, remote_user, at),
             Change::Refreshed { cloud, tokens, at } => self.refresh(&cloud, tokens, at),
             Change::RelinkNeeded { cloud, reason, at } => {
                 self.pass(at);
@@ -68,7 +108,11 @@ impl UserLinks {
                     }
                 }
             }
-            Change::RevocationDeferred { revocation, next_try, at } => {
+            Change::RevocationDeferred {
+                revocation,
+                next_try,
+                at,
+            } => {
                 self.pass(at);
                 if let Some(entry) = self.revocations.get_mut(&revocation) {
                     entry.tries = entry.tries.saturating_add(1);
@@ -84,11 +128,22 @@ impl UserLinks {
 
     fn link(&mut self, attempt: &str, id: String, remote_user: String, at: u64) {
         self.pass(at);
-        let Some(Attempt { cloud, stage: Stage::Identifying(tokens), .. }) = self.attempts.remove(attempt) else {
+        let Some(Attempt {
+            cloud,
+            stage: Stage::Identifying(tokens),
+            ..
+        }) = self.attempts.remove(attempt)
+        else {
             return;
         };
         let generation = self.next_generation();
-        let new = Link { id, remote_user, since: at, generation, state: State::Linked(tokens) };
+        let new = Link {
+            id,
+            remote_user,
+            since: at,
+            generation,
+            state: State::Linked(tokens),
+        };
         if let Some(old) = self.links.insert(cloud.clone(), new) {
             self.end(cloud, old, at);
         }
@@ -122,7 +177,16 @@ impl UserLinks {
         if !tokens.is_empty() {
             let id = self.next_revocation;
             self.next_revocation = id.saturating_add(1);
-            self.revocations.insert(id, Revocation { cloud, tokens, since: at, tries: 0, next_try: at });
+            self.revocations.insert(
+                id,
+                Revocation {
+                    cloud,
+                    tokens,
+                    since: at,
+                    tries: 0,
+                    next_try: at,
+                },
+            );
         }
     }
 

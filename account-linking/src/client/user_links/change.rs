@@ -28,23 +28,53 @@ pub(in crate::client) enum Change {
     /// The callback came with a code; the attempt cannot be used again.
     Spent { attempt: String, at: u64, ends: u64 },
     /// The token endpoint gave tokens.
-    Received { attempt: String, tokens: Tokens, at: u64, ends: u64 },
+    Received {
+        attempt: String,
+        tokens: Tokens,
+        at: u64,
+        ends: u64,
+    },
     /// The attempt ended without a link; tokens it had are to be revoked.
-    Closed { attempt: String, outcome: Outcome, at: u64 },
+    Closed {
+        attempt: String,
+        outcome: Outcome,
+        at: u64,
+    },
     /// The attempt ended in a link; tokens of an earlier link to the same cloud are to be revoked.
-    Linked { attempt: String, link: String, remote_user: String, at: u64 },
+    Linked {
+        attempt: String,
+        link: String,
+        remote_user: String,
+        at: u64,
+    },
     /// The link has new tokens; without a refresh token the old one goes on.
-    Refreshed { cloud: CloudId, tokens: Tokens, at: u64 },
+    Refreshed {
+        cloud: CloudId,
+        tokens: Tokens,
+        at: u64,
+    },
     /// The link is of no use until the user links again; its tokens are gone.
-    RelinkNeeded { cloud: CloudId, reason: RelinkReason, at: u64 },
+    RelinkNeeded {
+        cloud: CloudId,
+        reason: RelinkReason,
+        at: u64,
+    },
     /// The user ended the link; its tokens are to be revoked.
     Unlinked { cloud: CloudId, at: u64 },
     /// Tokens came for which there is no link any more; they are to be revoked.
-    Orphaned { cloud: CloudId, tokens: Tokens, at: u64 },
+    Orphaned {
+        cloud: CloudId,
+        tokens: Tokens,
+        at: u64,
+    },
     /// The first token of a revocation is dead at the other side.
     Revoked { revocation: u64, at: u64 },
     /// The other side could not be told; it is tried again.
-    RevocationDeferred { revocation: u64, next_try: u64, at: u64 },
+    RevocationDeferred {
+        revocation: u64,
+        next_try: u64,
+        at: u64,
+    },
     /// The other side is not told any more.
     RevocationAbandoned { revocation: u64, at: u64 },
 }

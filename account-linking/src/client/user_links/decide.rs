@@ -29,11 +29,17 @@ pub(in crate::client) struct Verdict {
 
 impl Verdict {
     fn yes(change: Change) -> Self {
-        Self { changes: vec![change], refusal: None }
+        Self {
+            changes: vec![change],
+            refusal: None,
+        }
     }
 
     fn no(changes: Vec<Change>, refusal: Refusal) -> Self {
-        Self { changes, refusal: Some(refusal) }
+        Self {
+            changes,
+            refusal: Some(refusal),
+        }
     }
 }
 
@@ -51,7 +57,13 @@ impl Received {
     /// The tokens, with the scopes that were asked for where the server named none (RFC 6749, 5.1).
     fn with_scopes(self, asked: &ScopeSet) -> Tokens {
         let scopes = self.scopes.unwrap_or_else(|| asked.clone());
-        Tokens { access: self.access, refresh: self.refresh, expires: self.expires, refresh_at: self.refresh_at, scopes }
+        Tokens {
+            access: self.access,
+            refresh: self.refresh,
+            expires: self.expires,
+            refresh_at: self.refresh_at,
+            scopes,
+        }
     }
 }
 
@@ -59,10 +71,16 @@ impl UserLinks {
     /// Room for one more attempt: the oldest ones that still wait for the user make way.
     pub(in crate::client) fn make_room(&self, most: usize, at: u64) -> Option<Vec<Change>> {
         let excess = self.attempts.len().saturating_add(1).saturating_sub(most);
-        let mut waiting: Vec<_> =
-            self.attempts.iter().filter(|(_, attempt)| attempt.stage == Stage::AwaitingUser).collect();
+        let mut waiting: Vec<_> = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.stage == Stage::AwaitingUser)
+            .collect();
         waiting.sort_by_key(|(_, attempt)| attempt.ends);
-        let closed = waiting.into_iter().take(excess).map(|(id, _)| closed(id, Outcome::Abandoned, at));
+        let closed = waiting
+            .into_iter()
+            .take(excess)
+            .map(|(id, _)| closed(id, Outcome::Abandoned, at));
         let changes: Vec<_> = closed.collect();
         (changes.len() == excess).then_some(changes)
     }
@@ -76,7 +94,11 @@ impl UserLinks {
         at: u64,
         ends: u64,
     ) -> Verdict {
-        let Some(begun) = self.attempts.get(attempt).filter(|begun| begun.stage == Stage::AwaitingUser) else {
+        let Some(begun) = self
+            .attempts
+            .get(attempt)
+            .filter(|begun| begun.stage == Stage::AwaitingUser)
+        else {
             return Verdict::no(Vec::new(), Refusal::UnknownState);
         };
         let no = |outcome, refusal| Verdict::no(vec![closed(attempt, outcome, at)], refusal);
@@ -84,7 +106,10 @@ impl UserLinks {
             return no(Outcome::Abandoned, Refusal::Expired);
         }
         // RFC 9700, 4.7: the state must come back through the browser, and to the user, that it was given to.
-        if !arrival.browser.is_some_and(|browser| same(browser, &begun.browser)) {
+        if !arrival
+            .browser
+            .is_some_and(|browser| same(browser, &begun.browser))
+        {
             return no(Outcome::Mismatched, Refusal::OtherBrowser);
         }
         let Some(cloud) = cloud else {
@@ -99,10 +124,16 @@ impl UserLinks {
             return no(Outcome::Mismatched, Refusal::OtherIssuer);
         }
         match arrival.answer {
-            Answer::Refused(code) if code.as_str() == "access_denied" => no(Outcome::Denied, Refusal::Denied),
+            Answer::Refused(code) if code.as_str() == "access_denied" => {
+                no(Outcome::Denied, Refusal::Denied)
+            }
             Answer::Refused(code) => no(Outcome::Failed, Refusal::Error(code.clone())),
             Answer::Malformed => no(Outcome::Failed, Refusal::Malformed),
-            Answer::Code(_) => Verdict::yes(Change::Spent { attempt: attempt.to_owned(), at, ends }),
+            Answer::Code(_) => Verdict::yes(Change::Spent {
+                attempt: attempt.to_owned(),
+                at,
+                ends,
+            }),
         }
     }
 
@@ -116,9 +147,17 @@ impl UserLinks {
         at: u64,
         ends: u64,
     ) -> Verdict {
-        let Some(begun) = self.attempts.get(attempt).filter(|begun| begun.stage == Stage::Exchanging) else {
+        let Some(begun) = self
+            .attempts
+            .get(attempt)
+            .filter(|begun| begun.stage == Stage::Exchanging)
+        else {
             let tokens = received.with_scopes(&ScopeSet::default());
-            let orphaned = Change::Orphaned { cloud: cloud.id.clone(), tokens, at };
+            let orphaned = Change::Orphaned {
+                cloud: cloud.id.clone(),
+                tokens,
+                at,
+            };
             return Verdict::no(vec![orphaned], Refusal::Expired);
         };
         let tokens = received.with_scopes(&begun.scopes);
@@ -129,7 +168,12 @@ impl UserLinks {
         } else {
             None
         };
-        let mut changes = vec![Change::Received { attempt: attempt.to_owned(), tokens, at, ends }];
+        let mut changes = vec![Change::Received {
+            attempt: attempt.to_owned(),
+            tokens,
+            at,
+            ends,
+        }];
         if refusal.is_some() {
             changes.push(closed(attempt, Outcome::Unusable, at));
         }
@@ -146,7 +190,11 @@ impl UserLinks {
         link: &str,
         at: u64,
     ) -> Verdict {
-        let Some(begun) = self.attempts.get(attempt).filter(|begun| matches!(begun.stage, Stage::Identifying(_))) else {
+        let Some(begun) = self
+            .attempts
+            .get(attempt)
+            .filter(|begun| matches!(begun.stage, Stage::Identifying(_)))
+        else {
             return Verdict::no(Vec::new(), Refusal::Expired);
         };
         if owner.is_some_and(|owner| owner != user) {
@@ -154,10 +202,15 @@ impl UserLinks {
         }
         let present = self.links.get(&begun.cloud);
         if present.is_some_and(|present| present.remote_user != remote_user) && !begun.replace {
-            return Verdict::no(vec![closed(attempt, Outcome::OtherRemoteUser, at)], Refusal::OtherRemoteUser);
+            return Verdict::no(
+                vec![closed(attempt, Outcome::OtherRemoteUser, at)],
+                Refusal::OtherRemoteUser,
+            );
         }
         // A link that is made anew for the same remote user keeps its name.
-        let link = present.filter(|present| present.remote_user == remote_user).map_or(link, |present| &present.id);
+        let link = present
+            .filter(|present| present.remote_user == remote_user)
+            .map_or(link, |present| &present.id);
         Verdict::yes(Change::Linked {
             attempt: attempt.to_owned(),
             link: link.to_owned(),
@@ -167,14 +220,26 @@ impl UserLinks {
     }
 
     /// Ends an attempt without a link, if it has not ended already.
-    pub(in crate::client) fn close(&self, attempt: &str, outcome: Outcome, refusal: Refusal, at: u64) -> Verdict {
-        let changes = self.attempts.contains_key(attempt).then(|| closed(attempt, outcome, at));
+    pub(in crate::client) fn close(
+        &self,
+        attempt: &str,
+        outcome: Outcome,
+        refusal: Refusal,
+        at: u64,
+    ) -> Verdict {
+        let changes = self
+            .attempts
+            .contains_key(attempt)
+            .then(|| closed(attempt, outcome, at));
         Verdict::no(changes.into_iter().collect(), refusal)
     }
 
     /// Ends the attempts whose time is over.
     pub(in crate::client) fn expire(&self, at: u64) -> Vec<Change> {
-        let over = self.attempts.iter().filter(|(_, attempt)| attempt.ends <= at);
+        let over = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.ends <= at);
         over.map(|(id, attempt)| {
             let outcome = match attempt.stage {
                 Stage::AwaitingUser => Outcome::Abandoned,
@@ -197,13 +262,21 @@ impl UserLinks {
         match self.tokens(cloud) {
             Some((link, old)) if link.generation == generation => {
                 let tokens = received.with_scopes(&old.scopes);
-                Some(Change::Refreshed { cloud: cloud.clone(), tokens, at })
+                Some(Change::Refreshed {
+                    cloud: cloud.clone(),
+                    tokens,
+                    at,
+                })
             }
             // Another node was faster. Its refresh token may be the same one, so revoking this answer could end the link.
             Some(_) => None,
             None => {
                 let tokens = received.with_scopes(&ScopeSet::default());
-                Some(Change::Orphaned { cloud: cloud.clone(), tokens, at })
+                Some(Change::Orphaned {
+                    cloud: cloud.clone(),
+                    tokens,
+                    at,
+                })
             }
         }
     }
@@ -217,10 +290,18 @@ impl UserLinks {
         at: u64,
     ) -> Option<Change> {
         let (link, _) = self.tokens(cloud)?;
-        (link.generation == generation).then(|| Change::RelinkNeeded { cloud: cloud.clone(), reason, at })
+        (link.generation == generation).then(|| Change::RelinkNeeded {
+            cloud: cloud.clone(),
+            reason,
+            at,
+        })
     }
 }
 
 fn closed(attempt: &str, outcome: Outcome, at: u64) -> Change {
-    Change::Closed { attempt: attempt.to_owned(), outcome, at }
+    Change::Closed {
+        attempt: attempt.to_owned(),
+        outcome,
+        at,
+    }
 }

@@ -9,7 +9,7 @@ use crate::server::ids::{ClientId, GrantId};
 
 /// One thing that happened to a user's grants.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// When, in Unix milliseconds.
     pub(crate) at: u64,
     /// To which grant.
