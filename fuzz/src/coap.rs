@@ -2,9 +2,45 @@
 
 use std::net::SocketAddr;
 
+use coap_psk::activation::{self, ActivateInfo};
 use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent};
-use coap_psk::{Instant, PskIdentity};
+use coap_psk::{Instant, Method, PskIdentity, Request, codec};
 use dtls_dimpl::{DimplEndpoint, Limits};
+
+/// A datagram: what parses is written as something that parses as the same.
+pub fn message(bytes: &[u8]) {
+    if let Ok(read) = codec::parse(bytes) {
+        let message = read.to_message();
+        let written = codec::encode(&message).expect("what was read can be written");
+        let again = codec::parse(&written)
+            .expect("what was written can be read")
+            .to_message();
+        assert_eq!(message, again);
+    }
+}
+
+/// The answer to an activation request, as a device reads it.
+pub fn activate_info(bytes: &[u8]) {
+    if let Ok(info) = ActivateInfo::from_json(bytes) {
+        let written = info.to_json().expect("what was read can be written");
+        assert_eq!(ActivateInfo::from_json(&written).ok(), Some(info));
+    }
+}
+
+/// The target of a request, as a program writes it and as an activation is recognized.
+pub fn request_target(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(request) = Request::new(Method::Get, text) {
+        let again =
+            Request::new(Method::Get, &request.target()).expect("a target that was written");
+        assert_eq!(again.target(), request.target());
+        if let Some(device) = activation::device_of(&request) {
+            assert!(activation::permits(&device, &request));
+        }
+    }
+}
 
 /// The PSK identity that a device sends: what parses is printed exactly as it came.
 pub fn identity(bytes: &[u8]) {

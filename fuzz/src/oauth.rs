@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use account_linking::{RedirectUri, SecretBytes};
+use account_linking::client::Callback;
 use account_linking::form::Form;
 use account_linking::server::access_token::check_claims_unverified;
 use account_linking::server::authorize::check_query;
 use account_linking::server::client_authentication::parse_basic;
 use account_linking::server::token::check_form;
 use account_linking::server::{Algorithm, Config, Issuer, RefreshKey, Registration, SigningKey};
+use account_linking::{RedirectUri, SecretBytes};
 
 static REGISTRATION: LazyLock<Registration> = LazyLock::new(|| {
     Registration::public(
@@ -78,4 +79,11 @@ pub fn access_token(bytes: &[u8]) {
         check_claims_unverified(text, &CONFIG, end_of_time).is_err(),
         "a token without end"
     );
+}
+
+/// The query of a callback, as the client reads it.
+pub fn callback(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = Callback::parse(text);
+    }
 }

@@ -40,10 +40,18 @@ impl Cloud {
     fn new() -> Self {
         let machine = DeviceCloud::new(Config::default(), [7; 32], Arc::new(Open));
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let mut cloud = Self { machine, wall, now: Instant::now() };
+        let mut cloud = Self {
+            machine,
+            wall,
+            now: Instant::now(),
+        };
         let link = r#"{"href":"/light/1","rt":["core.light"],"if":["oic.if.rw"],"p":{"bm":3}}"#;
         let links = vec![serde_json::from_str(link).expect("a link")];
-        for occurrence in [Occurrence::Registered, Occurrence::Online, Occurrence::LinksPublished(links)] {
+        for occurrence in [
+            Occurrence::Registered,
+            Occurrence::Online,
+            Occurrence::LinksPublished(links),
+        ] {
             let account = "alice".parse().expect("an id");
             let device = DEVICE.parse().expect("an id");
             let report = DeviceReport::new(account, device, 0, occurrence);
@@ -60,14 +68,21 @@ impl Cloud {
             match output {
                 Output::Respond { response, .. } => responses.push(response),
                 Output::Load { stream } => {
-                    self.machine.handle_loaded(&stream, &Loaded::default(), self.wall, self.now);
+                    self.machine
+                        .handle_loaded(&stream, &Loaded::default(), self.wall, self.now);
                 }
                 Output::Append(append) => {
-                    self.machine.handle_appended(append.id, Appended::Done, self.wall, self.now);
+                    self.machine
+                        .handle_appended(append.id, Appended::Done, self.wall, self.now);
                 }
                 Output::Ask { ask, .. } => {
-                    let content = Content::new(ContentFormat::Json, Bytes::from_static(b"{\"state\":true}"));
-                    let answer = DeviceAnswer::Answered { code: 0x45, content: Some(content), max_age: None };
+                    let content =
+                        Content::new(ContentFormat::Json, Bytes::from_static(b"{\"state\":true}"));
+                    let answer = DeviceAnswer::Answered {
+                        code: 0x45,
+                        content: Some(content),
+                        max_age: None,
+                    };
                     self.machine.handle_answer(ask, answer, self.now);
                 }
                 Output::Deliver { .. } | Output::SaveSnapshot { .. } | Output::Event(_) => {}
@@ -103,12 +118,17 @@ pub fn request(bytes: &[u8]) {
         cloud.wall + Duration::from_secs(3600),
     );
     let authentication = Authentication::Granted(principal);
-    cloud.machine.handle_request(&request, authentication, cloud.wall, cloud.now);
+    cloud
+        .machine
+        .handle_request(&request, authentication, cloud.wall, cloud.now);
     let responses = cloud.run();
     assert_eq!(responses.len(), 1, "a request has one answer");
     let status = responses[0].status().as_u16();
     assert!(
-        matches!(status, 200 | 201 | 202 | 400 | 404 | 405 | 406 | 413 | 414 | 415 | 431),
+        matches!(
+            status,
+            200 | 201 | 202 | 400 | 404 | 405 | 406 | 413 | 414 | 415 | 431
+        ),
         "{status} in answer to {head:?}"
     );
 }
