@@ -1,10 +1,6 @@
 //! Where a resource is: the `href` of a link.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use core::{fmt, fmt::Write, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -63,7 +59,7 @@ impl Href {
             let ours = first.parse::<DeviceId>().ok()? == device;
             if ours { path.strip_prefix(first) } else { None }
         });
-        tail.map_or_else(|| self.clone(), |tail| Self(tail.to_string()))
+        tail.map_or_else(|| self.clone(), |tail| Self(tail.into()))
     }
 }
 
@@ -90,7 +86,8 @@ impl FromStr for Href {
         }
         let mut canonical = String::with_capacity(text.len());
         for raw in text.split('/') {
-            let decoded = decode_segment(raw).ok_or(error("has a malformed percent-encoding"))?;
+            let decoded =
+                decode_segment(raw).ok_or_else(|| error("has a malformed percent-encoding"))?;
             if raw.contains(['?', '#']) {
                 return Err(error("has a query or a fragment"));
             }
@@ -136,9 +133,9 @@ fn begins_with_device(path: &str) -> bool {
         .is_some_and(|first| first.parse::<DeviceId>().is_ok())
 }
 
-fn decode_segment(segment: &str) -> Option<String> {
+pub(crate) fn decode_segment(segment: &str) -> Option<String> {
     if !segment.contains('%') {
-        return Some(segment.to_string());
+        return Some(segment.into());
     }
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

@@ -10,7 +10,6 @@ use crate::{
     content::{Content, ContentFormat},
     error::{Error, ErrorKind, ParseIdError},
     event::{EventType, SubscriptionLevel},
-    ids::SubscriptionId,
     limits::Limits,
     value::Mismatch,
 };
@@ -86,23 +85,6 @@ impl SubscribeBody {
             event_types: EventTypes::new(level, members.event_types)?,
             signing_secret: core::mem::take(&mut *members.signing_secret).try_into()?,
         })
-    }
-}
-
-/// The body of the answer to a subscribe request.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct SubscribedBody {
-    /// The subscription that was made.
-    #[serde(rename = "subscriptionId")]
-    pub subscription_id: SubscriptionId,
-}
-
-impl SubscribedBody {
-    /// The answer that names this subscription.
-    #[must_use]
-    pub const fn new(subscription_id: SubscriptionId) -> Self {
-        Self { subscription_id }
     }
 }
 
@@ -195,7 +177,7 @@ impl TryFrom<String> for EventsUrl {
         let error = |problem| ParseIdError::new("events URL", problem);
         let rest = strip_scheme(&text, "https://")
             .or_else(|| strip_scheme(&text, "http://"))
-            .ok_or(error("is not an http or https URL"))?;
+            .ok_or_else(|| error("is not an http or https URL"))?;
         if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
             return Err(error("has no host"));
         }

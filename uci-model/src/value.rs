@@ -1,7 +1,7 @@
 //! The tree that JSON and CBOR have in common.
 //!
 //! Integers and floats are kept apart, because devices do: a thermostat that wants the float 21.0 does not find
-//! the integer 21. Maps have text keys and no key twice. Reading is bounded by [`Limits`](crate::Limits).
+//! the integer 21. Maps have text keys and no key twice. Reading is bounded by [`Limits`].
 //!
 //! What becomes of CBOR that JSON does not have, on reading: integer keys become their decimal text; a bignum
 //! becomes an integer where it fits 64 bits and its decimal text otherwise; a byte string under tag 21, 22 or 23

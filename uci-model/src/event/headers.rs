@@ -63,7 +63,7 @@ impl NotificationHeaders {
     /// [`ErrorKind::InvalidHeader`] when one is missing or malformed. Numbers must be canonical decimals.
     pub fn parse<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Error> {
         let required =
-            |name: &'static str| header(name).ok_or(ParseIdError::new(name, "is missing"));
+            |name: &'static str| header(name).ok_or_else(|| ParseIdError::new(name, "is missing"));
         let parse = || -> Result<Self, ParseIdError> {
             Ok(Self {
                 event_type: required(Self::EVENT_TYPE)?.into(),

@@ -26,7 +26,7 @@ pub struct Mismatch(String);
 
 impl Mismatch {
     pub(crate) fn new(reason: &str) -> Self {
-        Self(reason.to_string())
+        Self(reason.into())
     }
 }
 

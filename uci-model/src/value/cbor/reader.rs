@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, length: Option<usize>) -> Result<String, Problem> {
         if let Some(length) = length {
-            return self.text_chunk(length).map(ToString::to_string);
+            return self.text_chunk(length).map(String::from);
         }
         let mut all = String::new();
         loop {
