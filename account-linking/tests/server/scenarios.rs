@@ -59,6 +59,9 @@ fn an_account_is_linked_in_fourteen_steps() {
     assert_page_headers(&answer);
     assert_eq!(parameter(&answer, "state").as_deref(), Some("st&te 1"));
     assert_eq!(parameter(&answer, "iss").as_deref(), Some(ISSUER));
+    // A login that lasts asks again all the same.
+    let again = browser.open(&mut world, &authorize_path("client-acme", &[]));
+    assert!(String::from_utf8_lossy(again.body()).contains("value=\"allow\""));
     let code = parameter(&answer, "code").unwrap();
     let response = redeem(&mut world, secrets[0].as_deref(), "client-acme", &code);
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -732,4 +735,57 @@ fn userinfo_names_the_user() {
         ),
         (401, "Bearer")
     );
+}
+
+#[test]
+fn one_of_several_redirect_uris_has_to_be_named() {
+    let mut several = confidential();
+    several.client_id = "client-several".parse().unwrap();
+    let other = "https://client.example/other".parse().unwrap();
+    several.redirect_uris.push(other);
+    let (mut world, secrets) = World::with_clients(&[several, confidential()]);
+    let unnamed = [("redirect_uri", "")];
+    let refused = world.get(&authorize_path("client-several", &unnamed), None);
+    assert_eq!(refused.status(), 400);
+    let code = obtain_code(&mut world, "client-acme", "user-1", &unnamed);
+    let verifier = verifier();
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("code_verifier", verifier.expose()),
+    ];
+    let answer = world.token(secrets[1].as_deref(), "client-acme", &pairs);
+    assert_eq!(
+        answer.status(),
+        200,
+        "what was not sent need not be repeated"
+    );
+}
+
+#[test]
+fn tokens_of_a_key_that_is_retired_stay_good_while_it_is_published() {
+    let (mut world, secrets) = World::with_clients(&[confidential()]);
+    let linked = link(&mut world, secrets[0].as_deref(), "client-acme", "user-1");
+    let jwk = r#"{"kty":"EC","crv":"P-256","x":"eA","y":"eg"}"#;
+    let next = account_linking::server::SigningKey::new(
+        "key-2",
+        account_linking::server::Algorithm::Es256,
+        jwk,
+    )
+    .unwrap();
+    let mut settings = config();
+    settings.signing_keys.insert(0, next.clone());
+    let mut rolled = World::with_store(settings, world.store.clone(), 2);
+    assert!(rolled.check(&linked.access).is_ok());
+    let keys = json(&rolled.get("/oauth/jwks", None));
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+    let refresh_token = linked.refresh.unwrap();
+    let secret = secrets[0].as_deref();
+    let renewed = tokens(&refresh(&mut rolled, secret, "client-acme", &refresh_token));
+    assert!(rolled.check(&renewed.access).is_ok());
+    let mut settings = config();
+    settings.signing_keys = vec![next];
+    let mut retired = World::with_store(settings, rolled.store, 3);
+    assert_eq!(retired.check(&linked.access), Err(Refusal::Invalid));
+    assert!(retired.check(&renewed.access).is_ok());
 }
