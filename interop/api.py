@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import libcoap
 from checks import check, expect
 
 
@@ -38,6 +39,15 @@ def curl_lists_the_devices_that_libcoap_published(world):
     for di in world.published:
         expect(di in found, f"{di} is missing from {sorted(found)}")
         expect(any(href.endswith("/light/1") for href in found[di]), f"links of {di}: {found[di]}")
+
+
+@check
+def curl_sees_the_representation_that_libcoap_posted(world):
+    for di in world.published:
+        status, _, body = curl(world, f"/api/v1/devices/{di}?content=all")
+        expect(status == 200, f"status {status}: {body[:200]}")
+        found = [link["rep"] for link in json.loads(body)["links"] if link["href"].endswith("/light/1")]
+        expect(found == [libcoap.REPRESENTATION], f"representation of {di}: {found}")
 
 
 @check

@@ -10,6 +10,7 @@ from cloud import derive_key
 
 CLIENTS = ("coap-client-openssl", "coap-client-gnutls")
 OCF_CBOR = "10000"
+REPRESENTATION = {"state": True, "power": 75, "level": 0.5}
 
 
 def cbor(value):
@@ -71,6 +72,7 @@ def libcoap_activates_a_device_and_comes_back_with_its_own_secret(world):
         expect(info["deviceKey"] == device.device_key, f"{client}: {info['deviceKey']}")
         expect(info["deviceSecret"] == device.secret, f"{client}: the secret is another one than the operator saw")
         publish(world, client, device)
+        represent(world, client, device)
         world.published.append(device.di)
         code, _ = activate(world, client, device)
         expect(code.startswith("4."), f"{client}: a device that has come back may not activate again, and got {code}")
@@ -88,6 +90,12 @@ def publish(world, client, device):
     }
     code, _ = request(world, client, device.identity(2), key, "/oic/rd", "post", cbor(links))
     expect(code == "2.04", f"{client}: publishing links answers {code}")
+
+
+def represent(world, client, device):
+    key = derive_key(device.secret)
+    code, _ = request(world, client, device.identity(2), key, "/light/1", "post", cbor(REPRESENTATION))
+    expect(code == "2.04", f"{client}: a representation answers {code}")
 
 
 @check

@@ -88,7 +88,7 @@ def authlib_refreshes_the_access_token(world):
 
 
 @check
-def wrong_verifier_spends_nothing_and_gets_nothing(world):
+def wrong_verifier_gets_nothing(world):
     server = metadata(world)
     session = session_for(world, world.client)
     url, state = session.create_authorization_url(server["authorization_endpoint"], code_verifier=generate_token(48))

@@ -10,7 +10,7 @@ mod browser;
 pub mod client_authentication;
 pub mod config;
 mod credential;
-pub mod grants;
+mod grants;
 pub mod ids;
 mod ledger;
 mod metadata;

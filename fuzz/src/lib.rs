@@ -4,7 +4,9 @@
 
 pub mod coap;
 pub mod model;
+pub mod oauth;
 pub mod provisioning;
+pub mod server;
 
 /// A fuzz target by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -21,6 +23,21 @@ pub const TARGETS: &[Target] = &[
     ("model_event_body", model::event_body),
     ("model_text", model::text),
     ("coap_identity", coap::identity),
+    ("coap_message", coap::message),
+    ("coap_activate_info", coap::activate_info),
+    ("coap_request_target", coap::request_target),
+    ("coap_dtls", coap::dtls),
+    ("server_request", server::request),
+    ("server_route", server::route),
+    ("server_events_url", server::events_url),
+    ("server_change", server::change),
+    ("server_snapshot", server::snapshot),
+    ("oauth_callback", oauth::callback),
+    ("oauth_token_form", oauth::token_form),
+    ("oauth_authorize_query", oauth::authorize_query),
+    ("oauth_basic_header", oauth::basic_header),
+    ("oauth_redirect_uri", oauth::redirect_uri),
+    ("oauth_access_token", oauth::access_token),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
 ];

@@ -13,12 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{
-    Content, ContentFormat, CorrelationId, DeviceId, DeviceProperties, EventType, Href,
-    ResourceLink, SubscriptionId,
+    Content, DeviceId, DeviceProperties, EventType, Href, ResourceLink, SubscriptionId,
 };
 
 use crate::error::Error;
-use crate::ids::{ClientId, GrantId};
+use crate::ids::GrantId;
 use crate::time::UnixMillis;
 
 mod apply;
@@ -241,10 +240,9 @@ impl Subscription {
         self.queue.front()
     }
 
-    /// How many notifications wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
+    /// All notifications that wait, the head first.
+    pub fn queue(&self) -> impl Iterator<Item = &Notification> {
+        self.queue.iter()
     }
 
     /// Why it ended, when it did; its last notification then is `subscription_cancelled`.
@@ -282,25 +280,5 @@ impl Notification {
     #[must_use]
     pub fn since(&self) -> UnixMillis {
         self.since
-    }
-}
-
-impl NewSubscription {
-    /// The `Content-Type` of its notifications.
-    #[must_use]
-    pub fn format(&self) -> ContentFormat {
-        self.format
-    }
-
-    /// The `Correlation-ID` of its notifications.
-    #[must_use]
-    pub fn correlation(&self) -> Option<&CorrelationId> {
-        self.correlation.as_ref()
-    }
-
-    /// The client that made it.
-    #[must_use]
-    pub fn client(&self) -> &ClientId {
-        &self.client
     }
 }

@@ -44,6 +44,7 @@ pub enum Operation {
 #[non_exhaustive]
 pub enum DeviceAnswer {
     /// The device answered.
+    #[non_exhaustive]
     Answered {
         /// The CoAP code: class in the upper three bits, detail in the lower five.
         code: u8,
@@ -54,6 +55,14 @@ pub enum DeviceAnswer {
     },
     /// The device could not be reached or did not answer.
     Unreachable,
+}
+
+impl DeviceAnswer {
+    /// What the device answered; `content` when there is a payload in a known format.
+    #[must_use]
+    pub fn answered(code: u8, content: Option<Content>, max_age: Option<Duration>) -> Self {
+        Self::Answered { code, content, max_age }
+    }
 }
 
 /// What a device did, told by what carries it.

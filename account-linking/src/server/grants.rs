@@ -32,7 +32,7 @@ pub(crate) use change::{Change, What};
 pub(crate) use decide::{Approval, Command, Issued, Redemption, Refused, Reply};
 
 /// The format number of a snapshot of [`Grants`].
-pub const SNAPSHOT_FORMAT: u32 = 1;
+pub(crate) const SNAPSHOT_FORMAT: u32 = 1;
 
 /// Wrong redemptions of a code after which it counts as spent.
 pub(crate) const MAX_CODE_ATTEMPTS: u8 = 5;
@@ -41,7 +41,7 @@ pub(crate) const MAX_REVOKED_TOKENS: usize = 32;
 
 /// The grants of one user.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Grants {
+pub(crate) struct Grants {
     /// The latest moment of any change, in Unix milliseconds.
     at: u64,
     grants: BTreeMap<GrantId, Grant>,
@@ -55,6 +55,7 @@ struct Grant {
     created: u64,
     last_used: u64,
     policy: Policy,
+    #[serde(with = "crate::server::ledger::byte_string")]
     salt: [u8; 16],
     code: Code,
     refresh: Option<Refresh>,
@@ -68,6 +69,7 @@ struct Grant {
 /// The code of a grant.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Code {
+    #[serde(with = "crate::server::ledger::byte_string")]
     hash: [u8; 32],
     redirect_uri: String,
     redirect_uri_sent: bool,
@@ -152,8 +154,7 @@ impl Grant {
 
 impl Grants {
     /// The name of the stream that keeps a user's grants.
-    #[must_use]
-    pub fn stream(user: &UserId) -> String {
+    pub(crate) fn stream(user: &UserId) -> String {
         format!("grants/{user}")
     }
 
@@ -224,11 +225,5 @@ impl Grants {
         let grant = self.grants.get(&grant).filter(|grant| grant.is_alive(at))?;
         let refresh = grant.refresh?;
         (refresh.generation == generation).then(|| grant.expires())
-    }
-
-    /// Whether a refresh token of `generation` was ever issued under this grant.
-    pub(crate) fn issued(&self, grant: GrantId, generation: u64) -> bool {
-        let refresh = self.grants.get(&grant).and_then(|grant| grant.refresh);
-        refresh.is_some_and(|refresh| generation <= refresh.generation)
     }
 }

@@ -19,7 +19,6 @@ pub(crate) enum TokenError {
     UnauthorizedClient,
     UnsupportedGrantType,
     InvalidScope,
-    ServerError,
     TemporarilyUnavailable,
 }
 
@@ -32,7 +31,6 @@ impl TokenError {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
-            Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
@@ -40,7 +38,6 @@ impl TokenError {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
-            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InvalidRequest
             | Self::InvalidGrant

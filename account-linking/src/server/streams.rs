@@ -355,7 +355,7 @@ impl<L: Ledger> Streams<L> {
                 let version = versions.first().copied();
                 let mut held = Held {
                     ledger: write.next,
-                    version: version.unwrap_or(held.version.saturating_add(added)),
+                    version: version.unwrap_or_else(|| held.version.saturating_add(added)),
                     snapshot_version: held.snapshot_version,
                 };
                 held.snapshot_if_due(&stream, desk);

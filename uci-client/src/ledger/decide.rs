@@ -2,7 +2,7 @@
 
 use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
-use super::{Attempt, Change, Ledger, SubscribeId, Target};
+use super::{Attempt, Change, Ledger, Sealed, SubscribeId, Target};
 
 /// Something that is to become durable.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     Attempt {
         id: SubscribeId,
         correlation: CorrelationId,
-        secret: Vec<u8>,
+        secret: Sealed,
     },
     /// Note the id that the peer's answer to the try `correlation` gave.
     Bind {
@@ -98,14 +98,22 @@ impl Ledger {
                 id,
                 correlation,
                 secret,
-            } if self.get(*id).is_some_and(|wanted| !wanted.released) => {
-                let (correlation, secret) = (correlation.clone(), secret.clone());
-                Decision::done(vec![Change::Attempted {
-                    id: *id,
-                    correlation,
-                    secret,
-                }])
-            }
+            } => match self.get(*id) {
+                Some(wanted) if wanted.released => Decision::nothing(Outcome::Stale),
+                // Decided again after a conflict, it may turn out to have taken place.
+                Some(_) if self.attempt(*id, correlation).is_some() => {
+                    Decision::nothing(Outcome::Done)
+                }
+                Some(_) => {
+                    let (correlation, secret) = (correlation.clone(), secret.clone());
+                    Decision::done(vec![Change::Attempted {
+                        id: *id,
+                        correlation,
+                        secret,
+                    }])
+                }
+                None => Decision::nothing(Outcome::Stale),
+            },
             Command::Bind {
                 id,
                 correlation,
@@ -131,16 +139,15 @@ impl Ledger {
                 Some(attempt) => notify(*id, attempt, subscription, *sequence, *cancelled),
                 None => Decision::nothing(Outcome::Stale),
             },
-            Command::Release { id } if self.get(*id).is_some_and(|wanted| !wanted.released) => {
-                Decision::done(vec![Change::Released { id: *id }])
-            }
+            Command::Release { id } => match self.get(*id) {
+                Some(wanted) if wanted.released => Decision::nothing(Outcome::Done),
+                Some(_) => Decision::done(vec![Change::Released { id: *id }]),
+                None => Decision::nothing(Outcome::Stale),
+            },
             Command::Close { id } if self.get(*id).is_some() => {
                 Decision::done(vec![Change::Closed { id: *id }])
             }
-            Command::Want { .. }
-            | Command::Attempt { .. }
-            | Command::Release { .. }
-            | Command::Close { .. } => Decision::nothing(Outcome::Stale),
+            Command::Want { .. } | Command::Close { .. } => Decision::nothing(Outcome::Stale),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use uci_client::{
-    Append, Appended, Client, Config, Event, Loaded, Opened, Output, RequestId, SealError, Sealer,
-    Snapshot,
+    Append, AppendId, Appended, Client, Config, Event, Loaded, Opened, Output, RequestId,
+    SealError, Sealer, Snapshot,
 };
 use uci_model::api::{AccessToken, OutgoingRequest, notify};
 use uci_model::event::{NotificationHeaders, SigningKey};
@@ -67,7 +67,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    fn answer(&mut self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+    pub fn answer(&mut self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
         self.requests.push(request.clone());
         if let Some(scripted) = self.script.pop_front() {
             return scripted;
@@ -97,6 +97,21 @@ impl Cloud {
                         &self.base
                     };
                     json(200, if body.is_empty() { "[]" } else { body })
+                }
+                (&Method::GET, _) if path == format!("/api/v1/devices/{LAMP}") => {
+                    let links = if request.uri().query() == Some("content=all") {
+                        String::new()
+                    } else {
+                        format!(
+                            r#"{{"href":"/{LAMP}/light/1","rt":["core.light"],"if":["oic.if.a"]}}"#
+                        )
+                    };
+                    let device =
+                        format!(r#"{{"di":"{LAMP}","n":"Lamp","rt":["oic.wk.d"],"dmn":[]}}"#);
+                    json(
+                        200,
+                        &format!(r#"{{"device":{device},"status":"online","links":[{links}]}}"#),
+                    )
                 }
                 _ => status(404),
             },
@@ -161,6 +176,8 @@ pub struct World {
     /// Appends that are held back while this is set.
     pub hold_appends: bool,
     pub held: Vec<Append>,
+    /// The same append is answered as the first one was.
+    pub appended: Vec<(AppendId, Appended)>,
     pub tokens: u32,
     pub refuse_tokens: bool,
 }
@@ -196,6 +213,7 @@ impl World {
             responses: BTreeMap::new(),
             hold_appends: false,
             held: Vec::new(),
+            appended: Vec::new(),
             tokens: 0,
             refuse_tokens: false,
         };
@@ -213,6 +231,15 @@ impl World {
     }
 
     pub fn append(&mut self, append: &Append) -> Appended {
+        if let Some((_, answer)) = self.appended.iter().find(|(id, _)| *id == append.id) {
+            return answer.clone();
+        }
+        let answer = self.append_new(append);
+        self.appended.push((append.id, answer.clone()));
+        answer
+    }
+
+    fn append_new(&mut self, append: &Append) -> Appended {
         let part = &append.streams[0];
         let stream = self.streams.entry(part.stream.clone()).or_default();
         if stream.changes.len() as u64 != part.expected_version {
@@ -252,7 +279,7 @@ impl World {
                     }
                 }
                 Output::NeedToken { .. } if self.refuse_tokens => {
-                    self.client.handle_token_failed(self.now)
+                    self.client.handle_token_failed(self.now);
                 }
                 Output::NeedToken { .. } => {
                     self.tokens += 1;

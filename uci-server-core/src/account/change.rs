@@ -159,6 +159,34 @@ pub struct NewSubscription {
     pub rules: QueueRules,
 }
 
+impl NewSubscription {
+    /// A subscription without a `Correlation-ID`.
+    #[expect(clippy::too_many_arguments, reason = "every one of them must be said")]
+    #[must_use]
+    pub fn new(
+        event_types: Vec<EventType>,
+        target: Target,
+        grant: GrantId,
+        client: ClientId,
+        events_url: String,
+        sealed_secret: Bytes,
+        format: ContentFormat,
+        rules: QueueRules,
+    ) -> Self {
+        Self {
+            target,
+            grant,
+            client,
+            event_types,
+            events_url,
+            sealed_secret,
+            correlation: None,
+            format,
+            rules,
+        }
+    }
+}
+
 impl Change {
     /// The written form.
     ///

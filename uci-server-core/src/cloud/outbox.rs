@@ -108,7 +108,7 @@ impl DeviceCloud {
         let key = self.signing_key(account, id, &made.sealed_secret)?;
         let cancelled = *head.event_type() == EventType::SubscriptionCancelled;
         // It has no body, and then no Content-Type, which is signed as the empty text.
-        let content_type = if cancelled { None } else { Some(made.format().as_str()) };
+        let content_type = if cancelled { None } else { Some(made.format.as_str()) };
         let texts = Texts {
             event_type: head.event_type().to_string(),
             subscription_id: id.to_string(),
@@ -134,7 +134,7 @@ impl DeviceCloud {
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        if let Some(correlation) = made.correlation() {
+        if let Some(correlation) = &made.correlation {
             request = request.header(NotificationHeaders::CORRELATION_ID, correlation.as_str());
         }
         request

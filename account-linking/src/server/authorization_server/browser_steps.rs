@@ -205,7 +205,7 @@ impl AuthorizationServer {
             Some(approved) => approved,
             None => match self.decision(work) {
                 Ok(approved) => approved,
-                Err(response) => return Ok(response),
+                Err(response) => return Ok(*response),
             },
         };
         let outcome = self.approve(id, task, &approved);
@@ -224,39 +224,43 @@ impl AuthorizationServer {
     }
 
     /// Reads the person's decision and ends the interaction, so that it is decided once.
-    fn decision(&mut self, work: &BrowserWork) -> Result<Approved, Response<Bytes>> {
+    fn decision(&mut self, work: &BrowserWork) -> Result<Approved, Box<Response<Bytes>>> {
         let found = self.browsers.find(work.cookie.as_deref());
         let Some((browser, Some(login))) = found else {
-            return Err(self.expired_page());
+            return Err(Box::new(self.expired_page()));
         };
         let user = login.user.clone();
         let named = work.form.get("interaction");
         let interaction = self.browsers.interaction(named, browser);
         let (Some(named), Some(interaction)) = (named, interaction) else {
-            return Err(self.expired_page());
+            return Err(Box::new(self.expired_page()));
         };
         let meant = interaction.has_csrf(work.form.get("csrf"))
             && !work.form.has_repeats()
             && interaction.shown_to.as_ref() == Some(&user);
         if !meant {
-            return Err(self.bad_request_page());
+            return Err(Box::new(self.bad_request_page()));
         }
         let allowed = match work.form.get("decision") {
             Some("allow") => true,
             Some("cancel") => false,
-            _ => return Err(self.bad_request_page()),
+            _ => return Err(Box::new(self.bad_request_page())),
         };
         let request = interaction.request.clone();
         self.browsers.end(named);
         let wanted = match request.wanted.clone() {
             Ok(wanted) if allowed => wanted,
-            Ok(_) => return Err(self.refuse(&request, AuthorizeError::AccessDenied)),
-            Err(error) => return Err(self.refuse(&request, error)),
+            Ok(_) => {
+                return Err(Box::new(
+                    self.refuse(&request, AuthorizeError::AccessDenied),
+                ));
+            }
+            Err(error) => return Err(Box::new(self.refuse(&request, error))),
         };
         let grant = grant_id(&work.entropy);
         let secret = SecretBytes::new(work.entropy.derive("code"));
         let Ok(code) = credential::code(&user, grant, &secret) else {
-            return Err(self.unavailable_page());
+            return Err(Box::new(self.unavailable_page()));
         };
         Ok(Approved {
             request,

@@ -20,7 +20,7 @@ impl AuthorizationServer {
         &self,
         request: &Request<Bytes>,
         entropy: SecretBytes,
-    ) -> Result<Work, Response<Bytes>> {
+    ) -> Result<Work, Answered> {
         let path = request.uri().path();
         let base = self.config.issuer.path();
         // RFC 8414, 3.1 puts the well-known part before the issuer's path, OpenID behind it.
@@ -34,8 +34,8 @@ impl AuthorizationServer {
         };
         let method = request.method();
         match (endpoint, method) {
-            ("/.well-known", &Method::GET) => Err(metadata(&self.config)),
-            ("/jwks", &Method::GET) => Err(jwks(&self.config)),
+            ("/.well-known", &Method::GET) => answer(metadata(&self.config)),
+            ("/jwks", &Method::GET) => answer(jwks(&self.config)),
             ("/authorize", &Method::GET) => {
                 Ok(Work::Authorize(self.browser_work(request, entropy)?))
             }
@@ -49,10 +49,10 @@ impl AuthorizationServer {
             ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy)?)),
             ("/introspect", &Method::POST) => Ok(Work::Introspect(client_work(request, entropy)?)),
             ("/userinfo", &Method::GET | &Method::POST) => userinfo_work(request),
-            ("/.well-known" | "/jwks" | "/authorize", _) => Err(method_not_allowed("GET")),
-            ("/login" | "/consent" | "/userinfo", _) => Err(method_not_allowed("GET, POST")),
-            ("/token" | "/revoke" | "/introspect", _) => Err(method_not_allowed("POST")),
-            _ => Err(empty(StatusCode::NOT_FOUND)),
+            ("/.well-known" | "/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
+            ("/login" | "/consent" | "/userinfo", _) => answer(method_not_allowed("GET, POST")),
+            ("/token" | "/revoke" | "/introspect", _) => answer(method_not_allowed("POST")),
+            _ => answer(empty(StatusCode::NOT_FOUND)),
         }
     }
 
@@ -60,7 +60,7 @@ impl AuthorizationServer {
         &self,
         request: &Request<Bytes>,
         entropy: SecretBytes,
-    ) -> Result<BrowserWork, Response<Bytes>> {
+    ) -> Result<BrowserWork, Answered> {
         let query = request.uri().query().unwrap_or_default();
         self.browser_input(request, query.as_bytes(), entropy)
     }
@@ -69,14 +69,14 @@ impl AuthorizationServer {
         &self,
         request: &Request<Bytes>,
         entropy: SecretBytes,
-    ) -> Result<BrowserWork, Response<Bytes>> {
+    ) -> Result<BrowserWork, Answered> {
         // `null` is what browsers send under `Referrer-Policy: no-referrer`, as our pages do.
         let origin = request.headers().get(ORIGIN);
         let foreign = origin.is_some_and(|origin| {
             origin != "null" && origin.as_bytes() != self.config.issuer.origin().as_bytes()
         });
         if foreign || !is_form(request) {
-            return Err(self.bad_request_page());
+            return answer(self.bad_request_page());
         }
         self.browser_input(request, request.body(), entropy)
     }
@@ -86,8 +86,8 @@ impl AuthorizationServer {
         request: &Request<Bytes>,
         input: &[u8],
         entropy: SecretBytes,
-    ) -> Result<BrowserWork, Response<Bytes>> {
-        let form = Form::parse(input).map_err(|_| self.bad_request_page())?;
+    ) -> Result<BrowserWork, Answered> {
+        let form = Form::parse(input).or_else(|_| answer(self.bad_request_page()))?;
         Ok(BrowserWork {
             form,
             cookie: cookie(request.headers()).map(str::to_owned),
@@ -102,13 +102,17 @@ impl AuthorizationServer {
     }
 }
 
-fn client_work(
-    request: &Request<Bytes>,
-    entropy: SecretBytes,
-) -> Result<ClientWork, Response<Bytes>> {
-    let refused = || TokenError::InvalidRequest.response();
+/// An answer that is known before anything is done.
+type Answered = Box<Response<Bytes>>;
+
+fn answer<T>(response: Response<Bytes>) -> Result<T, Answered> {
+    Err(Box::new(response))
+}
+
+fn client_work(request: &Request<Bytes>, entropy: SecretBytes) -> Result<ClientWork, Answered> {
+    let refused = || Box::new(TokenError::InvalidRequest.response());
     if request.body().len() > MAX_FORM_LENGTH {
-        return Err(empty(StatusCode::PAYLOAD_TOO_LARGE));
+        return answer(empty(StatusCode::PAYLOAD_TOO_LARGE));
     }
     let query = request.uri().query().unwrap_or_default();
     let query = Form::parse(query.as_bytes()).map_err(|_| refused())?;
@@ -127,13 +131,13 @@ fn client_work(
     })
 }
 
-fn userinfo_work(request: &Request<Bytes>) -> Result<Work, Response<Bytes>> {
+fn userinfo_work(request: &Request<Bytes>) -> Result<Work, Answered> {
     let in_form = is_form(request)
         && Form::parse(request.body()).is_ok_and(|form| form.get("access_token").is_some());
     if in_form {
-        return Err(bearer_refusal(Refusal::Malformed));
+        return answer(bearer_refusal(Refusal::Malformed));
     }
-    let token = bearer(request.headers()).map_err(bearer_refusal)?;
+    let token = bearer(request.headers()).or_else(|refusal| answer(bearer_refusal(refusal)))?;
     Ok(Work::Userinfo {
         token: token.to_owned().into(),
     })

@@ -11,7 +11,7 @@ use crate::server::ledger::{Ledger, from_cbor, to_cbor};
 
 impl Grants {
     /// Takes one change into the state.
-    pub fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         let Change {
             at,
             grant: id,

@@ -9,7 +9,7 @@ use crate::server::ids::{ClientId, GrantId};
 
 /// One thing that happened to a user's grants.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// When, in Unix milliseconds.
     pub(crate) at: u64,
     /// To which grant.
@@ -26,7 +26,9 @@ pub(crate) enum What {
         client: ClientId,
         scopes: ScopeSet,
         policy: Policy,
+        #[serde(with = "crate::server::ledger::byte_string")]
         salt: [u8; 16],
+        #[serde(with = "crate::server::ledger::byte_string")]
         code_hash: [u8; 32],
         code_expires: u64,
         redirect_uri: String,

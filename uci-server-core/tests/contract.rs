@@ -1,0 +1,402 @@
+//! The machine contract, C2 to C8, over random steps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+#[path = "rig/rig.rs"]
+mod rig;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{Method, StatusCode};
+use proptest::prelude::*;
+use rig::{Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request};
+use uci_server_core::{
+    AppendId, Appended, AskId, Config, DeliveryId, DeliveryOutcome, DeviceAnswer, DeviceCloud,
+    DeviceReport, Event, Occurrence, Output, TransportFailure,
+};
+
+/// Something that happens to the machine without an output of its own.
+#[derive(Clone, Debug)]
+enum Input {
+    Request { account: u8, kind: u8 },
+    Report { account: u8, device: u8, kind: u8 },
+    EndGrant { account: u8 },
+    Wake { account: u8 },
+    Timeout { milliseconds: u64 },
+    /// A timeout in the past.
+    Backwards,
+}
+
+/// Inputs in a row, then the outside answers what there is to answer.
+#[derive(Clone, Debug)]
+struct Step {
+    burst: Vec<Input>,
+    journal: JournalMood,
+    /// How many asks and deliveries are answered, and how.
+    answers: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum JournalMood {
+    Good,
+    Silent,
+    Unsure,
+    Conflicting,
+    Fencing,
+}
+
+fn inputs() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        4 => (0..3_u8, 0..8_u8).prop_map(|(account, kind)| Input::Request { account, kind }),
+        6 => (0..3_u8, 0..3_u8, 0..8_u8)
+            .prop_map(|(account, device, kind)| Input::Report { account, device, kind }),
+        1 => (0..3_u8).prop_map(|account| Input::EndGrant { account }),
+        1 => (0..3_u8).prop_map(|account| Input::Wake { account }),
+        2 => (0..100_000_u64).prop_map(|milliseconds| Input::Timeout { milliseconds }),
+        1 => Just(Input::Backwards),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let mood = prop_oneof![
+        8 => Just(JournalMood::Good),
+        1 => Just(JournalMood::Silent),
+        1 => Just(JournalMood::Unsure),
+        1 => Just(JournalMood::Conflicting),
+        1 => Just(JournalMood::Fencing),
+    ];
+    let step = (
+        prop::collection::vec(inputs(), 1..6),
+        mood,
+        prop::collection::vec(any::<u8>(), 0..6),
+    );
+    let step = step.prop_map(|(burst, journal, answers)| Step { burst, journal, answers });
+    prop::collection::vec(step, 1..20)
+}
+
+/// When outputs are taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Drain {
+    AfterEveryInput,
+    AfterEveryBurst,
+}
+
+struct Driver {
+    cloud: DeviceCloud,
+    journal: Journal,
+    now: Instant,
+    wall: SystemTime,
+    log: Vec<String>,
+    pending: VecDeque<Output>,
+    asks: VecDeque<AskId>,
+    deliveries: VecDeque<DeliveryId>,
+    old_asks: Vec<AskId>,
+    old_deliveries: Vec<DeliveryId>,
+    old_appends: Vec<AppendId>,
+    open: BTreeMap<String, usize>,
+}
+
+fn owner(number: u8) -> &'static str {
+    ["alice", "bob", "carol"][usize::from(number)]
+}
+
+impl Driver {
+    fn new() -> Self {
+        let mut config = Config::default();
+        config.max_pending = 20;
+        config.delivery.max_age = Duration::from_secs(3600);
+        config.delivery.cancellation_age = Duration::from_secs(600);
+        Self {
+            cloud: DeviceCloud::new(config, [7; 32], Arc::new(Labels)),
+            journal: Journal::default(),
+            now: start(),
+            wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            log: Vec::new(),
+            pending: VecDeque::new(),
+            asks: VecDeque::new(),
+            deliveries: VecDeque::new(),
+            old_asks: Vec::new(),
+            old_deliveries: Vec::new(),
+            old_appends: Vec::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    fn input(&mut self, input: &Input) {
+        let (wall, now) = (self.wall, self.now);
+        match input {
+            Input::Request { account, kind } => {
+                let light = format!("/{}{LIGHT}", device(1));
+                let request = match kind {
+                    0 => request(Method::GET, ""),
+                    1 => request(Method::GET, "?content=all"),
+                    2 | 3 => request(Method::GET, &light),
+                    4 => subscribe_request("", &["devices_online", "devices_offline"]),
+                    5 => subscribe_request(&light, &["resource_contentchanged"]),
+                    6 => request(Method::DELETE, "/subscriptions/none"),
+                    _ => rig::post(&light, "application/json", "{\"state\":true}"),
+                };
+                let who = granted(owner(*account), "g");
+                let id = self.cloud.handle_request(&request, who, wall, now);
+                self.opened(format!("request {id}"));
+            }
+            Input::Report { account: number, device: which, kind } => {
+                let href: uci_model::Href = LIGHT.parse().unwrap();
+                let what = match kind {
+                    0 => Occurrence::Registered,
+                    1 | 2 => Occurrence::Online,
+                    3 => Occurrence::Offline,
+                    4 => Occurrence::LinksPublished(vec![link(LIGHT)]),
+                    5 => Occurrence::LinksWithdrawn(vec![href]),
+                    6 => Occurrence::Unregistered,
+                    _ => Occurrence::RepresentationChanged { href, content: cbor("{\"a\":1}") },
+                };
+                let report = DeviceReport::new(account(owner(*number)), device(*which), 1, what);
+                let id = self.cloud.handle_report(report, wall, now);
+                self.opened(format!("report {id}"));
+            }
+            Input::EndGrant { account: number } => {
+                let grant = "g".parse().unwrap();
+                let id = self.cloud.end_grant(account(owner(*number)), grant, wall, now);
+                self.opened(format!("grant end {id}"));
+            }
+            Input::Wake { account: number } => {
+                self.cloud.wake(account(owner(*number)), wall, now);
+            }
+            Input::Timeout { milliseconds } => {
+                self.now += Duration::from_millis(*milliseconds);
+                self.wall += Duration::from_millis(*milliseconds);
+                self.cloud.handle_timeout(self.wall, self.now);
+                let next = self.cloud.next_deadline();
+                assert!(next.is_none_or(|next| next > self.now), "C5: {next:?} {:?}", self.now);
+            }
+            Input::Backwards => {
+                self.cloud.handle_timeout(wall, now - Duration::from_secs(1));
+                // The past is over: what is due is due by the latest time that was given.
+                let next = self.cloud.next_deadline();
+                assert!(next.is_none_or(|next| next > now), "C5: {next:?} {now:?}");
+            }
+        }
+    }
+
+    fn opened(&mut self, what: String) {
+        assert!(self.open.insert(what, 0).is_none(), "an id was given twice");
+    }
+
+    fn closed(&mut self, what: &str) {
+        let count = self.open.get_mut(what).expect("C7: an id that was never given");
+        *count += 1;
+        assert_eq!(*count, 1, "C7: {what}");
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.cloud.poll_output() {
+            self.log.push(format!("{output:?}"));
+            match &output {
+                Output::Respond { request, .. } => self.closed(&format!("request {request}")),
+                Output::Event(Event::Reported { report, .. }) => {
+                    self.closed(&format!("report {report}"));
+                }
+                Output::Event(Event::GrantEnded { end, .. }) => {
+                    self.closed(&format!("grant end {end}"));
+                }
+                _ => self.pending.push_back(output),
+            }
+        }
+    }
+
+    /// The outside answers; what the answers cause is answered too.
+    fn serve(&mut self, step: &Step) {
+        self.carry_out(step);
+        for answer in &step.answers {
+            if let Some(ask) = self.asks.pop_front() {
+                self.old_asks.push(ask);
+                self.cloud.handle_answer(ask, device_answer(*answer), self.now);
+            }
+            if let Some(delivery) = self.deliveries.pop_front() {
+                self.old_deliveries.push(delivery);
+                let result = delivery_result(*answer);
+                self.cloud.handle_delivery(delivery, result, self.wall, self.now);
+            }
+        }
+        self.carry_out(step);
+    }
+
+    fn carry_out(&mut self, step: &Step) {
+        self.drain();
+        while let Some(output) = self.pending.pop_front() {
+            match output {
+                Output::Load { .. } | Output::Append(_) if matches!(step.journal, JournalMood::Silent) => {}
+                Output::Load { stream } => {
+                    let loaded = self.journal.load(&stream);
+                    self.cloud.handle_loaded(&stream, &loaded, self.wall, self.now);
+                }
+                Output::Append(append) => {
+                    self.old_appends.push(append.id);
+                    let tries = self.old_appends.iter().filter(|id| **id == append.id).count();
+                    let odd = append.id.0[0] % 2 == 1;
+                    let appended = match step.journal {
+                        JournalMood::Conflicting if odd => Appended::Conflict,
+                        JournalMood::Fencing if odd => Appended::Fenced,
+                        JournalMood::Unsure if tries == 1 => {
+                            // It happened, but the answer was lost.
+                            self.journal.append(&append);
+                            Appended::Unknown
+                        }
+                        _ => self.journal.append(&append),
+                    };
+                    self.cloud.handle_appended(append.id, appended, self.wall, self.now);
+                }
+                Output::SaveSnapshot { stream, snapshot } => {
+                    self.journal.snapshots.insert(stream, snapshot);
+                }
+                Output::Ask { ask, .. } => self.asks.push_back(ask),
+                Output::Deliver { delivery, .. } => self.deliveries.push_back(delivery),
+                Output::Respond { .. } | Output::Event(_) => {}
+            }
+            self.drain();
+        }
+    }
+
+    fn run(steps: &[Step], drain: Drain) -> Self {
+        let mut driver = Self::new();
+        for step in steps {
+            for input in &step.burst {
+                driver.input(input);
+                if drain == Drain::AfterEveryInput {
+                    driver.drain();
+                }
+            }
+            driver.serve(step);
+        }
+        driver
+    }
+}
+
+/// One instant for all runs of a process: logs may hold instants.
+fn start() -> Instant {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *START.get_or_init(|| Instant::now() + Duration::from_secs(3600))
+}
+
+fn device_answer(choice: u8) -> DeviceAnswer {
+    match choice % 4 {
+        0 => DeviceAnswer::Unreachable,
+        1 => DeviceAnswer::answered(132, None, None),
+        2 => DeviceAnswer::answered(choice, None, None),
+        _ => DeviceAnswer::answered(69, Some(cbor("{}")), None),
+    }
+}
+
+fn delivery_result(choice: u8) -> Result<DeliveryOutcome, TransportFailure> {
+    let status = match choice % 8 {
+        0 => return Err(TransportFailure::Connection),
+        1 => StatusCode::SERVICE_UNAVAILABLE,
+        2 => StatusCode::BAD_REQUEST,
+        3 => StatusCode::GONE,
+        _ => StatusCode::OK,
+    };
+    let response = http::Response::builder().status(status).body(bytes::Bytes::new()).unwrap();
+    Ok(DeliveryOutcome::from_response(&response))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn c2_the_same_inputs_give_the_same_outputs(steps in steps()) {
+        let (one, two) = (Driver::run(&steps, Drain::AfterEveryBurst), Driver::run(&steps, Drain::AfterEveryBurst));
+        prop_assert_eq!(one.log, two.log);
+    }
+
+    #[test]
+    fn c3_draining_late_is_correct(steps in steps()) {
+        let late = Driver::run(&steps, Drain::AfterEveryBurst);
+        let early = Driver::run(&steps, Drain::AfterEveryInput);
+        prop_assert_eq!(late.log, early.log);
+    }
+
+    #[test]
+    fn c4_looking_changes_nothing(steps in steps()) {
+        let plain = Driver::run(&steps, Drain::AfterEveryBurst);
+        let mut curious = Driver::new();
+        for step in &steps {
+            for input in &step.burst {
+                curious.input(input);
+                let looked = (curious.cloud.next_deadline(), format!("{:?}", curious.cloud));
+                prop_assert_eq!(looked, (curious.cloud.next_deadline(), format!("{:?}", curious.cloud)));
+            }
+            curious.serve(step);
+            prop_assert!(curious.cloud.poll_output().is_none());
+        }
+        prop_assert_eq!(plain.log, curious.log);
+    }
+
+    #[test]
+    fn c5_timeouts_may_come_early_and_often(steps in steps()) {
+        let mut driver = Driver::run(&steps, Drain::AfterEveryBurst);
+        driver.cloud.handle_timeout(driver.wall, driver.now);
+        driver.drain();
+        let before = driver.log.len();
+        for _ in 0..3 {
+            driver.cloud.handle_timeout(driver.wall, driver.now);
+        }
+        driver.drain();
+        prop_assert_eq!(driver.log.len(), before);
+    }
+
+    #[test]
+    fn c6_a_silent_outside_leaves_nothing_behind(steps in steps()) {
+        let mut driver = Driver::run(&steps, Drain::AfterEveryBurst);
+        let mut rounds = 0;
+        while let Some(next) = driver.cloud.next_deadline() {
+            driver.wall += next.saturating_duration_since(driver.now);
+            driver.now = driver.now.max(next);
+            driver.cloud.handle_timeout(driver.wall, driver.now);
+            driver.drain();
+            driver.pending.clear();
+            rounds += 1;
+            prop_assert!(rounds < 10_000, "it never comes to rest");
+        }
+        let left: Vec<_> = driver.open.iter().filter(|(_, count)| **count != 1).collect();
+        prop_assert!(left.is_empty(), "C6, C7: {:?}", left);
+    }
+
+    #[test]
+    fn c8_late_repeated_and_unknown_answers_are_ignored(steps in steps()) {
+        let mut driver = Driver::run(&steps, Drain::AfterEveryBurst);
+        let before = driver.log.len();
+        for ask in std::mem::take(&mut driver.old_asks) {
+            driver.cloud.handle_answer(ask, device_answer(3), driver.now);
+        }
+        for delivery in std::mem::take(&mut driver.old_deliveries) {
+            driver.cloud.handle_delivery(delivery, delivery_result(3), driver.wall, driver.now);
+        }
+        // With a silent journal an append may still be open, and its answer is not late.
+        let silent = steps.iter().any(|step| matches!(step.journal, JournalMood::Silent));
+        if !silent {
+            for id in std::mem::take(&mut driver.old_appends) {
+                for appended in [Appended::Conflict, Appended::Fenced, Appended::Done] {
+                    driver.cloud.handle_appended(id, appended, driver.wall, driver.now);
+                }
+            }
+        }
+        driver.cloud.handle_appended(AppendId([0; 16]), Appended::Fenced, driver.wall, driver.now);
+        let loaded = uci_server_core::Loaded { version: 99, ..Default::default() };
+        driver.cloud.handle_loaded("account/nobody", &loaded, driver.wall, driver.now);
+        driver.cloud.handle_loaded("nonsense", &loaded, driver.wall, driver.now);
+        driver.cloud.handle_load_failed("account/nobody", driver.now);
+        driver.drain();
+        prop_assert_eq!(&driver.log[before..], &[] as &[String]);
+    }
+}

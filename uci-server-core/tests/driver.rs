@@ -1,0 +1,152 @@
+//! The tokio driver with a paused clock.
+
+#![cfg(feature = "tokio")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
+
+#[path = "rig/rig.rs"]
+mod rig;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use rig::{Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request};
+use tower_service::Service as _;
+use uci_server_core::driver::{self, Handle, Outside};
+use uci_server_core::{
+    Append, Appended, Config, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErrorKind,
+    Event, Loaded, Occurrence, Snapshot, TransportFailure,
+};
+
+#[derive(Default)]
+struct Fake {
+    journal: Mutex<Journal>,
+    delivered: Mutex<Vec<(u64, String)>>,
+    failures: Mutex<u32>,
+    silent_device: bool,
+}
+
+impl Outside for Fake {
+    fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    async fn load(&self, stream: String) -> Option<Loaded> {
+        Some(self.journal.lock().unwrap().load(&stream))
+    }
+
+    async fn append(&self, append: Append) -> Appended {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.journal.lock().unwrap().append(&append)
+    }
+
+    async fn save_snapshot(&self, _: String, _: Snapshot) {}
+
+    async fn ask(&self, request: DeviceRequest) -> DeviceAnswer {
+        if self.silent_device {
+            std::future::pending::<()>().await;
+        }
+        assert_eq!(request.href.as_str(), LIGHT);
+        DeviceAnswer::answered(69, Some(cbor("{\"on\":true}")), None)
+    }
+
+    async fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportFailure> {
+        {
+            let mut failures = self.failures.lock().unwrap();
+            if *failures > 0 {
+                *failures -= 1;
+                return Err(TransportFailure::Connection);
+            }
+        }
+        let told = rig::read_notification(&request);
+        self.delivered.lock().unwrap().push((told.sequence, told.event));
+        Ok(Response::new(Bytes::new()))
+    }
+
+    fn note(&self, event: Event) {
+        panic!("{event:?}");
+    }
+}
+
+fn run(fake: Fake) -> (Handle, Arc<Fake>, tokio::task::JoinHandle<()>) {
+    let fake = Arc::new(fake);
+    let (handle, commands) = driver::handle(8);
+    let cloud = DeviceCloud::new(Config::default(), [3; 32], Arc::new(Labels));
+    let task = tokio::spawn(driver::run(cloud, commands, fake.clone()));
+    (handle, fake, task)
+}
+
+async fn call(handle: &Handle, mut request: Request<Bytes>) -> Response<Bytes> {
+    request.extensions_mut().insert(granted("alice", "g1"));
+    handle.clone().call(request).await.unwrap()
+}
+
+async fn light(handle: &Handle) {
+    let href = LIGHT.parse().unwrap();
+    for what in [
+        Occurrence::Registered,
+        Occurrence::Online,
+        Occurrence::LinksPublished(vec![link(LIGHT)]),
+        Occurrence::RepresentationChanged { href, content: cbor("{}") },
+    ] {
+        let report = DeviceReport::new(account("alice"), device(1), 1, what);
+        handle.report(report).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_reports_and_deliveries_go_through() {
+    let failures = Mutex::new(3);
+    let (handle, fake, task) = run(Fake { failures, ..Fake::default() });
+    light(&handle).await;
+    let path = format!("/{}{LIGHT}", device(1));
+    let read = call(&handle, request(Method::GET, &path)).await;
+    assert_eq!(read.body().as_ref(), b"{\"on\":true}");
+    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
+    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    // Three failures, three delays.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let first = (0, "resource_contentchanged".to_owned());
+    assert_eq!(*fake.delivered.lock().unwrap(), std::slice::from_ref(&first));
+    handle.end_grant(account("alice"), "g1".parse().unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let last = (1, "subscription_cancelled".to_owned());
+    assert_eq!(*fake.delivered.lock().unwrap(), [first, last]);
+    handle.wake(account("alice")).await.unwrap();
+    drop(handle);
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_authentication_gets_a_challenge() {
+    let (handle, _, _) = run(Fake::default());
+    let response = handle.answer(request(Method::GET, "")).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_device_is_a_504_in_its_time() {
+    let (handle, _, _) = run(Fake { silent_device: true, ..Fake::default() });
+    light(&handle).await;
+    let start = tokio::time::Instant::now();
+    let response = call(&handle, request(Method::GET, &format!("/{}{LIGHT}", device(1)))).await;
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_cloud_says_so() {
+    let (handle, commands) = driver::handle(1);
+    drop(commands);
+    assert_eq!(call(&handle, request(Method::GET, "")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let report = DeviceReport::new(account("alice"), device(1), 1, Occurrence::Online);
+    assert_eq!(handle.report(report).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}

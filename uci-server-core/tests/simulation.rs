@@ -1,0 +1,321 @@
+//! A cloud among seeded faults: it crashes at any output, its journal loses answers, its receivers come and go.
+//!
+//! What must hold in the end is read off the journal: every event that follows from what became durable reached its receiver,
+//! in order, without a gap, and a number that came twice said the same both times.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+#[path = "rig/rig.rs"]
+mod rig;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{Request, StatusCode};
+use rig::{Journal, LIGHT, Labels, Told, account, cbor, device, granted, link, subscribe_request};
+use uci_server_core::account::{Account, Change, Fact, Target};
+use uci_server_core::{
+    Append, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, DeviceReport, Occurrence,
+    Output, TransportFailure,
+};
+
+/// xorshift64*: repeatable, and good enough to choose faults.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
+
+struct Simulation {
+    dice: Dice,
+    cloud: DeviceCloud,
+    journal: Journal,
+    now: Instant,
+    wall: SystemTime,
+    starts: u64,
+    seed: u64,
+    faults: bool,
+    /// Attempts whose answers are under way.
+    answers: VecDeque<(DeliveryId, Result<DeliveryOutcome, TransportFailure>)>,
+    /// What every receiver has, by subscription and number.
+    received: BTreeMap<String, Vec<Told>>,
+    crashes: u64,
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.snapshot_every = 7;
+    config.delivery.max_age = Duration::from_secs(1_000_000_000);
+    config.queue.limit = 1_000_000;
+    config
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            cloud: Self::cloud(seed, 0),
+            journal: Journal::default(),
+            now: Instant::now(),
+            wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            starts: 0,
+            seed,
+            faults: true,
+            answers: VecDeque::new(),
+            received: BTreeMap::new(),
+            crashes: 0,
+        }
+    }
+
+    fn cloud(seed: u64, start: u64) -> DeviceCloud {
+        let mut entropy = [0; 32];
+        entropy[..8].copy_from_slice(&seed.to_le_bytes());
+        entropy[8..16].copy_from_slice(&start.to_le_bytes());
+        DeviceCloud::new(config(), entropy, Arc::new(Labels))
+    }
+
+    fn crash(&mut self) {
+        self.crashes += 1;
+        self.starts += 1;
+        self.cloud = Self::cloud(self.seed, self.starts);
+        self.answers.clear();
+        if self.journal.due.contains_key("account/alice") {
+            self.cloud.wake(account("alice"), self.wall, self.now);
+        }
+    }
+
+    /// Carries out outputs until there is none, or until the process dies.
+    fn settle(&mut self) {
+        while let Some(output) = self.cloud.poll_output() {
+            if self.faults && self.dice.one_in(40) {
+                // The append may have been on its way.
+                if let Output::Append(append) = &output
+                    && self.dice.one_in(2)
+                {
+                    self.journal.append(append);
+                }
+                return self.crash();
+            }
+            match output {
+                Output::Load { stream } => {
+                    if self.faults && self.dice.one_in(20) {
+                        self.cloud.handle_load_failed(&stream, self.now);
+                    } else {
+                        let loaded = self.journal.load(&stream);
+                        self.cloud.handle_loaded(&stream, &loaded, self.wall, self.now);
+                    }
+                }
+                Output::Append(append) => self.append(&append),
+                Output::SaveSnapshot { stream, snapshot } => {
+                    if !(self.faults && self.dice.one_in(3)) {
+                        self.journal.snapshots.insert(stream, snapshot);
+                    }
+                }
+                Output::Deliver { delivery, request } => self.deliver(delivery, &request),
+                Output::Ask { .. } | Output::Respond { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn append(&mut self, append: &Append) {
+        let fault = if self.faults { self.dice.roll(12) } else { 99 };
+        let answer = match fault {
+            // Lost before, lost after, never answered.
+            0 => Appended::Unknown,
+            1 => {
+                self.journal.append(append);
+                Appended::Unknown
+            }
+            2 => return,
+            _ => self.journal.append(append),
+        };
+        self.cloud.handle_appended(append.id, answer, self.wall, self.now);
+        if fault == 3 {
+            self.cloud.handle_appended(append.id, answer, self.wall, self.now);
+        }
+    }
+
+    fn deliver(&mut self, delivery: DeliveryId, request: &Request<bytes::Bytes>) {
+        let fault = if self.faults { self.dice.roll(6) } else { 99 };
+        if fault != 0 {
+            self.receive(rig::read_notification(request));
+        }
+        let status = |status| {
+            let response = http::Response::builder().status(status).body(bytes::Bytes::new());
+            Ok(DeliveryOutcome::from_response(&response.unwrap()))
+        };
+        match fault {
+            // Never arrived; arrived but nobody knows; arrived and failed.
+            0 | 1 => self.answers.push_back((delivery, Err(TransportFailure::Connection))),
+            2 => self.answers.push_back((delivery, status(StatusCode::SERVICE_UNAVAILABLE))),
+            // No answer at all: the cloud's own time limit.
+            3 => {}
+            _ => self.answers.push_back((delivery, status(StatusCode::OK))),
+        }
+    }
+
+    fn receive(&mut self, told: Told) {
+        let seed = self.seed;
+        let seen = self.received.entry(told.subscription.clone()).or_default();
+        let next = seen.len() as u64;
+        assert!(told.sequence <= next, "seed {seed}: a gap: {told:?} after {next}");
+        match seen.get(told.sequence as usize) {
+            Some(before) => assert_eq!(before, &told, "seed {seed}: a number came with other content"),
+            None => seen.push(told),
+        }
+    }
+
+    fn act(&mut self) {
+        let number = 1 + self.dice.roll(2) as u8;
+        let light = format!("/{}{LIGHT}", device(number));
+        let what = match self.dice.roll(14) {
+            0 => Occurrence::Registered,
+            1 | 2 => Occurrence::Online,
+            3 => Occurrence::Offline,
+            4 => Occurrence::LinksPublished(vec![link(LIGHT)]),
+            5..=8 => Occurrence::RepresentationChanged {
+                href: LIGHT.parse().unwrap(),
+                content: cbor(&format!("{{\"power\":{}}}", self.dice.roll(1_000_000))),
+            },
+            9 | 10 => {
+                let answers = 1 + self.dice.roll(4);
+                for _ in 0..answers {
+                    self.answer();
+                }
+                return;
+            }
+            11 => {
+                let milliseconds = self.dice.roll(60_000);
+                return self.pass(Duration::from_millis(milliseconds));
+            }
+            choice => {
+                let request = if choice == 12 {
+                    subscribe_request("", &["devices_online", "devices_offline"])
+                } else {
+                    subscribe_request(&light, &["resource_contentchanged"])
+                };
+                self.cloud.handle_request(&request, granted("alice", "g1"), self.wall, self.now);
+                return;
+            }
+        };
+        let report = DeviceReport::new(account("alice"), device(number), 1, what);
+        self.cloud.handle_report(report, self.wall, self.now);
+    }
+
+    fn answer(&mut self) {
+        if let Some((delivery, result)) = self.answers.pop_front() {
+            self.cloud.handle_delivery(delivery, result, self.wall, self.now);
+        }
+    }
+
+    fn pass(&mut self, duration: Duration) {
+        self.now += duration;
+        self.wall += duration;
+        self.cloud.handle_timeout(self.wall, self.now);
+    }
+
+    fn run(&mut self) {
+        for _ in 0..120 {
+            self.act();
+            self.settle();
+        }
+        // Everything works from here on.
+        self.faults = false;
+        self.crash();
+        self.settle();
+        for _ in 0..1000 {
+            while !self.answers.is_empty() {
+                self.answer();
+                self.settle();
+            }
+            if self.cloud.next_deadline().is_none() {
+                return;
+            }
+            self.pass(Duration::from_secs(60));
+            self.settle();
+        }
+        panic!("seed {}: it never comes to rest", self.seed);
+    }
+
+    /// Compares what was received with what follows from the journal.
+    fn check(&self) {
+        let mut ledger = Account::default();
+        let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+        let none = Vec::new();
+        for bytes in self.journal.streams.get("account/alice").unwrap_or(&none) {
+            let change = Change::decode(bytes).unwrap();
+            ledger.apply(&change);
+            match &change.fact {
+                Fact::Subscribed { id, made } => {
+                    targets.insert(id.to_string(), made.target.clone());
+                    if made.target == Target::Devices {
+                        let first = ["devices_online".to_owned(), "devices_offline".to_owned()];
+                        expected.insert(id.to_string(), first.to_vec());
+                    }
+                }
+                Fact::DeviceOnline { .. } => {
+                    expected.values_mut().for_each(|events| events.push("devices_online".into()));
+                }
+                Fact::DeviceOffline { .. } => {
+                    expected.values_mut().for_each(|events| events.push("devices_offline".into()));
+                }
+                _ => {}
+            }
+        }
+        let seed = self.seed;
+        assert_eq!(ledger.owing().count(), 0, "seed {seed}: something is still owed");
+        for (id, events) in &expected {
+            let received: Vec<&str> =
+                self.received[id].iter().map(|told| told.event.as_str()).collect();
+            assert_eq!(&received, events, "seed {seed}: subscription {id}");
+        }
+        for (id, target) in &targets {
+            let Target::Resource(device, href) = target else { continue };
+            let known = ledger.device(*device).and_then(|device| device.resource(href));
+            let known = known.and_then(|resource| resource.representation());
+            let last = self.received.get(id).and_then(|received| received.last());
+            let known = known.map(|content| {
+                let limits = uci_model::Limits::default();
+                content.in_format(uci_model::ContentFormat::Json, &limits).unwrap().into_body()
+            });
+            assert_eq!(last.map(|told| &told.body), known.as_ref(), "seed {seed}: {id}");
+        }
+        // Nobody was told of what never became durable.
+        assert!(self.received.keys().all(|id| targets.contains_key(id)), "seed {seed}");
+    }
+}
+
+#[test]
+fn no_promised_notification_is_lost_whatever_fails() {
+    let seeds = if std::env::var_os("LONG").is_some() { 20_000 } else { 300 };
+    let (mut crashes, mut received) = (0, 0);
+    for seed in 1..=seeds {
+        let mut simulation = Simulation::new(seed);
+        simulation.run();
+        simulation.check();
+        crashes += simulation.crashes;
+        received += simulation.received.values().map(Vec::len).sum::<usize>();
+    }
+    // The faults really happen, and so do deliveries.
+    assert!(crashes > 5 * seeds, "{crashes} crashes");
+    assert!(received as u64 > 5 * seeds, "{received} notifications");
+}
