@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use account_linking::client::{Config, Event, ExchangeId, Links, OperationId, Output, Start, TransportFailure};
+use account_linking::client::{
+    Config, Event, ExchangeId, Links, OperationId, Output, Start, TransportFailure,
+};
 use account_linking::{AccessToken, Append, AppendId, Appended, ErrorKind, Loaded, SecretBytes};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::world::{Disk, ISSUER, REDIRECT, TestSealer, browser, cloud, cloud_id, json, jwt, tokens, user};
+use crate::world::{
+    Disk, ISSUER, REDIRECT, TestSealer, browser, cloud, cloud_id, json, jwt, tokens, user,
+};
 
 /// Something that is told to the machine.
 #[derive(Clone, Debug)]
@@ -31,16 +35,28 @@ enum Input {
 
 fn machine(config: &Config, start: Instant) -> Links {
     let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    Links::new(config.clone(), [cloud()], Arc::new(TestSealer), SecretBytes::new([7; 32]), wall, start).unwrap()
+    Links::new(
+        config.clone(),
+        [cloud()],
+        Arc::new(TestSealer),
+        SecretBytes::new([7; 32]),
+        wall,
+        start,
+    )
+    .unwrap()
 }
 
 fn tell(links: &mut Links, input: Input, now: Instant) -> Option<OperationId> {
     match input {
         Input::Start(name, entropy) => {
             let start = Start::new(user(name), cloud_id(), browser(1), "home");
-            links.start(start, [entropy; 32], [entropy ^ 0xff; 32], now).ok()
+            links
+                .start(start, [entropy; 32], [entropy ^ 0xff; 32], now)
+                .ok()
         }
-        Input::Callback(name, query) => links.callback(&user(name), &browser(1), REDIRECT, &query, now).ok(),
+        Input::Callback(name, query) => links
+            .callback(&user(name), &browser(1), REDIRECT, &query, now)
+            .ok(),
         Input::Token(name, rejected) => links.token(&user(name), &cloud_id(), rejected, now).ok(),
         Input::Unlink(name) => links.unlink(&user(name), &cloud_id(), now).ok(),
         Input::List(name) => links.list(&user(name), now).ok(),
@@ -70,7 +86,10 @@ fn tell(links: &mut Links, input: Input, now: Instant) -> Option<OperationId> {
         }
         Input::Timeout => {
             links.handle_timeout(now);
-            assert!(links.next_deadline().is_none_or(|next| next > now), "C5: no progress");
+            assert!(
+                links.next_deadline().is_none_or(|next| next > now),
+                "C5: no progress"
+            );
             None
         }
     }
@@ -120,7 +139,9 @@ impl Run {
         while let Some(output) = self.links.poll_output() {
             self.outputs.push(format!("{output:?}"));
             match output {
-                Output::Send { exchange, request } => self.sends.push_back((exchange, request.uri().path().to_owned())),
+                Output::Send { exchange, request } => self
+                    .sends
+                    .push_back((exchange, request.uri().path().to_owned())),
                 Output::Append(append) => self.appends.push_back(append),
                 Output::Load { stream } => self.loads.push_back(stream),
                 Output::Snapshot { stream, snapshot } => {
@@ -131,17 +152,29 @@ impl Run {
         }
         let deadline = self.links.next_deadline();
         assert!(self.links.poll_output().is_none());
-        assert_eq!(self.links.next_deadline(), deadline, "C4: looking changes nothing");
+        assert_eq!(
+            self.links.next_deadline(),
+            deadline,
+            "C4: looking changes nothing"
+        );
     }
 
     fn heard(&mut self, event: &Event) {
         if let Some(operation) = event.operation() {
-            let ends = self.open.get_mut(&operation).expect("C7: an end without a beginning");
+            let ends = self
+                .open
+                .get_mut(&operation)
+                .expect("C7: an end without a beginning");
             *ends += 1;
             assert_eq!(*ends, 1, "C7: a command ends once: {event:?}");
         }
         if let Event::Redirect { location, .. } = event {
-            let state = location.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            let state = location
+                .query_pairs()
+                .find(|(name, _)| name == "state")
+                .unwrap()
+                .1
+                .into_owned();
             self.states.push(state);
         }
     }
@@ -153,22 +186,29 @@ impl Run {
                 self.starts = self.starts.wrapping_add(1);
                 Some(Input::Start(name, self.starts))
             }
-            1 | 2 => self.states.get(usize::from(detail) % self.states.len().max(1)).map(|state| {
-                Input::Callback(name, format!("code=c&state={state}&iss={ISSUER}"))
-            }),
+            1 | 2 => self
+                .states
+                .get(usize::from(detail) % self.states.len().max(1))
+                .map(|state| Input::Callback(name, format!("code=c&state={state}&iss={ISSUER}"))),
             3 => {
-                let rejected = (detail & 2 == 0).then(|| AccessToken::new(jwt("u-1", self.tokens)).unwrap());
+                let rejected =
+                    (detail & 2 == 0).then(|| AccessToken::new(jwt("u-1", self.tokens)).unwrap());
                 Some(Input::Token(name, rejected))
             }
             4 if detail < 60 => Some(Input::Unlink(name)),
             4 => Some(Input::List(name)),
             5 => Some(Input::Wake(format!("links/{name}"))),
-            6 | 7 => self.sends.pop_front().map(|(exchange, path)| self.response(exchange, &path, detail)),
+            6 | 7 => self
+                .sends
+                .pop_front()
+                .map(|(exchange, path)| self.response(exchange, &path, detail)),
             8..=10 => self.appends.pop_front().map(|append| {
                 let appended = match detail {
                     0..20 => Appended::Unknown,
                     20..30 => Appended::Fenced,
-                    30..40 => Appended::Conflict { stream: append.streams[0].stream.clone() },
+                    30..40 => Appended::Conflict {
+                        stream: append.streams[0].stream.clone(),
+                    },
                     _ => self.disk.append(&append),
                 };
                 Input::Appended(append.id, appended)
@@ -177,7 +217,10 @@ impl Run {
                 0..20 => Input::LoadFailed(stream),
                 _ => Input::Loaded(stream.clone(), self.disk.load(&stream)),
             }),
-            14 => self.answered.get(usize::from(detail) % self.answered.len().max(1)).cloned(),
+            14 => self
+                .answered
+                .get(usize::from(detail) % self.answered.len().max(1))
+                .cloned(),
             _ => {
                 self.now += Duration::from_secs(u64::from(detail) * u64::from(detail) / 8);
                 Some(Input::Timeout)
@@ -186,7 +229,10 @@ impl Run {
         let Some(input) = input else {
             return;
         };
-        if matches!(input, Input::Response(..) | Input::Failure(_) | Input::Appended(..) | Input::LoadFailed(_)) {
+        if matches!(
+            input,
+            Input::Response(..) | Input::Failure(_) | Input::Appended(..) | Input::LoadFailed(_)
+        ) {
             self.answered.push(input.clone());
         }
         self.tell(input);
@@ -197,8 +243,13 @@ impl Run {
         match (path, detail) {
             (_, 0..20) => Input::Failure(exchange),
             (_, 20..40) => Input::Response(exchange, json(503, "busy")),
-            ("/token", 40..60) => Input::Response(exchange, json(400, r#"{"error":"invalid_grant"}"#)),
-            ("/token", _) => Input::Response(exchange, tokens(["u-1", "u-2"][usize::from(detail & 1)], self.tokens)),
+            ("/token", 40..60) => {
+                Input::Response(exchange, json(400, r#"{"error":"invalid_grant"}"#))
+            }
+            ("/token", _) => Input::Response(
+                exchange,
+                tokens(["u-1", "u-2"][usize::from(detail & 1)], self.tokens),
+            ),
             _ => Input::Response(exchange, json(200, "{}")),
         }
     }
@@ -264,7 +315,12 @@ fn unknown_and_repeated_answers_are_ignored() {
     let done = Input::Appended(append.id, run.disk.append(&append));
     run.tell(done.clone());
     let outputs = run.outputs.len();
-    for input in [done, loaded, Input::LoadFailed("links/ann".to_owned()), Input::LoadFailed("links/nobody".to_owned())] {
+    for input in [
+        done,
+        loaded,
+        Input::LoadFailed("links/ann".to_owned()),
+        Input::LoadFailed("links/nobody".to_owned()),
+    ] {
         run.tell(input);
     }
     assert_eq!(run.outputs.len(), outputs);
@@ -289,9 +345,15 @@ fn what_is_over_a_cap_is_refused_and_changes_nothing() {
     let now = start();
     let mut links = machine(&small, now);
     links.list(&user("ann"), now).unwrap();
-    assert_eq!(links.list(&user("bob"), now).unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(
+        links.list(&user("bob"), now).unwrap_err().kind(),
+        ErrorKind::Full
+    );
     links.list(&user("ann"), now).unwrap();
-    assert_eq!(links.list(&user("ann"), now).unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(
+        links.list(&user("ann"), now).unwrap_err().kind(),
+        ErrorKind::Full
+    );
     assert!(matches!(links.poll_output(), Some(Output::Load { .. })));
     assert!(links.poll_output().is_none());
 }
@@ -321,5 +383,9 @@ fn a_wall_clock_that_is_set_back_revives_nothing() {
     world.pass(Duration::from_secs(601));
     world.links.handle_clock(SystemTime::UNIX_EPOCH, world.now);
     world.agree("ann", &state);
-    assert!(matches!(world.last(), Event::NotLinked { .. }), "{:?}", world.last());
+    assert!(
+        matches!(world.last(), Event::NotLinked { .. }),
+        "{:?}",
+        world.last()
+    );
 }

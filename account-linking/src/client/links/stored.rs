@@ -72,9 +72,15 @@ impl Stored {
                 return Err(ErrorKind::Corrupt.into());
             }
         }
-        let in_snapshot = snapshot_version.checked_sub(before).ok_or(ErrorKind::Corrupt)?;
+        let in_snapshot = snapshot_version
+            .checked_sub(before)
+            .ok_or(ErrorKind::Corrupt)?;
         let in_snapshot = usize::try_from(in_snapshot).map_err(|_| ErrorKind::Corrupt)?;
-        for bytes in loaded.changes.get(in_snapshot..).ok_or(ErrorKind::Corrupt)? {
+        for bytes in loaded
+            .changes
+            .get(in_snapshot..)
+            .ok_or(ErrorKind::Corrupt)?
+        {
             match &mut ledger {
                 Ledger::User(user) => user.apply(&decode(bytes)?),
                 Ledger::Claim(claim) => claim.apply(&decode(bytes)?),

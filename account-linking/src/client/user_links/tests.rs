@@ -52,16 +52,50 @@ fn change(kind: u8, number: u8, at: u64) -> Change {
             at,
             ends: at.saturating_add(600),
         },
-        1 => Change::Spent { attempt, at, ends: at.saturating_add(20) },
-        2 => Change::Received { attempt, tokens: tokens(number, number % 2 == 0), at, ends: at.saturating_add(60) },
-        3 => Change::Closed { attempt, outcome: Outcome::Failed, at },
-        4 => Change::Linked { attempt, link: format!("link-{number}"), remote_user: format!("u-{}", number % 2), at },
-        5 => Change::Refreshed { cloud: cloud(), tokens: tokens(number, number % 2 == 0), at },
-        6 => Change::RelinkNeeded { cloud: cloud(), reason: RelinkReason::GrantEnded, at },
+        1 => Change::Spent {
+            attempt,
+            at,
+            ends: at.saturating_add(20),
+        },
+        2 => Change::Received {
+            attempt,
+            tokens: tokens(number, number % 2 == 0),
+            at,
+            ends: at.saturating_add(60),
+        },
+        3 => Change::Closed {
+            attempt,
+            outcome: Outcome::Failed,
+            at,
+        },
+        4 => Change::Linked {
+            attempt,
+            link: format!("link-{number}"),
+            remote_user: format!("u-{}", number % 2),
+            at,
+        },
+        5 => Change::Refreshed {
+            cloud: cloud(),
+            tokens: tokens(number, number % 2 == 0),
+            at,
+        },
+        6 => Change::RelinkNeeded {
+            cloud: cloud(),
+            reason: RelinkReason::GrantEnded,
+            at,
+        },
         7 => Change::Unlinked { cloud: cloud(), at },
-        8 => Change::Orphaned { cloud: cloud(), tokens: tokens(number, true), at },
+        8 => Change::Orphaned {
+            cloud: cloud(),
+            tokens: tokens(number, true),
+            at,
+        },
         9 => Change::Revoked { revocation, at },
-        10 => Change::RevocationDeferred { revocation, next_try: at.saturating_add(5), at },
+        10 => Change::RevocationDeferred {
+            revocation,
+            next_try: at.saturating_add(5),
+            at,
+        },
         _ => Change::RevocationAbandoned { revocation, at },
     }
 }
@@ -115,12 +149,21 @@ proptest! {
 
 /// Every refresh token that the ledger knows of, wherever it is.
 fn refresh_tokens(links: &UserLinks) -> Vec<Sealed> {
-    let attempts = links.attempts.values().filter_map(|attempt| match &attempt.stage {
-        Stage::Identifying(tokens) => tokens.refresh.clone(),
-        _ => None,
-    });
-    let linked = links.links.keys().filter_map(|cloud| links.tokens(cloud)?.1.refresh.clone());
-    let revoked = links.revocations.values().flat_map(|revocation| &revocation.tokens);
+    let attempts = links
+        .attempts
+        .values()
+        .filter_map(|attempt| match &attempt.stage {
+            Stage::Identifying(tokens) => tokens.refresh.clone(),
+            _ => None,
+        });
+    let linked = links
+        .links
+        .keys()
+        .filter_map(|cloud| links.tokens(cloud)?.1.refresh.clone());
+    let revoked = links
+        .revocations
+        .values()
+        .flat_map(|revocation| &revocation.tokens);
     let revoked = revoked.filter_map(|token| match token {
         Revocable::Refresh(sealed) => Some(sealed.clone()),
         Revocable::Access(_) => None,
@@ -148,7 +191,10 @@ fn a_decision_touches_nothing_and_is_the_same_every_time() {
 fn an_attempt_that_is_over_is_not_identified() {
     let links = UserLinks::default();
     let verdict = links.identify("gone", "u-1", None, &"ann".parse().unwrap(), "link", 4);
-    assert_eq!((verdict.changes.len(), verdict.refusal), (0, Some(Refusal::Expired)));
+    assert_eq!(
+        (verdict.changes.len(), verdict.refusal),
+        (0, Some(Refusal::Expired))
+    );
 }
 
 #[test]
