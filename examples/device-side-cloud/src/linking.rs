@@ -158,7 +158,7 @@ pub(crate) fn prepare(
     settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
     let machine = AuthorizationServer::new(
         settings,
-        Box::new(PlainPages),
+        Box::new(PlainPages::default()),
         clock::entropy()?,
         clock::now(),
     )
@@ -304,6 +304,18 @@ impl Running {
                 self.work.spawn(async move {
                     let id = append.id;
                     Done::Appended(id, make_durable(&store, append).await)
+                });
+            }
+            Output::SaveSnapshot { stream, snapshot } => {
+                let store = self.store.clone();
+                self.work.spawn(async move {
+                    let snapshot =
+                        journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
+                    if let Err(cause) = store.save_snapshot(&stream, snapshot).await {
+                        // The changes are still there, so nothing but time is lost.
+                        warn!(stream, %cause, "a snapshot was not kept");
+                    }
+                    Done::Nothing
                 });
             }
             Output::Event(event) => self.note(event),

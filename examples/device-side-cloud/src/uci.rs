@@ -32,7 +32,7 @@ struct Surroundings {
 /// What the core is set to by the configuration.
 pub(crate) fn settings(config: &config::Config) -> Config {
     let mut settings = Config::default();
-    settings.events_url.allow_private_addresses = config.notifications.allow_private_addresses;
+    settings.events_url.dangerous_allow_non_public = config.notifications.allow_private_addresses;
     settings.delivery.attempt_timeout = Duration::from_secs(config.notifications.timeout_seconds);
     settings.ask_timeout = Duration::from_secs(config.coaps.answer_seconds);
     settings.grant_memory = settings
@@ -122,8 +122,8 @@ impl Outside for Surroundings {
             .collect();
         let append = journal::Append::new(journal::AppendId::new(append.id.0), streams);
         match self.store.append(append).await {
-            Ok(journal::Appended::Done { versions }) => Appended::Done { versions },
-            Ok(journal::Appended::Conflict { stream }) => Appended::Conflict { stream },
+            Ok(journal::Appended::Done { .. }) => Appended::Done,
+            Ok(journal::Appended::Conflict { .. }) => Appended::Conflict,
             Ok(journal::Appended::Fenced) => Appended::Fenced,
             Err(cause) => {
                 error!(%cause, "the journal cannot be written");

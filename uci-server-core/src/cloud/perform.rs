@@ -2,7 +2,8 @@
 
 use http::{Response, StatusCode};
 use bytes::Bytes;
-use uci_model::{Content, SubscribedBody, SubscriptionId};
+use uci_model::api::Subscribed;
+use uci_model::{Content, SubscriptionId};
 
 use super::DeviceCloud;
 use super::answers::{self, Answer};
@@ -84,7 +85,7 @@ impl DeviceCloud {
         match action {
             Action::Subscribe(subscribe) => {
                 let id = self.subscribe(principal, subscribe, batch).map_err(failed)?;
-                let body = Content::encode(uci_model::ContentFormat::Json, &SubscribedBody::new(id));
+                let body = Content::encode(uci_model::ContentFormat::Json, &Subscribed::new(id));
                 let content = body.map_err(Problem::from)?;
                 Ok(Answer::Respond(response::with_content(StatusCode::CREATED, content)))
             }

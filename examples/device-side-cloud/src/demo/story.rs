@@ -1,7 +1,7 @@
 //! Where the story stands: its folder, its processes, and what the steps hand on to one another.
 
 use std::ffi::OsString;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -275,7 +275,7 @@ fn this_program() -> Result<PathBuf, Error> {
     reason = "a socket that is bound for a moment to find a free port"
 )]
 fn free_udp_port() -> Result<u16, Error> {
-    UdpSocket::bind(("127.0.0.1", 0))
+    std::net::UdpSocket::bind(("127.0.0.1", 0))
         .and_then(|socket| socket.local_addr())
         .map(|address| address.port())
         .map_err(|cause| Error::new("loopback has no free UDP port", cause))

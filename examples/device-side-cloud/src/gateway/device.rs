@@ -115,7 +115,7 @@ impl Device {
         };
         self.known = Some((account, device));
         // The gateway may have ended.
-        drop(self.identified.send((self.session, device)).await);
+        let _ = self.identified.send((self.session, device)).await;
     }
 
     async fn report(&self, occurrence: Occurrence) {

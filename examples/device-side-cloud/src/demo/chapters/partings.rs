@@ -52,13 +52,12 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
         return Err(Error::plain("there should be three subscriptions"));
     };
     // A silent device goes offline after its lifetime.
-    let told = |story: &Story| of_offline(story, devices.clone());
-    let before = told(story).await?;
+    let before = of_offline(story, devices).await?;
     story.device()?.tell("silence").await?;
     let patience = Duration::from_secs(LIFETIME).saturating_add(PATIENCE);
     story
         .until("devices_offline", patience, || async {
-            Ok((told(story).await? > before).then_some(()))
+            Ok((of_offline(story, devices).await? > before).then_some(()))
         })
         .await?;
     // Unsubscribing ends with subscription_cancelled.
@@ -105,8 +104,8 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
     Ok(())
 }
 
-async fn of_offline(story: &Story, id: String) -> Result<usize, Error> {
-    let all = of_subscription(story, &id).await?;
+async fn of_offline(story: &Story, id: &str) -> Result<usize, Error> {
+    let all = of_subscription(story, id).await?;
     Ok(all
         .iter()
         .filter(|one| {
