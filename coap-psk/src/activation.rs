@@ -7,10 +7,10 @@
 //!
 //! The endpoint lets such a session do nothing else: every other request on it gets 4.03, and it lives for a minute.
 
+use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -114,13 +114,13 @@ impl ActivateInfo {
     pub fn to_json(&self) -> Result<Vec<u8>, Error> {
         let body = Body {
             id: self.id.clone(),
-            version: VERSION.to_string(),
-            method: METHOD.to_string(),
+            version: VERSION.to_owned(),
+            method: METHOD.to_owned(),
             params: Params {
                 asset_id: self.asset_id.clone(),
                 product_key: self.device.product_key().to_string(),
                 device_key: self.device.device_key().to_string(),
-                device_secret: Zeroizing::new(self.device_secret.expose().to_string()),
+                device_secret: Zeroizing::new(self.device_secret.expose().to_owned()),
             },
         };
         serde_json::to_vec(&body).map_err(|error| Error::with_source(ErrorKind::Activation, error))
@@ -185,12 +185,6 @@ mod secret_text {
         deserializer: D,
     ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(deserializer).map(Zeroizing::new)
-    }
-}
-
-impl fmt::Debug for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Params(..)")
     }
 }
 

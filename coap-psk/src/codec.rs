@@ -178,8 +178,11 @@ fn parse_body(token_len: usize, code: u8, rest: &[u8]) -> Option<(Token, &[u8], 
 
 struct BrokenOption;
 
-/// Takes the next option off: its number, its value and what follows. `None` at the payload marker and at the end.
-fn split_option(bytes: &[u8], previous: u16) -> Result<Option<(u16, &[u8], &[u8])>, BrokenOption> {
+/// The number and value of an option, and what follows it.
+type Split<'a> = (u16, &'a [u8], &'a [u8]);
+
+/// Takes the next option off. `None` at the payload marker and at the end.
+fn split_option(bytes: &[u8], previous: u16) -> Result<Option<Split<'_>>, BrokenOption> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };

@@ -121,7 +121,8 @@ impl Transmission {
     pub fn longest_first_timeout(&self) -> Duration {
         self.ack_timeout
             .checked_mul(self.ack_random_percent)
-            .map_or(Duration::MAX, |product| product / 100)
+            .and_then(|product| product.checked_div(100))
+            .unwrap_or(Duration::MAX)
     }
 
     /// `MAX_TRANSMIT_SPAN`: from the first transmission to the last.

@@ -5,11 +5,11 @@
 //! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Read the channel
 //! without waiting for calls of the same endpoint, or give it room for what may come in the meantime.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::boxed::Box;
 use std::io;
-use std::vec;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};

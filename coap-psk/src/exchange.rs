@@ -130,16 +130,16 @@ impl Exchanges {
         };
         match (message.kind(), message.code().class(), message.code()) {
             (Kind::Acknowledgement, _, Code::EMPTY) => {
-                self.handle_acknowledgement(message.message_id(), cx)
+                self.handle_acknowledgement(message.message_id(), cx);
             }
             (Kind::Reset, _, Code::EMPTY) => self.handle_reset(message.message_id(), cx),
             (Kind::Confirmable, _, Code::EMPTY) => {
-                send_empty(Kind::Reset, message.message_id(), cx)
+                send_empty(Kind::Reset, message.message_id(), cx);
             }
             (Kind::NonConfirmable, _, Code::EMPTY) | (Kind::Reset, _, _) => {}
             (Kind::Confirmable | Kind::NonConfirmable, 0, _) => self.handle_request(&message, cx),
             (Kind::Confirmable | Kind::NonConfirmable, 2 | 4 | 5, _) => {
-                self.handle_separate_response(&message, cx)
+                self.handle_separate_response(&message, cx);
             }
             (Kind::Acknowledgement, 2 | 4 | 5, _) => self.handle_piggybacked_response(&message, cx),
             // A class without a meaning, over UDP 7 as well. (RFC 7252, 4.2 and 12.1)

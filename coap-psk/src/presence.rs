@@ -149,7 +149,7 @@ mod tests {
     use alloc::vec::Vec;
 
     fn at(secs: u64) -> Instant {
-        Instant::from_micros(secs * 1_000_000)
+        Instant::ZERO.saturating_add(core::time::Duration::from_secs(secs))
     }
 
     fn changes(presence: &mut Presence<u32>) -> Vec<Change<u32>> {

@@ -162,7 +162,7 @@ impl Run {
                 id,
                 tail,
             } => {
-                let first = 0x40 | (first & 0x30) | (first & 0xf).min(9) % 3;
+                let first = 0x40 | (first & 0x30) | ((first & 0xf).min(9) % 3);
                 let message = [&[first, *code, 0, *id][..], tail].concat();
                 self.datagram(1, 4, session - 1, &message);
             }
@@ -242,7 +242,7 @@ impl Run {
                     }
                 }
                 Output::Event(Event::Offline { session, .. }) => {
-                    *self.online.entry(session).or_default() -= 1
+                    *self.online.entry(session).or_default() -= 1;
                 }
                 _ => {}
             }

@@ -90,6 +90,21 @@ fn a_destroyed_key_makes_everything_unreadable_and_its_stream_may_begin_anew() {
 }
 
 #[test]
+fn a_destruction_that_was_cut_short_is_finished() {
+    let folder = Folder::new("cut");
+    let sealed = keyring(folder.path(), 1)
+        .seal("a", "f", [3; 32], b"secret")
+        .unwrap();
+    let mut files = fs::read_dir(folder.path().join("keys")).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    fs::write(&file, [0; 73]).unwrap();
+    let keys = keyring(folder.path(), 1);
+    assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::NoKey);
+    assert!(!file.exists());
+    keys.seal("a", "f", [4; 32], b"new").unwrap();
+}
+
+#[test]
 fn the_folder_holds_neither_keys_nor_names_in_the_clear() {
     let folder = Folder::new("clear");
     let keys = keyring(folder.path(), 1);

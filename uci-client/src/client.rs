@@ -6,6 +6,7 @@ mod exchanging;
 mod receiving;
 mod subscribing;
 mod syncing;
+mod unsubscribing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

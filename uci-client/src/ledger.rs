@@ -6,8 +6,9 @@
 mod apply;
 mod change;
 mod decide;
+mod sealed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use uci_model::{
 
 pub(crate) use self::change::Change;
 pub(crate) use self::decide::{Command, Outcome};
+pub(crate) use self::sealed::Sealed;
 use crate::append::{Loaded, Snapshot};
 use crate::error::{Error, ErrorKind};
 
@@ -85,8 +87,8 @@ impl Target {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Attempt {
     pub(crate) correlation: CorrelationId,
-    /// The sealed signing secret.
-    pub(crate) secret: Vec<u8>,
+    /// The signing secret.
+    pub(crate) secret: Sealed,
     /// The id that the peer gave, by its answer or by a notification that verified.
     pub(crate) subscription: Option<SubscriptionId>,
     /// The highest Sequence-Number taken.
@@ -112,12 +114,12 @@ pub(crate) struct Ledger {
     /// The number of changes applied.
     version: u64,
     subscriptions: BTreeMap<SubscribeId, Subscription>,
-    /// Which subscription has this id at the peer.
+    /// Which subscription has this id at the peer; more than one only if the peer is confused.
     #[serde(skip)]
-    by_subscription: BTreeMap<SubscriptionId, SubscribeId>,
+    by_subscription: BTreeSet<(SubscriptionId, SubscribeId)>,
     /// Which subscription waits for its id under this Correlation-ID.
     #[serde(skip)]
-    by_correlation: BTreeMap<CorrelationId, SubscribeId>,
+    by_correlation: BTreeSet<(CorrelationId, SubscribeId)>,
 }
 
 impl Ledger {
@@ -191,28 +193,28 @@ impl Ledger {
         subscription: &SubscriptionId,
         correlation: Option<&CorrelationId>,
     ) -> Option<(SubscribeId, &Subscription, &Attempt)> {
-        let bound = self.by_subscription.get(subscription);
-        let id = *bound.or_else(|| self.by_correlation.get(correlation?))?;
+        let first = SubscribeId(0);
+        let bound = first_of(&self.by_subscription, (*subscription, first));
+        let id = match bound {
+            Some(id) => id,
+            None => first_of(&self.by_correlation, (correlation?.clone(), first))?,
+        };
         let wanted = self.get(id)?;
         Some((id, wanted, wanted.attempt.as_ref()?))
     }
 
     fn index(&mut self, id: SubscribeId) {
-        match self
+        if let Some(attempt) = self
             .subscriptions
             .get(&id)
             .and_then(|wanted| wanted.attempt.as_ref())
         {
-            Some(Attempt {
-                subscription: Some(subscription),
-                ..
-            }) => {
-                self.by_subscription.insert(*subscription, id);
-            }
-            Some(Attempt { correlation, .. }) => {
-                self.by_correlation.insert(correlation.clone(), id);
-            }
-            None => {}
+            match attempt.subscription {
+                Some(subscription) => self.by_subscription.insert((subscription, id)),
+                None => self
+                    .by_correlation
+                    .insert((attempt.correlation.clone(), id)),
+            };
         }
     }
 
@@ -222,10 +224,12 @@ impl Ledger {
             .get(&id)
             .and_then(|wanted| wanted.attempt.as_ref())
         {
-            self.by_correlation.remove(&attempt.correlation);
-            if let Some(subscription) = &attempt.subscription {
-                self.by_subscription.remove(subscription);
-            }
+            match attempt.subscription {
+                Some(subscription) => self.by_subscription.remove(&(subscription, id)),
+                None => self
+                    .by_correlation
+                    .remove(&(attempt.correlation.clone(), id)),
+            };
         }
     }
 
@@ -241,3 +245,15 @@ impl Ledger {
         self.subscriptions.values().any(owes).then_some(0)
     }
 }
+
+/// The first entry at or after `from` that has the same key.
+fn first_of<K: Ord>(
+    index: &BTreeSet<(K, SubscribeId)>,
+    from: (K, SubscribeId),
+) -> Option<SubscribeId> {
+    let (key, id) = index.range(&from..).next()?;
+    (*key == from.0).then_some(*id)
+}
+
+#[cfg(test)]
+mod tests;

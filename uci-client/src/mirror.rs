@@ -430,3 +430,6 @@ fn set<T: PartialEq>(
         None => Set::NoRoom,
     }
 }
+
+#[cfg(test)]
+mod tests;

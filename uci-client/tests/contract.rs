@@ -231,7 +231,7 @@ impl Run {
                 }
             }
             Some(Output::NeedToken { .. }) if how.is_multiple_of(8) => {
-                self.world.client.handle_token_failed(now)
+                self.world.client.handle_token_failed(now);
             }
             Some(Output::NeedToken { .. }) => {
                 let token = AccessToken::try_from("token".to_owned()).unwrap();

@@ -801,3 +801,23 @@ fn a_fenced_client_stops_and_says_so() {
     assert_eq!(world.responses.values().last().unwrap().status(), 503);
     assert_eq!(world.deliver(&request), Some(503));
 }
+
+#[test]
+fn only_https_is_configured() {
+    let config = |base: &str, events: &str| {
+        uci_client::Config::new(&base.parse().unwrap(), events.parse().unwrap()).is_ok()
+    };
+    assert!(config(
+        "https://cloud.example/api/v1",
+        "https://us.example/events"
+    ));
+    assert!(!config(
+        "http://cloud.example/api/v1",
+        "https://us.example/events"
+    ));
+    assert!(!config("/api/v1", "https://us.example/events"));
+    assert!(!config(
+        "https://cloud.example/api/v1",
+        "http://us.example/events"
+    ));
+}

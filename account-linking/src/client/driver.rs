@@ -86,8 +86,14 @@ impl Handle {
     /// # Errors
     ///
     /// [`CommandError::Gone`] when the task has ended.
-    pub async fn visit(&self, visit: impl FnOnce(&mut Links, Instant) + Send + 'static) -> Result<(), CommandError> {
-        self.0.send(Input::Visit(Box::new(visit))).await.map_err(|_| CommandError::Gone)
+    pub async fn visit(
+        &self,
+        visit: impl FnOnce(&mut Links, Instant) + Send + 'static,
+    ) -> Result<(), CommandError> {
+        self.0
+            .send(Input::Visit(Box::new(visit)))
+            .await
+            .map_err(|_| CommandError::Gone)
     }
 }
 
@@ -116,7 +122,10 @@ async fn run<W: World>(
         while let Some(output) = links.poll_output() {
             match output {
                 Output::Event(event) => {
-                    if let Some(answer) = event.operation().and_then(|operation| waiting.remove(&operation)) {
+                    if let Some(answer) = event
+                        .operation()
+                        .and_then(|operation| waiting.remove(&operation))
+                    {
                         // Who asked may have gone away meanwhile.
                         let _ = answer.send(Ok(event.clone()));
                     }

@@ -52,6 +52,8 @@ pub struct AuthorizationServer {
     tasks: BTreeMap<RequestId, Task>,
     deadlines: BTreeSet<(Instant, RequestId)>,
     next_request: u64,
+    /// The latest wall time seen, since the Unix epoch: a clock step back revives nothing.
+    wall: Duration,
     desk: Desk,
 }
 
@@ -91,6 +93,7 @@ impl AuthorizationServer {
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_request: 0,
+            wall: Duration::ZERO,
             desk: Desk::new(seed, now, config.request_timeout, config.append_retry),
             config,
             pages,

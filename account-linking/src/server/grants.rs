@@ -55,6 +55,7 @@ struct Grant {
     created: u64,
     last_used: u64,
     policy: Policy,
+    #[serde(with = "crate::server::ledger::byte_string")]
     salt: [u8; 16],
     code: Code,
     refresh: Option<Refresh>,
@@ -68,6 +69,7 @@ struct Grant {
 /// The code of a grant.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Code {
+    #[serde(with = "crate::server::ledger::byte_string")]
     hash: [u8; 32],
     redirect_uri: String,
     redirect_uri_sent: bool,

@@ -57,3 +57,40 @@ pub(crate) fn to_cbor<T: Serialize>(value: &T) -> Result<Bytes, Error> {
 pub(crate) fn from_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     ciborium::from_reader(bytes).map_err(|_| ErrorKind::Corrupt.into())
 }
+
+/// Arrays of bytes as CBOR byte strings, not as lists of numbers.
+pub(crate) mod byte_string {
+    use core::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(crate) fn serialize<const N: usize, S: Serializer>(
+        bytes: &[u8; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; N], D::Error> {
+        struct Bytes<const N: usize>;
+
+        impl<const N: usize> Visitor<'_> for Bytes<N> {
+            type Value = [u8; N];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
+                bytes
+                    .try_into()
+                    .map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
+}

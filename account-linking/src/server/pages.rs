@@ -66,8 +66,11 @@ pub enum PageError {
 }
 
 /// Pages without any decoration.
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "there is nothing to add to plain pages"
+)]
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
 pub struct PlainPages;
 
 impl Pages for PlainPages {

@@ -272,3 +272,68 @@ impl Ledger for Client {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn public() -> Registration {
+        let uris = vec!["https://c.example/cb".parse().unwrap()];
+        Registration::public(
+            "client-a".parse().unwrap(),
+            "A",
+            uris,
+            "r:*".parse().unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_public_client_always_has_pkce_and_rotation() {
+        assert!(public().check().is_ok());
+        let unsafe_ones: [fn(&mut Registration); 4] = [
+            |one| one.pkce_required = false,
+            |one| one.rotation_window = None,
+            |one| one.replay_ends_grant = false,
+            |one| one.resource_server = true,
+        ];
+        for weaken in unsafe_ones {
+            let mut registration = public();
+            weaken(&mut registration);
+            assert_eq!(
+                registration.check().unwrap_err().kind(),
+                ErrorKind::InvalidConfig
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_that_links_needs_a_redirect_uri_a_scope_and_a_name() {
+        let incomplete: [fn(&mut Registration); 4] = [
+            |one| one.redirect_uris.clear(),
+            |one| one.scopes = ScopeSet::default(),
+            |one| one.name.clear(),
+            |one| one.rotation_window = Some(Duration::from_secs(301)),
+        ];
+        for spoil in incomplete {
+            let mut registration = public();
+            spoil(&mut registration);
+            assert!(registration.check().is_err());
+        }
+    }
+
+    #[test]
+    fn a_client_has_a_few_secrets_and_no_other_text_is_one() {
+        let mut client = Client::default();
+        assert!(!client.has_secret(""));
+        for secret in ["one", "two"] {
+            client.apply(&ClientChange::SecretAdded {
+                at: 0,
+                secret_hash: sha256(secret.as_bytes()),
+            });
+        }
+        assert!(client.has_secret("one") && client.has_secret("two"));
+        assert!(!client.has_secret("three") && !client.has_secret(""));
+        client.apply(&ClientChange::OldSecretsRetired { at: 1 });
+        assert!(!client.has_secret("one") && client.has_secret("two"));
+    }
+}

@@ -240,7 +240,9 @@ impl Exchanges {
         response: Response,
         cx: &mut Context<'_>,
     ) {
-        let wanted = inbound.control.block2.take();
+        // An error is no representation, so the block that was asked for is not looked for in it.
+        let is_representation = response.code.is_success() && response.code != Code::CONTINUE;
+        let wanted = inbound.control.block2.take().filter(|_| is_representation);
         let first =
             self.snapshots
                 .first_part(&inbound.key, response, wanted, cx.room, cx.config, cx.now);
@@ -272,7 +274,7 @@ impl Exchanges {
             }
             // Not wanting a response does not mean not wanting the acknowledgement. (RFC 7967, 2)
             Reply::Piggybacked { .. } => {
-                self.reply_empty(Kind::Acknowledgement, inbound.message_id, cx)
+                self.reply_empty(Kind::Acknowledgement, inbound.message_id, cx);
             }
             Reply::Separate if wanted => {
                 inbound.reply = Reply::Sent;

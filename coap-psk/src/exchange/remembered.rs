@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn at(secs: u64) -> Instant {
-        Instant::from_micros(secs * 1_000_000)
+        Instant::ZERO.saturating_add(core::time::Duration::from_secs(secs))
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl DtlsEndpoint for Plain {
                 }
             }
             (FINISHED, Some(id)) if matches!(self.peers[&id].state, State::Proving(_)) => {
-                self.open(id)
+                self.open(id);
             }
             (RECORD, Some(id)) if matches!(self.peers[&id].state, State::Open) => {
                 let peer = self.peers.get_mut(&id).unwrap();
@@ -156,7 +156,7 @@ impl DtlsEndpoint for Plain {
                 });
             }
             (BYE, Some(id)) if matches!(self.peers[&id].state, State::Open) => {
-                self.fail(id, CloseReason::Peer)
+                self.fail(id, CloseReason::Peer);
             }
             _ => {}
         }
@@ -210,7 +210,7 @@ impl DtlsEndpoint for Plain {
         if !matches!(peer.state, State::WaitingForKey) {
             return;
         }
-        let proof = key.map_or(vec![0; 16], |key| key.expose().to_vec());
+        let proof = key.map_or_else(|| vec![0; 16], |key| key.expose().to_vec());
         peer.state = State::Proving(proof.clone());
         peer.resend = Some(now.saturating_add(RESEND));
         let (address, nonce) = (peer.address, peer.nonce);

@@ -88,7 +88,7 @@ impl Pair {
         let mut cloud = None;
         pair.take(|side, output| match output {
             Output::Event(Event::Online { session, .. }) if side == Side::Cloud => {
-                cloud = Some(*session)
+                cloud = Some(*session);
             }
             Output::Event(Event::Online { .. }) => {}
             other => panic!("{other:?}"),

@@ -20,7 +20,7 @@ const CACHED: usize = 16_384;
 
 /// Seals and opens the secrets of streams.
 ///
-/// One process at a time should hold the folder; two that do agree on every key all the same.
+/// One process at a time may hold the folder: another would not learn that a key was destroyed.
 pub struct Keyring {
     master: MasterKey,
     store: KeyStore,
@@ -137,7 +137,7 @@ impl Keyring {
             cache(keys, stream, &key);
             return Ok(key);
         }
-        // Another process made one in between; that one counts.
+        // One came from elsewhere in between, as from a backup being put back; that one counts.
         self.find(keys, stream)?
             .ok_or_else(|| ErrorKind::NoKey.into())
     }

@@ -32,7 +32,15 @@ impl KeyStore {
         let path = self.path(name);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() > MAX_FILE => Err(ErrorKind::Damaged.into()),
-            Ok(_) => Ok(Some(fs::read(path)?)),
+            Ok(_) => {
+                let wrapped = fs::read(&path)?;
+                if wrapped.iter().all(|byte| *byte == 0) {
+                    // Its destruction was cut short after the overwriting.
+                    self.destroy(name)?;
+                    return Ok(None);
+                }
+                Ok(Some(wrapped))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
-use super::{SubscribeId, Target};
+use super::{Sealed, SubscribeId, Target};
 use crate::error::{Error, ErrorKind};
 
 /// One thing that happened.
@@ -21,7 +21,7 @@ pub(crate) enum Change {
     Attempted {
         id: SubscribeId,
         correlation: CorrelationId,
-        secret: Vec<u8>,
+        secret: Sealed,
     },
     /// The peer gave the try an id.
     Bound {

@@ -2,7 +2,7 @@
 
 use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
-use super::{Attempt, Change, Ledger, SubscribeId, Target};
+use super::{Attempt, Change, Ledger, Sealed, SubscribeId, Target};
 
 /// Something that is to become durable.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     Attempt {
         id: SubscribeId,
         correlation: CorrelationId,
-        secret: Vec<u8>,
+        secret: Sealed,
     },
     /// Note the id that the peer's answer to the try `correlation` gave.
     Bind {

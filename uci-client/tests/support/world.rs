@@ -279,7 +279,7 @@ impl World {
                     }
                 }
                 Output::NeedToken { .. } if self.refuse_tokens => {
-                    self.client.handle_token_failed(self.now)
+                    self.client.handle_token_failed(self.now);
                 }
                 Output::NeedToken { .. } => {
                     self.tokens += 1;

@@ -131,9 +131,10 @@ pub(super) enum Answer {
 impl AuthorizationServer {
     pub(super) fn start(&mut self, id: RequestId, work: Work, wall: SystemTime) {
         let deadline = self.desk.after(self.config.request_timeout);
+        self.wall = self.wall.max(since_epoch(wall));
         let task = Task {
             work,
-            wall: since_epoch(wall),
+            wall: self.wall,
             deadline,
             awaiting: Awaiting::Stream,
             password: None,

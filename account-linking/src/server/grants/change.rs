@@ -26,7 +26,9 @@ pub(crate) enum What {
         client: ClientId,
         scopes: ScopeSet,
         policy: Policy,
+        #[serde(with = "crate::server::ledger::byte_string")]
         salt: [u8; 16],
+        #[serde(with = "crate::server::ledger::byte_string")]
         code_hash: [u8; 32],
         code_expires: u64,
         redirect_uri: String,

@@ -4,13 +4,14 @@ use crate::block::BlockSize;
 const NOW: Instant = Instant::ZERO;
 
 fn small() -> Config {
-    let mut config = Config::default();
-    config.max_body = 64;
-    config
+    Config {
+        max_body: 64,
+        ..Config::default()
+    }
 }
 
 fn block(number: usize, more: bool) -> Block {
-    Block::at(number * 16, more, BlockSize::MIN).unwrap()
+    Block::at(number.saturating_mul(16), more, BlockSize::MIN).unwrap()
 }
 
 fn receive(

@@ -9,7 +9,7 @@ fn response(len: usize) -> Response {
 
 fn block(number: usize, size: usize) -> Block {
     let size = BlockSize::at_most(size);
-    Block::at(number * size.bytes(), false, size).unwrap()
+    Block::at(number.saturating_mul(size.bytes()), false, size).unwrap()
 }
 
 #[test]

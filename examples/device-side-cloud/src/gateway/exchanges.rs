@@ -68,11 +68,11 @@ pub(super) fn ask(session: SessionId, ask: Ask, calls: &Calls, exchanges: &Excha
     let Ask { request, answer } = ask;
     let Some(question) = question(&request) else {
         // A name that CoAP cannot carry is a resource that no device can have.
-        return drop(answer.send(DeviceAnswer::Answered {
-            code: Code::NOT_FOUND.as_byte(),
-            content: None,
-            max_age: None,
-        }));
+        return drop(answer.send(DeviceAnswer::answered(
+            Code::NOT_FOUND.as_byte(),
+            None,
+            None,
+        )));
     };
     let (calls, exchanges) = (calls.clone(), exchanges.clone());
     tokio::spawn(async move {
@@ -110,11 +110,11 @@ fn question(request: &DeviceRequest) -> Option<Request> {
 pub(super) fn answer(to: oneshot::Sender<DeviceAnswer>, response: &Response) {
     let max_age = response.max_age.map(|secs| Duration::from_secs(secs.into()));
     // Who waited may have given up.
-    drop(to.send(DeviceAnswer::Answered {
-        code: response.code.as_byte(),
-        content: content_of(response),
+    drop(to.send(DeviceAnswer::answered(
+        response.code.as_byte(),
+        content_of(response),
         max_age,
-    }));
+    )));
 }
 
 /// The content of a message, when it is in a format of OCF.
