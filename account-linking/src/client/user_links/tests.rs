@@ -48,7 +48,7 @@ fn change(kind: u8, number: u8, at: u64) -> Change {
             scopes: "r:*".parse().unwrap(),
             verifier: Some(sealed("verifier")),
             return_page: "home".to_owned(),
-            replace: number % 2 == 0,
+            replace: number.is_multiple_of(2),
             at,
             ends: at.saturating_add(600),
         },
@@ -59,7 +59,7 @@ fn change(kind: u8, number: u8, at: u64) -> Change {
         },
         2 => Change::Received {
             attempt,
-            tokens: tokens(number, number % 2 == 0),
+            tokens: tokens(number, number.is_multiple_of(2)),
             at,
             ends: at.saturating_add(60),
         },
@@ -76,7 +76,7 @@ fn change(kind: u8, number: u8, at: u64) -> Change {
         },
         5 => Change::Refreshed {
             cloud: cloud(),
-            tokens: tokens(number, number % 2 == 0),
+            tokens: tokens(number, number.is_multiple_of(2)),
             at,
         },
         6 => Change::RelinkNeeded {
@@ -115,7 +115,7 @@ proptest! {
         let changes: Vec<_> = script.into_iter().map(|(kind, number, at)| change(kind, number, at)).collect();
         let mut whole = UserLinks::default();
         changes.iter().for_each(|change| whole.apply(change));
-        let (before, after) = changes.split_at(cut.index(changes.len() + 1));
+        let (before, after) = changes.split_at(cut.index(changes.len().saturating_add(1)));
         let mut first = UserLinks::default();
         before.iter().for_each(|change| first.apply(change));
         let mut second: UserLinks = ciborium::from_reader(written(&first).as_slice()).unwrap();
