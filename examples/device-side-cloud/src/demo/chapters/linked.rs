@@ -69,9 +69,14 @@ pub(super) async fn an_account_is_linked(story: &mut Story, cast: &mut Cast) -> 
     let mut browser = Browser::new(story.http()?.clone());
     // Steps 1 to 5: the user starts at the client-side cloud and is sent to the authorization server.
     let login = browser.open(&format!("{}/link?user=demo", story.client_url())).await?;
-    let authorize = login.uri.to_string();
-    if !authorize.starts_with(&story.cloud_url()) || !authorize.contains("code_challenge_method=S256") {
-        return Err(Error::plain(format!("the user was not sent to the authorization server with PKCE S256, but to {authorize}")));
+    let authorize = format!("{}/authorize?", story.cloud_url());
+    if !login.way.iter().map(ToString::to_string).any(|uri| {
+        uri.starts_with(&authorize) && uri.contains("code_challenge_method=S256")
+    }) {
+        return Err(Error::plain(format!(
+            "the user was not sent to the authorization server with PKCE S256, but to {}",
+            login.uri
+        )));
     }
     // Steps 6 to 10: login, consent, the redirect with the code; 11 to 14 follow it.
     let end = linking::log_in_and_allow(&mut browser, login, ALICE, &cast.password).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::linked::of_subscription;
 use super::{BOB, Cast, DEVICE_ID, LIFETIME, LIGHT};
@@ -26,8 +26,9 @@ pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) ->
     }
     let (_, subscriptions) = story.control(Method::GET, "/subscriptions", None).await?;
     let subscription = subscriptions
-        .pointer("/subscriptions/0/subscription")
-        .and_then(serde_json::Value::as_str)
+        .get("subscriptions")
+        .and_then(Value::as_array)
+        .and_then(|all| all.iter().find_map(|one| one.get("subscription")?.as_str()))
         .ok_or_else(|| Error::plain(format!("no subscription is known: {subscriptions}")))?;
     let device = format!("/devices/{DEVICE_ID}");
     let light = format!("{device}{LIGHT}");
@@ -35,7 +36,7 @@ pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) ->
         (Method::GET, device, None),
         (Method::GET, light.clone(), None),
         (Method::POST, light, Some((JSON, r#"{"state":false}"#))),
-        (Method::DELETE, format!("/devices/subscriptions/{subscription}"), None),
+        (Method::DELETE, format!("/devices/{DEVICE_ID}{LIGHT}/subscriptions/{subscription}"), None),
     ];
     let count = tries.len();
     for (method, path, body) in tries {
