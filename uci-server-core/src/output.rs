@@ -12,7 +12,10 @@ use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, ReportId, RequestId};
 /// Something to be done, in this order.
 #[derive(Debug)]
 #[must_use = "an output left undone stalls what waits for it"]
-#[expect(clippy::exhaustive_enums, reason = "an output that is not done stalls: a new one must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an output that is not done stalls: a new one must not compile"
+)]
 pub enum Output {
     /// Send the answer to an HTTP request.
     Respond {

