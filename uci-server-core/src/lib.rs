@@ -94,7 +94,6 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `tokio` | `driver`: a tower service in front of a task that owns the machine |
-//! | `arbitrary` | nothing yet; for fuzzing, exempt from semver |
 //!
 //! # Security
 //!

@@ -265,6 +265,28 @@ mod devices {
     }
 
     #[test]
+    fn an_update_is_answered_in_the_negotiated_format() {
+        let mut world = World::new();
+        world.light();
+        for (accept, body) in [
+            ("application/json", json(r#"{"state":false}"#)),
+            ("application/vnd.ocf+cbor", cbor(r#"{"state":false}"#)),
+        ] {
+            let mut update = post(&path(1, LIGHT), "application/json", r#"{"state":false}"#);
+            update
+                .headers_mut()
+                .insert("accept", accept.parse().unwrap());
+            let id = world.start(&update, granted("alice", "g1"));
+            world.answer_ask(68, Some(cbor(r#"{"state":false}"#)));
+            let response = &world.responses[&id];
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()["content-type"], accept);
+            assert_eq!(response.headers()["vary"], "Accept");
+            assert_eq!(response.body(), body.body());
+        }
+    }
+
+    #[test]
     fn a_malformed_update_never_reaches_the_device() {
         let mut world = World::new();
         world.light();

@@ -189,7 +189,7 @@ impl Simulation {
             told.sequence <= next,
             "seed {seed}: a gap: {told:?} after {next}"
         );
-        match seen.get(told.sequence as usize) {
+        match seen.get(usize::try_from(told.sequence).unwrap()) {
             Some(before) => assert_eq!(
                 before, &told,
                 "seed {seed}: a number came with other content"
@@ -199,7 +199,7 @@ impl Simulation {
     }
 
     fn act(&mut self) {
-        let number = 1 + self.dice.roll(2) as u8;
+        let number = if self.dice.one_in(2) { 1 } else { 2 };
         let light = format!("/{}{LIGHT}", device(number));
         let what = match self.dice.roll(14) {
             0 => Occurrence::Registered,

@@ -1,3 +1,74 @@
-//! To come.
+//! A device-side cloud that a person can run: the family composed into one program.
+//!
+//! ```text
+//! devices ══ CoAP, DTLS-PSK ══▶ gateway ──▶ uci ──▶ HTTPS: Universal Cloud Interface, signed notifications
+//!                                  │          ▲
+//!                               products    linking: login, consent, tokens
+//!                                  └──── store: journal on disk, sealed secrets ────┘
+//! ```
 
-fn main() {}
+mod admin;
+mod args;
+mod certificates;
+mod clock;
+mod commands;
+mod config;
+mod demo;
+mod error;
+mod gateway;
+mod https;
+mod linking;
+mod outbound;
+mod products;
+mod serve;
+mod signing;
+mod store;
+mod uci;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Arguments, Command};
+use crate::error::Error;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .init();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new("the async runtime cannot start", cause))
+        .and_then(|runtime| runtime.block_on(run(arguments.command)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Init { dir } => commands::init(&dir),
+        Command::Serve(file) => serve::run(&file.config).await,
+        Command::Demo { keep, dir } => demo::run(keep, dir).await,
+        Command::Product(product) => commands::product(product).await,
+        Command::Device(device) => commands::device(device).await,
+        Command::User(user) => commands::user(user).await,
+        Command::Client(client) => commands::client(client).await,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the operator reads why a command failed")]
+fn complain(error: &Error) {
+    eprintln!("error: {}", error.chain());
+}

@@ -1,1 +1,15 @@
-//! The dimpl crate behind `coap_psk`'s `DtlsEndpoint`.
+//! The `dimpl` crate behind [`coap_psk::dtls::DtlsEndpoint`], for the example programs.
+//!
+//! `dimpl` speaks TLS_PSK_WITH_AES_128_CCM_8 in pure Rust, one object per connection. This adapter keeps one of them for each
+//! peer address, reads the PSK identity off the ClientKeyExchange before the engine sees it, holds that datagram until the
+//! key is there, and lets a peer start a second handshake beside a live session, which is replaced only once the new one is
+//! verified (RFC 6347, 4.2.8).
+//!
+//! What it cannot do, because `dimpl` cannot: TLS_PSK_WITH_AES_128_CBC_SHA256, peers without the extended master secret,
+//! a cookie exchange that keeps no state, and connection ids.
+
+mod connection;
+mod endpoint;
+mod wire;
+
+pub use endpoint::{DimplEndpoint, Limits};

@@ -1,0 +1,32 @@
+//! The authorization server side: login, consent, codes, tokens, revocation, introspection.
+//!
+//! [`AuthorizationServer`] is the machine; a driver gives it HTTP requests, time and entropy, does
+//! what its [`Output`]s say, and brings back the answers.
+
+pub mod access_token;
+mod authorization_server;
+pub mod authorize;
+mod browser;
+pub mod client_authentication;
+pub mod config;
+mod credential;
+mod grants;
+pub mod ids;
+mod ledger;
+mod metadata;
+mod output;
+pub mod pages;
+pub mod registration;
+mod response;
+mod streams;
+mod throttle;
+pub mod token;
+
+pub use access_token::{Algorithm, Principal, Refusal};
+pub use authorization_server::AuthorizationServer;
+pub use config::{Config, Issuer, RefreshKey, SigningKey};
+pub use grants::{EndReason, GrantSummary};
+pub use ids::{ClientId, GrantId, RequestId};
+pub use output::{Event, Output};
+pub use pages::{Pages, PlainPages};
+pub use registration::{AuthenticationMethod, Registration};

@@ -1,0 +1,256 @@
+//! Access tokens as JWTs (RFC 9068): what is signed, and what is believed of a presented one.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+use crate::scope::ScopeSet;
+use crate::secret::{MAX_SECRET_LENGTH, base64url, from_base64url};
+use crate::server::config::{Config, SigningKey};
+use crate::server::ids::{ClientId, GrantId};
+use crate::user_id::UserId;
+
+/// How tokens are signed (RFC 7518 3.1, RFC 8037 3.1); `none` and HMAC do not exist here.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Algorithm {
+    /// ECDSA with P-256 and SHA-256.
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// The registered name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+/// Who a request with an access token acts for.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Principal {
+    /// The user (`sub`).
+    pub account: UserId,
+    /// The client (`client_id`).
+    pub client: ClientId,
+    /// The grant.
+    pub grant: GrantId,
+    /// What the token opens.
+    pub scopes: ScopeSet,
+    /// When the token ends, since the Unix epoch.
+    pub expires: Duration,
+}
+
+/// Why a request with an access token is refused, and how to answer it (RFC 6750 3).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// No token came: 401 with a bare challenge.
+    Missing,
+    /// The request is not well formed: 400 `invalid_request`.
+    Malformed,
+    /// The token is expired, revoked, foreign or not a token: 401 `invalid_token`.
+    Invalid,
+    /// The state of the grant cannot be read now: 503.
+    Unavailable,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> http::StatusCode {
+        match self {
+            Self::Missing | Self::Invalid => http::StatusCode::UNAUTHORIZED,
+            Self::Malformed => http::StatusCode::BAD_REQUEST,
+            Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`, when one belongs in the answer.
+    #[must_use]
+    pub fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("Bearer"),
+            Self::Malformed => Some(r#"Bearer error="invalid_request""#),
+            Self::Invalid => Some(r#"Bearer error="invalid_token""#),
+            Self::Unavailable => None,
+        }
+    }
+}
+
+/// The value of `WWW-Authenticate` for a 403 that says which scope is missing (RFC 6750 3.1).
+#[must_use]
+pub fn insufficient_scope_challenge(needed: &ScopeSet) -> String {
+    format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)
+}
+
+/// The claims of an access token (RFC 9068 2.2).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    pub(crate) sub: UserId,
+    pub(crate) aud: Audience,
+    pub(crate) client_id: ClientId,
+    pub(crate) iat: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nbf: Option<u64>,
+    pub(crate) exp: u64,
+    pub(crate) jti: String,
+    #[serde(default)]
+    pub(crate) scope: ScopeSet,
+    pub(crate) grant_id: GrantId,
+}
+
+/// `aud`: one text or several (RFC 7519 4.1.3).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    fn includes(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Many(many) => many.iter().any(|one| one == audience),
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Header {
+    typ: String,
+    alg: String,
+    kid: String,
+    /// Extensions that must be understood (RFC 7515 4.1.11); none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crit: Option<Vec<String>>,
+}
+
+impl Claims {
+    /// What is to be signed with `key`.
+    pub(crate) fn signing_input(&self, key: &SigningKey) -> Result<String, Error> {
+        let header = Header {
+            typ: "at+jwt".to_owned(),
+            alg: key.algorithm().as_str().to_owned(),
+            kid: key.id().to_owned(),
+            crit: None,
+        };
+        let json = |error| Error::new(ErrorKind::InvalidToken, error);
+        let header = serde_json::to_vec(&header).map_err(json)?;
+        let claims = serde_json::to_vec(self).map_err(json)?;
+        Ok(format!("{}.{}", base64url(&header), base64url(&claims)))
+    }
+
+    /// Whether the token is meant for this server's API and within its time.
+    pub(crate) fn hold(&self, config: &Config, wall: Duration) -> bool {
+        let now = wall.as_secs();
+        self.iss == config.issuer.as_str()
+            && self.aud.includes(&config.audience)
+            && now < self.exp
+            && self.nbf.is_none_or(|from| from <= now)
+    }
+
+    pub(crate) fn principal(&self) -> Principal {
+        Principal {
+            account: self.sub.clone(),
+            client: self.client_id.clone(),
+            grant: self.grant_id,
+            scopes: self.scope.clone(),
+            expires: Duration::from_secs(self.exp),
+        }
+    }
+}
+
+/// An access token taken apart; nothing in it is believed before its signature is verified.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unverified {
+    pub(crate) key_id: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) signing_input: String,
+    pub(crate) signature: Vec<u8>,
+    claims: Vec<u8>,
+}
+
+impl Unverified {
+    /// Takes a token apart, when its header names one of `keys` with that key's algorithm.
+    ///
+    /// `jku`, `x5u` and an embedded `jwk` have no effect; the key decides the algorithm, not the
+    /// token (RFC 8725 3.1).
+    pub(crate) fn parse(text: &str, keys: &[SigningKey]) -> Option<Self> {
+        if text.len() > MAX_SECRET_LENGTH {
+            return None;
+        }
+        let (signing_input, signature) = text.rsplit_once('.')?;
+        let (header, claims) = signing_input.split_once('.')?;
+        let header: Header = serde_json::from_slice(&from_base64url(header)?).ok()?;
+        let typ = header.typ.to_ascii_lowercase();
+        let key = keys.iter().find(|key| key.id() == header.kid)?;
+        let fits = header.alg == key.algorithm().as_str()
+            // RFC 9068, 4
+            && matches!(typ.as_str(), "at+jwt" | "application/at+jwt")
+            && header.crit.is_none();
+        if !fits {
+            return None;
+        }
+        Some(Self {
+            key_id: header.kid,
+            algorithm: key.algorithm(),
+            signing_input: signing_input.to_owned(),
+            signature: from_base64url(signature)?,
+            claims: from_base64url(claims)?,
+        })
+    }
+
+    /// The claims, for use after the signature was verified.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        serde_json::from_slice(&self.claims).ok()
+    }
+}
+
+/// Reads a token and judges its claims as if its signature held; for fuzzing and diagnosis.
+///
+/// # Errors
+/// [`ErrorKind::InvalidToken`] when the token is not a JWT access token of this server or not
+/// within its time.
+pub fn check_claims_unverified(
+    text: &str,
+    config: &Config,
+    wall: Duration,
+) -> Result<Principal, Error> {
+    Unverified::parse(text, &config.signing_keys)
+        .and_then(|token| token.claims())
+        .filter(|claims| claims.hold(config, wall))
+        .map(|claims| claims.principal())
+        .ok_or_else(|| ErrorKind::InvalidToken.into())
+}
+
+/// The token of an `Authorization` header (RFC 6750 2.1).
+pub(crate) fn bearer(headers: &http::HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::Missing)?;
+    if values.next().is_some() {
+        return Err(Refusal::Malformed);
+    }
+    let value = value.to_str().map_err(|_| Refusal::Malformed)?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal::Missing);
+    }
+    let b64token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+    match token.trim_matches(' ') {
+        token if !token.is_empty() && token.bytes().all(b64token) => Ok(token),
+        _ => Err(Refusal::Malformed),
+    }
+}

@@ -1,0 +1,427 @@
+//! Machine: an authorization server, from HTTP requests to HTTP answers.
+//!
+//! ```text
+//! handle_request ─▶ parse ─▶ Load? ─▶ decide ─▶ VerifyPassword? Verify? Sign? ─▶ Append ─▶ Respond
+//! authenticate   ─▶ parse ─▶ Verify ─▶ Load? ───────────────────────────────────▶ Authenticated
+//! commands       ─▶ Load? ─▶ decide ─▶ Append ──────────────────────────────────▶ Event
+//! ```
+//!
+//! A request is a task that runs until it lacks something, and runs again from its start when that
+//! has come. Whatever it decides it decides on the state it finds then, so that a lost race needs
+//! no rule of its own. Nothing leaves before the change behind it is durable (L5).
+
+mod browser_steps;
+mod client_steps;
+mod command_steps;
+mod routes;
+mod tasks;
+mod token_steps;
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind};
+use crate::secret::{ClientSecret, SecretBytes};
+use crate::server::access_token::{Principal, Refusal, bearer};
+use crate::server::browser::Browsers;
+use crate::server::config::Config;
+use crate::server::grants::Grants;
+use crate::server::ids::{ClientId, GrantId, RequestId};
+use crate::server::output::{Event, Output};
+use crate::server::pages::Pages;
+use crate::server::registration::{Client, Registration};
+use crate::server::response::TokenError;
+use crate::server::streams::{Desk, Streams};
+use crate::server::throttle::Throttle;
+use crate::stream::{AppendId, Appended, Loaded};
+use crate::user_id::UserId;
+use tasks::{Awaiting, CommandWork, Task, Work};
+
+/// The authorization server of a device-side cloud.
+pub struct AuthorizationServer {
+    config: Config,
+    pages: Box<dyn Pages>,
+    clients: Streams<Client>,
+    grants: Streams<Grants>,
+    browsers: Browsers,
+    throttle: Throttle,
+    tasks: BTreeMap<RequestId, Task>,
+    deadlines: BTreeSet<(Instant, RequestId)>,
+    next_request: u64,
+    /// The latest wall time seen, since the Unix epoch: a clock step back revives nothing.
+    wall: Duration,
+    desk: Desk,
+}
+
+impl fmt::Debug for AuthorizationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationServer")
+            .field("issuer", &self.config.issuer)
+            .field("tasks", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuthorizationServer {
+    /// A server that remembers nothing yet.
+    ///
+    /// `seed` is fresh entropy of this start: the names of appends come from it and must not
+    /// return after a restart.
+    ///
+    /// # Errors
+    /// As of [`Config::check`].
+    pub fn new(
+        config: Config,
+        pages: Box<dyn Pages>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        Ok(Self {
+            clients: Streams::new(config.max_streams),
+            grants: Streams::new(config.max_streams),
+            browsers: Browsers::new(config.max_sessions),
+            throttle: Throttle::new(
+                config.max_login_failures,
+                config.login_failure_window,
+                config.max_sessions,
+            ),
+            tasks: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_request: 0,
+            wall: Duration::ZERO,
+            desk: Desk::new(seed, now, config.request_timeout, config.append_retry),
+            config,
+            pages,
+        })
+    }
+
+    /// Registers a client; its secret, if it has one, is told once by [`Event::ClientRegistered`].
+    ///
+    /// # Errors
+    /// As of [`Registration::check`]; [`ErrorKind::Full`] when too much is in progress.
+    pub fn register_client(
+        &mut self,
+        registration: Registration,
+        entropy: [u8; 32],
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        registration.check()?;
+        let secret = (!registration.is_public()).then(|| ClientSecret::generate(entropy));
+        let registration = Box::new(registration);
+        self.command(
+            CommandWork::Register {
+                registration,
+                secret,
+            },
+            wall,
+            now,
+        )
+    }
+
+    /// Adds a secret to a confidential client; the old ones go on working until
+    /// [`retire_client_secrets`](Self::retire_client_secrets).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn add_client_secret(
+        &mut self,
+        client: ClientId,
+        entropy: [u8; 32],
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        let secret = ClientSecret::generate(entropy);
+        self.command(CommandWork::AddSecret { client, secret }, wall, now)
+    }
+
+    /// Ends all secrets of a client but the newest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn retire_client_secrets(
+        &mut self,
+        client: ClientId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::RetireSecrets { client }, wall, now)
+    }
+
+    /// Lists the grants of a user that are alive, for a page of linked accounts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn list_grants(
+        &mut self,
+        account: UserId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::ListGrants { account }, wall, now)
+    }
+
+    /// Ends a grant for the user or an operator: all its tokens are dead once it is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn end_grant(
+        &mut self,
+        account: UserId,
+        grant: GrantId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::EndGrant { account, grant }, wall, now)
+    }
+
+    /// Says that everything made under an ended grant has ended, durably; the grant is forgotten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn settle_grant_end(
+        &mut self,
+        account: UserId,
+        grant: GrantId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::SettleGrantEnd { account, grant }, wall, now)
+    }
+
+    /// Looks after a stream whose `due` has come: ends what has expired and tells again what was
+    /// not settled. Called for every due stream after a start, and from time to time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidIdentifier`] when it is no stream of a user's grants,
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn wake(&mut self, stream: &str, wall: SystemTime, now: Instant) -> Result<(), Error> {
+        let user = stream.strip_prefix("grants/").unwrap_or_default();
+        let account = user.parse()?;
+        self.command(CommandWork::Wake { account }, wall, now)?;
+        Ok(())
+    }
+
+    /// Checks the access token of a request to the protected API.
+    ///
+    /// The answer is [`Output::Authenticated`]; it takes effect of a revocation at once.
+    pub fn authenticate(
+        &mut self,
+        request: &http::Request<Bytes>,
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
+        let id = self.next_id(now);
+        let in_query = request.uri().query().is_some_and(|query| {
+            query
+                .split('&')
+                .any(|pair| pair.starts_with("access_token="))
+        });
+        // RFC 6750, 2: one way only; RFC 9700, 4.3.2: never in the query.
+        let token = match bearer(request.headers()) {
+            _ if in_query => Err(Refusal::Malformed),
+            token => token,
+        };
+        match token {
+            Ok(token) if self.has_room() => {
+                let work = Work::Check {
+                    token: token.to_owned().into(),
+                };
+                self.start(id, work, wall);
+            }
+            Ok(_) => self.authenticated(id, Err(Refusal::Unavailable)),
+            Err(refusal) => self.authenticated(id, Err(refusal)),
+        }
+        id
+    }
+
+    /// Takes a request to one of the server's own endpoints; the answer is [`Output::Respond`].
+    ///
+    /// `entropy` is fresh for every call: session names, codes and token ids come from it.
+    pub fn handle_request(
+        &mut self,
+        request: &http::Request<Bytes>,
+        entropy: [u8; 32],
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
+        let id = self.next_id(now);
+        match self.route(request, SecretBytes::new(entropy)) {
+            Ok(work) if self.has_room() => self.start(id, work, wall),
+            Ok(_) => self.respond(id, TokenError::TemporarilyUnavailable.response()),
+            Err(response) => self.respond(id, *response),
+        }
+        id
+    }
+
+    /// Takes whose password it was; `None` when the name or the password is wrong.
+    pub fn handle_password(&mut self, request: RequestId, user: Option<UserId>, now: Instant) {
+        self.advance(now);
+        if let Some(task) = self.awaiting(request, |awaiting| *awaiting == Awaiting::Password) {
+            task.password = Some(user);
+            self.run(request);
+        }
+    }
+
+    /// Takes a signature; `None` when the key could not be used.
+    pub fn handle_signature(&mut self, request: RequestId, signature: Option<&[u8]>, now: Instant) {
+        self.advance(now);
+        let signing = |awaiting: &Awaiting| matches!(awaiting, Awaiting::Signature(_));
+        let Some(task) = self.awaiting(request, signing) else {
+            return;
+        };
+        let awaited = core::mem::replace(&mut task.awaiting, Awaiting::Stream);
+        match (awaited, signature) {
+            (Awaiting::Signature(input), Some(signature)) => {
+                task.signed = Some((input, signature.to_vec()));
+                self.run(request);
+            }
+            _ => self.fail(request),
+        }
+    }
+
+    /// Takes whether a signature was good.
+    pub fn handle_verification(&mut self, request: RequestId, good: bool, now: Instant) {
+        self.advance(now);
+        if let Some(task) = self.awaiting(request, |awaiting| *awaiting == Awaiting::Verification) {
+            task.verified = Some(good);
+            self.run(request);
+        }
+    }
+
+    /// Takes what the store has of a stream.
+    pub fn handle_loaded(&mut self, stream: &str, loaded: &Loaded, now: Instant) {
+        self.advance(now);
+        let result = if stream.starts_with("client/") {
+            self.clients.handle_loaded(stream, loaded)
+        } else {
+            self.grants.handle_loaded(stream, loaded)
+        };
+        match result {
+            Ok(woken) => {
+                self.announce_ends(stream);
+                self.run_all(woken);
+            }
+            Err(failed) => {
+                let stream = stream.to_owned();
+                self.tell(Event::StreamUnreadable { stream });
+                failed.into_iter().for_each(|id| self.fail(id));
+            }
+        }
+    }
+
+    /// Takes that a stream could not be read.
+    pub fn handle_load_failed(&mut self, stream: &str, now: Instant) {
+        self.advance(now);
+        let mut failed = self.clients.handle_load_failed(stream);
+        failed.extend(self.grants.handle_load_failed(stream));
+        failed.into_iter().for_each(|id| self.fail(id));
+    }
+
+    /// Takes the store's answer to an append.
+    pub fn handle_appended(&mut self, id: AppendId, answer: &Appended, now: Instant) {
+        self.advance(now);
+        if let Some(settled) = self.clients.handle_appended(id, answer, &mut self.desk) {
+            let durable = settled.changes.is_some();
+            self.settle(settled.by, durable, settled.failed, settled.woken);
+        } else if let Some(settled) = self.grants.handle_appended(id, answer, &mut self.desk) {
+            let durable = settled.changes.is_some();
+            self.announce(&settled.stream, settled.changes.unwrap_or_default());
+            self.settle(settled.by, durable, settled.failed, settled.woken);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        let now = self.desk.now;
+        self.browsers.handle_timeout(now);
+        self.throttle.handle_timeout(now);
+        while let Some((at, id)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            self.deadlines.pop_first();
+            self.fail(id);
+        }
+        let mut woken = self.clients.handle_timeout(&mut self.desk);
+        woken.extend(self.grants.handle_timeout(&mut self.desk));
+        self.run_all(woken);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.desk.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.deadlines.first().map(|(at, _)| *at),
+            self.clients.next_deadline(),
+            self.grants.next_deadline(),
+            self.browsers.next_deadline(),
+            self.throttle.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn command(
+        &mut self,
+        work: CommandWork,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        if !self.has_room() {
+            return Err(ErrorKind::Full.into());
+        }
+        let id = self.next_id(now);
+        self.start(id, Work::Command(work), wall);
+        Ok(id)
+    }
+
+    /// Time never runs back here.
+    fn advance(&mut self, now: Instant) {
+        self.desk.now = self.desk.now.max(now);
+    }
+
+    fn next_id(&mut self, now: Instant) -> RequestId {
+        self.advance(now);
+        self.next_request = self.next_request.wrapping_add(1);
+        RequestId(self.next_request)
+    }
+
+    fn has_room(&self) -> bool {
+        self.tasks.len() < self.config.max_requests
+    }
+
+    fn respond(&mut self, request: RequestId, response: http::Response<Bytes>) {
+        let output = Output::Respond { request, response };
+        self.desk.outputs.push_back(output);
+    }
+
+    fn authenticated(&mut self, request: RequestId, result: Result<Principal, Refusal>) {
+        let output = Output::Authenticated { request, result };
+        self.desk.outputs.push_back(output);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.desk.outputs.push_back(Output::Event(event));
+    }
+}
+
+/// Time since the Unix epoch; nothing before it.
+fn since_epoch(wall: SystemTime) -> Duration {
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

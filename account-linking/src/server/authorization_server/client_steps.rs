@@ -1,0 +1,268 @@
+//! What revocation, introspection and the protected API have in common: who asks, and whose token.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use super::tasks::{Awaiting, ClientWork, Pause, Task, Work};
+use super::{AuthorizationServer, millis};
+use crate::server::access_token::{Claims, Principal, Refusal, Unverified};
+use crate::server::client_authentication::{Presented, Unreadable, present};
+use crate::server::credential::parse_refresh;
+use crate::server::grants::{Command, EndReason, Grants};
+use crate::server::ids::RequestId;
+use crate::server::output::{Event, Output};
+use crate::server::registration::{Client, Registration};
+use crate::server::response::{TokenError, bearer_refusal, json as json_response};
+use core::time::Duration;
+
+type Step = Result<Response<Bytes>, Pause>;
+
+impl AuthorizationServer {
+    /// Who sends a request, checked.
+    pub(super) fn identify(
+        &mut self,
+        id: RequestId,
+        work: &ClientWork,
+    ) -> Result<Result<Registration, TokenError>, Pause> {
+        let presented = match present(&work.headers, &work.form) {
+            Ok(presented) => presented,
+            Err(Unreadable::Contradiction) => return Ok(Err(TokenError::InvalidRequest)),
+            Err(Unreadable::BrokenHeader) => {
+                return Ok(Err(TokenError::InvalidClient { by_header: true }));
+            }
+            Err(Unreadable::Nobody) => {
+                return Ok(Err(TokenError::InvalidClient { by_header: false }));
+            }
+        };
+        let absent = Client::default();
+        let client = match &presented.client {
+            Some(client) => {
+                let stream = Client::stream(client);
+                self.clients
+                    .read(&stream, id, &mut self.desk)
+                    .ok_or(Pause::Wait)?
+            }
+            None => &absent,
+        };
+        let by_header = presented.by_header();
+        let registration = admit(client, &presented).cloned();
+        if registration.is_none() {
+            self.tell(Event::ClientAuthenticationFailed { request: id });
+        }
+        Ok(registration.ok_or(TokenError::InvalidClient { by_header }))
+    }
+
+    /// The claims of an access token whose signature is good; its time and grant are not judged.
+    pub(super) fn verify(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        text: &str,
+    ) -> Result<Option<Claims>, Pause> {
+        let Some(token) = Unverified::parse(text, &self.config.signing_keys) else {
+            return Ok(None);
+        };
+        let Some(good) = task.verified else {
+            task.awaiting = Awaiting::Verification;
+            self.desk.outputs.push_back(Output::Verify {
+                request: id,
+                key_id: token.key_id,
+                algorithm: token.algorithm,
+                signing_input: token.signing_input.into(),
+                signature: token.signature.into(),
+            });
+            return Err(Pause::Wait);
+        };
+        Ok(if good { token.claims() } else { None })
+    }
+
+    /// Whether an access token opens anything now: its time, its grant, its revocation.
+    fn is_live(&mut self, id: RequestId, claims: &Claims, wall: Duration) -> Result<bool, Pause> {
+        if !claims.hold(&self.config, wall) {
+            return Ok(false);
+        }
+        let stream = Grants::stream(&claims.sub);
+        let grants = self
+            .grants
+            .read(&stream, id, &mut self.desk)
+            .ok_or(Pause::Wait)?;
+        Ok(grants.admits_access(
+            claims.grant_id,
+            &claims.client_id,
+            &claims.jti,
+            Duration::from_secs(claims.iat),
+            millis(wall),
+        ))
+    }
+
+    pub(super) fn step_check(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+    ) -> Result<Result<Principal, Refusal>, Pause> {
+        let (Work::Check { token } | Work::Userinfo { token }) = &task.work else {
+            return Err(Pause::Unavailable);
+        };
+        let token = token.clone();
+        let wall = task.wall;
+        let Some(claims) = self.verify(id, task, &token)? else {
+            return Ok(Err(Refusal::Invalid));
+        };
+        // Asking again after a wait needs no second verification.
+        let live = self.is_live(id, &claims, wall)?;
+        Ok(if live {
+            Ok(claims.principal())
+        } else {
+            Err(Refusal::Invalid)
+        })
+    }
+
+    pub(super) fn step_userinfo(&mut self, id: RequestId, task: &mut Task) -> Step {
+        Ok(match self.step_check(id, task)? {
+            Ok(principal) => {
+                let body = json!({ "sub": principal.account.as_str() });
+                json_response(StatusCode::OK, &body)
+            }
+            Err(refusal) => bearer_refusal(refusal),
+        })
+    }
+
+    /// Revocation (RFC 7009): a refresh token ends its grant, an access token ends alone.
+    pub(super) fn step_revoke(&mut self, id: RequestId, task: &mut Task) -> Step {
+        let Work::Revoke(work) = &task.work else {
+            return Err(Pause::Unavailable);
+        };
+        let registration = match self.identify(id, work)? {
+            Ok(registration) => registration,
+            Err(error) => return Ok(error.response()),
+        };
+        let Some(text) = work.form.get("token").map(str::to_owned) else {
+            return Ok(TokenError::InvalidRequest.response());
+        };
+        let done = Ok(json_response(StatusCode::OK, &json!({})));
+        let found = match parse_refresh(&text) {
+            Some(token) => {
+                let stream = Grants::stream(&token.user);
+                let grants = self
+                    .grants
+                    .read(&stream, id, &mut self.desk)
+                    .ok_or(Pause::Wait)?;
+                let salt = grants.salt(token.grant);
+                let keys = &self.config.refresh_keys;
+                let authentic = salt.is_some_and(|salt| token.is_authentic(&salt, keys));
+                let holder = grants.holder(token.grant).map(|(client, _)| client.clone());
+                let reason = EndReason::Revoked;
+                let grant = token.grant;
+                holder
+                    .filter(|_| authentic)
+                    .map(|client| (client, token.user, Command::End { grant, reason }))
+            }
+            None => self.verify(id, task, &text)?.map(|claims| {
+                let command = Command::RevokeAccess {
+                    grant: claims.grant_id,
+                    client: claims.client_id.clone(),
+                    token_id: claims.jti,
+                    until: claims.exp.saturating_mul(1000),
+                };
+                (claims.client_id, claims.sub, command)
+            }),
+        };
+        // RFC 7009, 2.2: what is not there is as good as revoked.
+        let Some((holder, user, command)) = found else {
+            return done;
+        };
+        if holder != registration.client_id {
+            return Ok(TokenError::InvalidGrant.response());
+        }
+        let _ = self.change_grants(id, task, &user, &command)?;
+        done
+    }
+
+    /// Introspection (RFC 7662): whatever is not active is answered alike.
+    pub(super) fn step_introspect(&mut self, id: RequestId, task: &mut Task) -> Step {
+        let Work::Introspect(work) = &task.work else {
+            return Err(Pause::Unavailable);
+        };
+        let registration = match self.identify(id, work)? {
+            Ok(registration) if !registration.is_public() => registration,
+            Ok(_) => return Ok(TokenError::InvalidClient { by_header: false }.response()),
+            Err(error) => return Ok(error.response()),
+        };
+        let Some(text) = work.form.get("token").map(str::to_owned) else {
+            return Ok(TokenError::InvalidRequest.response());
+        };
+        let inactive = json!({ "active": false });
+        let body = match parse_refresh(&text) {
+            Some(token) => {
+                let wall = millis(task.wall);
+                let stream = Grants::stream(&token.user);
+                let grants = self
+                    .grants
+                    .read(&stream, id, &mut self.desk)
+                    .ok_or(Pause::Wait)?;
+                let keys = &self.config.refresh_keys;
+                let authentic = grants
+                    .salt(token.grant)
+                    .is_some_and(|salt| token.is_authentic(&salt, keys));
+                let expires = grants.refresh_expiry(token.grant, token.generation, wall);
+                match (grants.holder(token.grant), expires) {
+                    (Some((client, scopes)), Some(expires))
+                        if authentic && *client == registration.client_id =>
+                    {
+                        json!({
+                            "active": true,
+                            "client_id": client.as_str(),
+                            "sub": token.user.as_str(),
+                            "scope": scopes.to_string(),
+                            "iss": self.config.issuer.as_str(),
+                            "exp": expires.checked_div(1000),
+                        })
+                    }
+                    _ => inactive,
+                }
+            }
+            None => {
+                let wall = task.wall;
+                match self.verify(id, task, &text)? {
+                    Some(claims)
+                        if (registration.resource_server
+                            || claims.client_id == registration.client_id)
+                            && self.is_live(id, &claims, wall)? =>
+                    {
+                        json!({
+                            "active": true,
+                            "client_id": claims.client_id.as_str(),
+                            "sub": claims.sub.as_str(),
+                            "scope": claims.scope.to_string(),
+                            "iss": claims.iss,
+                            "aud": self.config.audience,
+                            "iat": claims.iat,
+                            "exp": claims.exp,
+                            "jti": claims.jti,
+                            "token_type": "Bearer",
+                        })
+                    }
+                    _ => inactive,
+                }
+            }
+        };
+        Ok(json_response(StatusCode::OK, &body))
+    }
+}
+
+/// The registration of a client that has shown what it must; with equal work in every case.
+fn admit<'a>(client: &'a Client, presented: &Presented) -> Option<&'a Registration> {
+    let (method, secret) = match &presented.credential {
+        Some((method, secret)) => (Some(*method), secret.as_ref()),
+        None => (None, None),
+    };
+    let secret_fits = client.has_secret(secret.map_or("", |secret| secret.expose()));
+    let registration = client.registration()?;
+    let admitted = match method {
+        Some(method) => secret_fits && registration.authentication.contains(&method),
+        // RFC 6749, 3.2.1: only a client that has no secret may come without one.
+        None => registration.is_public(),
+    };
+    admitted.then_some(registration)
+}

@@ -1,0 +1,120 @@
+//! The commands of the operator and the composition.
+
+use super::tasks::{Answer, CommandWork, Pause, Task, Work};
+use super::{AuthorizationServer, millis};
+use crate::error::ErrorKind;
+use crate::secret::{ClientSecret, sha256};
+use crate::server::grants::{Command, EndReason, Grants};
+use crate::server::ids::{ClientId, RequestId};
+use crate::server::output::Event;
+use crate::server::registration::{Client, ClientCommand};
+use crate::user_id::UserId;
+
+impl AuthorizationServer {
+    pub(super) fn step_command(&mut self, id: RequestId, task: &mut Task) -> Result<Answer, Pause> {
+        let Work::Command(work) = &task.work else {
+            return Err(Pause::Unavailable);
+        };
+        match work {
+            CommandWork::Register {
+                registration,
+                secret,
+            } => {
+                let client = registration.client_id.clone();
+                let secret = secret.clone();
+                let command = ClientCommand::Register {
+                    registration: registration.clone(),
+                    secret_hash: secret.as_ref().map(hash),
+                };
+                self.change_client(id, task, client, &command, Some(secret))
+            }
+            CommandWork::AddSecret { client, secret } => {
+                let (client, secret) = (client.clone(), secret.clone());
+                let secret_hash = hash(&secret);
+                let command = ClientCommand::AddSecret { secret_hash };
+                self.change_client(id, task, client, &command, Some(Some(secret)))
+            }
+            CommandWork::RetireSecrets { client } => {
+                let client = client.clone();
+                self.change_client(id, task, client, &ClientCommand::RetireOldSecrets, None)
+            }
+            CommandWork::ListGrants { account } => {
+                let stream = Grants::stream(account);
+                let grants = self.grants.read(&stream, id, &mut self.desk);
+                let grants = grants.ok_or(Pause::Wait)?.summaries(millis(task.wall));
+                Ok(Answer::Event(Event::Grants {
+                    command: id,
+                    grants,
+                }))
+            }
+            CommandWork::EndGrant { account, grant } => {
+                let reason = EndReason::Unlinked;
+                let (account, grant) = (account.clone(), *grant);
+                self.change_account(id, task, &account, &Command::End { grant, reason })
+            }
+            CommandWork::SettleGrantEnd { account, grant } => {
+                let (account, grant) = (account.clone(), *grant);
+                self.change_account(id, task, &account, &Command::Settle { grant })
+            }
+            CommandWork::Wake { account } => {
+                let account = account.clone();
+                let _ = self.change_grants(id, task, &account, &Command::Expire)?;
+                Ok(Answer::Nothing)
+            }
+        }
+    }
+
+    /// Changes a client; `told` is the secret to tell at the end, when the command makes one.
+    fn change_client(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        client: ClientId,
+        command: &ClientCommand,
+        told: Option<Option<ClientSecret>>,
+    ) -> Result<Answer, Pause> {
+        if task.committed.take().is_none() {
+            let stream = Client::stream(&client);
+            let held = self.clients.read_to_write(&stream, id, &mut self.desk);
+            match held.ok_or(Pause::Wait)?.decide(command, millis(task.wall)) {
+                Err(kind) => return Ok(Answer::Event(Event::CommandFailed { command: id, kind })),
+                Ok(change) => {
+                    task.pending = Some(Ok(crate::server::grants::Reply::Done));
+                    self.clients
+                        .write(&stream, id, vec![change], &mut self.desk)
+                        .map_err(|_| Pause::Unavailable)?;
+                    return Err(Pause::Wait);
+                }
+            }
+        }
+        Ok(Answer::Event(match told {
+            Some(secret) => Event::ClientRegistered {
+                command: id,
+                client,
+                secret,
+            },
+            None => Event::Done { command: id },
+        }))
+    }
+
+    fn change_account(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        account: &UserId,
+        command: &Command,
+    ) -> Result<Answer, Pause> {
+        let event = match self.change_grants(id, task, account, command)? {
+            Ok(_) => Event::Done { command: id },
+            Err(_) => Event::CommandFailed {
+                command: id,
+                kind: ErrorKind::NotFound,
+            },
+        };
+        Ok(Answer::Event(event))
+    }
+}
+
+fn hash(secret: &ClientSecret) -> [u8; 32] {
+    sha256(secret.expose().as_bytes())
+}

@@ -1,0 +1,151 @@
+//! Which endpoint a request is for, and what is refused before anything is done.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ORIGIN};
+use http::{Method, Request, Response, StatusCode};
+
+use super::AuthorizationServer;
+use super::tasks::{BrowserWork, ClientWork, Work};
+use crate::form::{Form, MAX_FORM_LENGTH};
+use crate::secret::SecretBytes;
+use crate::server::access_token::{Refusal, bearer};
+use crate::server::browser::cookie;
+use crate::server::metadata::{jwks, metadata};
+use crate::server::pages::PageError;
+use crate::server::response::{TokenError, bearer_refusal, empty, method_not_allowed, page};
+
+impl AuthorizationServer {
+    /// What a request asks for, or its answer when that is known at once.
+    pub(super) fn route(
+        &self,
+        request: &Request<Bytes>,
+        entropy: SecretBytes,
+    ) -> Result<Work, Answered> {
+        let path = request.uri().path();
+        let base = self.config.issuer.path();
+        // RFC 8414, 3.1 puts the well-known part before the issuer's path, OpenID behind it.
+        let is_metadata = path.strip_prefix("/.well-known/oauth-authorization-server")
+            == Some(base)
+            || path.strip_prefix(base) == Some("/.well-known/openid-configuration");
+        let endpoint = if is_metadata {
+            "/.well-known"
+        } else {
+            path.strip_prefix(base).unwrap_or_default()
+        };
+        let method = request.method();
+        match (endpoint, method) {
+            ("/.well-known", &Method::GET) => answer(metadata(&self.config)),
+            ("/jwks", &Method::GET) => answer(jwks(&self.config)),
+            ("/authorize", &Method::GET) => {
+                Ok(Work::Authorize(self.browser_work(request, entropy)?))
+            }
+            ("/login", &Method::GET) => Ok(Work::LoginPage(self.browser_work(request, entropy)?)),
+            ("/login", &Method::POST) => Ok(Work::Login(self.browser_form(request, entropy)?)),
+            ("/consent", &Method::GET) => {
+                Ok(Work::ConsentPage(self.browser_work(request, entropy)?))
+            }
+            ("/consent", &Method::POST) => Ok(Work::Consent(self.browser_form(request, entropy)?)),
+            ("/token", &Method::POST) => Ok(Work::Token(client_work(request, entropy)?)),
+            ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy)?)),
+            ("/introspect", &Method::POST) => Ok(Work::Introspect(client_work(request, entropy)?)),
+            ("/userinfo", &Method::GET | &Method::POST) => userinfo_work(request),
+            ("/.well-known" | "/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
+            ("/login" | "/consent" | "/userinfo", _) => answer(method_not_allowed("GET, POST")),
+            ("/token" | "/revoke" | "/introspect", _) => answer(method_not_allowed("POST")),
+            _ => answer(empty(StatusCode::NOT_FOUND)),
+        }
+    }
+
+    fn browser_work(
+        &self,
+        request: &Request<Bytes>,
+        entropy: SecretBytes,
+    ) -> Result<BrowserWork, Answered> {
+        let query = request.uri().query().unwrap_or_default();
+        self.browser_input(request, query.as_bytes(), entropy)
+    }
+
+    fn browser_form(
+        &self,
+        request: &Request<Bytes>,
+        entropy: SecretBytes,
+    ) -> Result<BrowserWork, Answered> {
+        // `null` is what browsers send under `Referrer-Policy: no-referrer`, as our pages do.
+        let origin = request.headers().get(ORIGIN);
+        let foreign = origin.is_some_and(|origin| {
+            origin != "null" && origin.as_bytes() != self.config.issuer.origin().as_bytes()
+        });
+        if foreign || !is_form(request) {
+            return answer(self.bad_request_page());
+        }
+        self.browser_input(request, request.body(), entropy)
+    }
+
+    fn browser_input(
+        &self,
+        request: &Request<Bytes>,
+        input: &[u8],
+        entropy: SecretBytes,
+    ) -> Result<BrowserWork, Answered> {
+        let form = Form::parse(input).or_else(|_| answer(self.bad_request_page()))?;
+        Ok(BrowserWork {
+            form,
+            cookie: cookie(request.headers()).map(str::to_owned),
+            entropy,
+            approved: None,
+        })
+    }
+
+    pub(super) fn bad_request_page(&self) -> Response<Bytes> {
+        let html = self.pages.error(PageError::BadRequest);
+        page(StatusCode::BAD_REQUEST, html)
+    }
+}
+
+/// An answer that is known before anything is done.
+type Answered = Box<Response<Bytes>>;
+
+fn answer<T>(response: Response<Bytes>) -> Result<T, Answered> {
+    Err(Box::new(response))
+}
+
+fn client_work(request: &Request<Bytes>, entropy: SecretBytes) -> Result<ClientWork, Answered> {
+    let refused = || Box::new(TokenError::InvalidRequest.response());
+    if request.body().len() > MAX_FORM_LENGTH {
+        return answer(empty(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let query = Form::parse(query.as_bytes()).map_err(|_| refused())?;
+    let form = Form::parse(request.body()).map_err(|_| refused())?;
+    // RFC 6749, 2.3.1: credentials never travel in the URI.
+    let secret_in_uri = ["client_secret", "client_assertion"]
+        .iter()
+        .any(|name| query.get(name).is_some());
+    if secret_in_uri || !is_form(request) || form.has_repeats() {
+        return Err(refused());
+    }
+    Ok(ClientWork {
+        form,
+        headers: request.headers().clone(),
+        entropy,
+    })
+}
+
+fn userinfo_work(request: &Request<Bytes>) -> Result<Work, Answered> {
+    let in_form = is_form(request)
+        && Form::parse(request.body()).is_ok_and(|form| form.get("access_token").is_some());
+    if in_form {
+        return answer(bearer_refusal(Refusal::Malformed));
+    }
+    let token = bearer(request.headers()).or_else(|refusal| answer(bearer_refusal(refusal)))?;
+    Ok(Work::Userinfo {
+        token: token.to_owned().into(),
+    })
+}
+
+fn is_form(request: &Request<Bytes>) -> bool {
+    let value = request.headers().get(CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}

@@ -1,0 +1,337 @@
+//! Requests in progress: what each lacks, how it runs again, and how it ends.
+
+use core::time::Duration;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use zeroize::Zeroizing;
+
+use super::{AuthorizationServer, since_epoch};
+use crate::error::ErrorKind;
+use crate::form::Form;
+use crate::secret::{ClientSecret, SecretBytes};
+use crate::server::access_token::{Principal, Refusal};
+use crate::server::grants::{Change, EndReason, Grants, Refused, Reply, What};
+use crate::server::ids::{ClientId, GrantId, RequestId};
+use crate::server::output::{Event, Output};
+use crate::server::pages::PageError;
+use crate::server::registration::Registration;
+use crate::server::response::{TokenError, bearer_refusal, page};
+use crate::user_id::UserId;
+
+/// A request in progress.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) work: Work,
+    /// When it came, since the Unix epoch.
+    pub(super) wall: Duration,
+    pub(super) deadline: Instant,
+    pub(super) awaiting: Awaiting,
+    pub(super) password: Option<Option<UserId>>,
+    pub(super) signed: Option<(String, Vec<u8>)>,
+    pub(super) verified: Option<bool>,
+    /// The answer to give once the append it waits for is durable.
+    pub(super) pending: Option<Result<Reply, Refused>>,
+    /// The same, durable.
+    pub(super) committed: Option<Result<Reply, Refused>>,
+}
+
+/// What a request is about.
+#[derive(Debug)]
+pub(super) enum Work {
+    Authorize(BrowserWork),
+    LoginPage(BrowserWork),
+    Login(BrowserWork),
+    ConsentPage(BrowserWork),
+    Consent(BrowserWork),
+    Token(ClientWork),
+    Revoke(ClientWork),
+    Introspect(ClientWork),
+    Userinfo { token: Zeroizing<String> },
+    Check { token: Zeroizing<String> },
+    Command(CommandWork),
+}
+
+/// A request of a person's browser.
+#[derive(Debug)]
+pub(super) struct BrowserWork {
+    pub(super) form: Form,
+    pub(super) cookie: Option<String>,
+    pub(super) entropy: SecretBytes,
+    /// The consent that is being made durable.
+    pub(super) approved: Option<super::browser_steps::Approved>,
+}
+
+/// A request of a client.
+#[derive(Debug)]
+pub(super) struct ClientWork {
+    pub(super) form: Form,
+    pub(super) headers: http::HeaderMap,
+    pub(super) entropy: SecretBytes,
+}
+
+/// A command of the operator or the composition.
+#[derive(Debug)]
+pub(super) enum CommandWork {
+    Register {
+        registration: Box<Registration>,
+        secret: Option<ClientSecret>,
+    },
+    AddSecret {
+        client: ClientId,
+        secret: ClientSecret,
+    },
+    RetireSecrets {
+        client: ClientId,
+    },
+    ListGrants {
+        account: UserId,
+    },
+    EndGrant {
+        account: UserId,
+        grant: GrantId,
+    },
+    SettleGrantEnd {
+        account: UserId,
+        grant: GrantId,
+    },
+    Wake {
+        account: UserId,
+    },
+}
+
+/// What a request lacks; each kind is satisfied by one `handle_` function only.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Awaiting {
+    Stream,
+    Password,
+    Signature(String),
+    Verification,
+}
+
+/// Why a step does not end its request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pause {
+    /// Something was asked for; the request runs again when it comes.
+    Wait,
+    /// It cannot go on at all.
+    Unavailable,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Response(Response<Bytes>),
+    Authenticated(Result<Principal, Refusal>),
+    Event(Event),
+    Nothing,
+}
+
+impl AuthorizationServer {
+    pub(super) fn start(&mut self, id: RequestId, work: Work, wall: SystemTime) {
+        let deadline = self.desk.after(self.config.request_timeout);
+        self.wall = self.wall.max(since_epoch(wall));
+        let task = Task {
+            work,
+            wall: self.wall,
+            deadline,
+            awaiting: Awaiting::Stream,
+            password: None,
+            signed: None,
+            verified: None,
+            pending: None,
+            committed: None,
+        };
+        self.deadlines.insert((deadline, id));
+        self.tasks.insert(id, task);
+        self.run(id);
+    }
+
+    pub(super) fn run_all(&mut self, ids: Vec<RequestId>) {
+        ids.into_iter().for_each(|id| self.run(id));
+    }
+
+    /// Runs a request from its start until it ends or lacks something.
+    pub(super) fn run(&mut self, id: RequestId) {
+        let Some(mut task) = self.tasks.remove(&id) else {
+            return;
+        };
+        task.awaiting = Awaiting::Stream;
+        let outcome = match &task.work {
+            Work::Authorize(_)
+            | Work::LoginPage(_)
+            | Work::Login(_)
+            | Work::ConsentPage(_)
+            | Work::Consent(_) => self.step_browser(id, &mut task).map(Answer::Response),
+            Work::Token(_) => self.step_token(id, &mut task).map(Answer::Response),
+            Work::Revoke(_) => self.step_revoke(id, &mut task).map(Answer::Response),
+            Work::Introspect(_) => self.step_introspect(id, &mut task).map(Answer::Response),
+            Work::Userinfo { .. } => self.step_userinfo(id, &mut task).map(Answer::Response),
+            Work::Check { .. } => self.step_check(id, &mut task).map(Answer::Authenticated),
+            Work::Command(_) => self.step_command(id, &mut task),
+        };
+        match outcome {
+            Ok(answer) => {
+                self.deadlines.remove(&(task.deadline, id));
+                self.end(id, answer);
+            }
+            Err(Pause::Wait) => {
+                self.tasks.insert(id, task);
+            }
+            Err(Pause::Unavailable) => {
+                self.tasks.insert(id, task);
+                self.fail(id);
+            }
+        }
+    }
+
+    fn end(&mut self, id: RequestId, answer: Answer) {
+        match answer {
+            Answer::Response(response) => self.respond(id, response),
+            Answer::Authenticated(result) => self.authenticated(id, result),
+            Answer::Event(event) => self.tell(event),
+            Answer::Nothing => {}
+        }
+    }
+
+    /// Ends a request that cannot be answered now; never with `invalid_grant`, on which clients
+    /// drop their link.
+    pub(super) fn fail(&mut self, id: RequestId) {
+        let Some(task) = self.tasks.remove(&id) else {
+            return;
+        };
+        self.deadlines.remove(&(task.deadline, id));
+        let answer = match task.work {
+            Work::Authorize(_) | Work::LoginPage(_) | Work::Login(_) | Work::ConsentPage(_) => {
+                Answer::Response(self.unavailable_page())
+            }
+            Work::Consent(work) => Answer::Response(self.failed_consent(work)),
+            Work::Token(_) | Work::Revoke(_) | Work::Introspect(_) => {
+                Answer::Response(TokenError::TemporarilyUnavailable.response())
+            }
+            Work::Userinfo { .. } => Answer::Response(bearer_refusal(Refusal::Unavailable)),
+            Work::Check { .. } => Answer::Authenticated(Err(Refusal::Unavailable)),
+            Work::Command(CommandWork::Wake { .. }) => Answer::Nothing,
+            Work::Command(_) => Answer::Event(Event::CommandFailed {
+                command: id,
+                kind: ErrorKind::Unavailable,
+            }),
+        };
+        self.end(id, answer);
+    }
+
+    pub(super) fn unavailable_page(&self) -> Response<Bytes> {
+        page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            self.pages.error(PageError::Unavailable),
+        )
+    }
+
+    /// The task `id`, when it lacks what has come.
+    pub(super) fn awaiting(
+        &mut self,
+        id: RequestId,
+        fits: impl Fn(&Awaiting) -> bool,
+    ) -> Option<&mut Task> {
+        self.tasks.get_mut(&id).filter(|task| fits(&task.awaiting))
+    }
+
+    /// Decides `command` on a user's grants and makes it durable; the answer comes when it is.
+    pub(super) fn change_grants(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        user: &UserId,
+        command: &crate::server::grants::Command,
+    ) -> Result<Result<Reply, Refused>, Pause> {
+        if let Some(reply) = task.committed.take() {
+            return Ok(reply);
+        }
+        let stream = Grants::stream(user);
+        let wall = super::millis(task.wall);
+        let ledger = self.grants.read_to_write(&stream, id, &mut self.desk);
+        let decision = ledger.ok_or(Pause::Wait)?.decide(command, wall);
+        if decision.changes.is_empty() {
+            return Ok(decision.reply);
+        }
+        task.pending = Some(decision.reply);
+        self.grants
+            .write(&stream, id, decision.changes, &mut self.desk)
+            .map_err(|_| Pause::Unavailable)?;
+        Err(Pause::Wait)
+    }
+
+    /// Lets the request that wrote, and those behind it, go on.
+    pub(super) fn settle(
+        &mut self,
+        by: RequestId,
+        durable: bool,
+        failed: bool,
+        woken: Vec<RequestId>,
+    ) {
+        if let Some(task) = self.tasks.get_mut(&by) {
+            let pending = task.pending.take();
+            task.committed = pending.filter(|_| durable);
+        }
+        if failed {
+            self.fail(by);
+        } else if durable {
+            self.run(by);
+        }
+        self.run_all(woken);
+    }
+
+    /// Tells what changes of a user's grants mean outside.
+    pub(super) fn announce(&mut self, stream: &str, changes: Vec<Change>) {
+        let Some(account) = account_of(stream) else {
+            return;
+        };
+        for Change { grant, what, .. } in changes {
+            let held = self.grants.peek(stream).and_then(|held| held.holder(grant));
+            let Some((client, scopes)) = held else {
+                continue;
+            };
+            let (account, client, scopes) = (account.clone(), client.clone(), scopes.clone());
+            match what {
+                What::CodeRedeemed { .. } => self.tell(Event::GrantStarted {
+                    account,
+                    client,
+                    grant,
+                    scopes,
+                }),
+                What::Ended { reason } => self.tell_end(account, client, grant, reason),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells the ends again that nobody has settled, when a stream comes into memory.
+    pub(super) fn announce_ends(&mut self, stream: &str) {
+        let (Some(account), Some(held)) = (account_of(stream), self.grants.peek(stream)) else {
+            return;
+        };
+        let ends: Vec<_> = held
+            .unsettled()
+            .map(|(grant, client, reason)| (grant, client.clone(), reason))
+            .collect();
+        for (grant, client, reason) in ends {
+            self.tell_end(account.clone(), client, grant, reason);
+        }
+    }
+
+    fn tell_end(&mut self, account: UserId, client: ClientId, grant: GrantId, reason: EndReason) {
+        self.desk
+            .outputs
+            .push_back(Output::Event(Event::GrantEnded {
+                account,
+                client,
+                grant,
+                reason,
+            }));
+    }
+}
+
+fn account_of(stream: &str) -> Option<UserId> {
+    stream.strip_prefix("grants/")?.parse().ok()
+}

@@ -1,0 +1,208 @@
+//! The token endpoint: a code or a refresh token in, tokens out.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::tasks::{Awaiting, Pause, Task, Work};
+use super::{AuthorizationServer, millis};
+use crate::secret::{RefreshToken, base64url};
+use crate::server::access_token::{Audience, Claims};
+use crate::server::credential;
+use crate::server::grants::{Command, Grants, Issued, Redemption, Refused, Reply};
+use crate::server::ids::{ClientId, GrantId, RequestId};
+use crate::server::output::{Event, Output};
+use crate::server::response::TokenError;
+use crate::server::token::{TokenRequest, issued};
+use crate::user_id::UserId;
+
+/// A request of a known client, as a command to its user's grants.
+struct Asked {
+    user: UserId,
+    grant: GrantId,
+    client: ClientId,
+    command: Command,
+    token_id: String,
+}
+
+impl AuthorizationServer {
+    pub(super) fn step_token(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+    ) -> Result<Response<Bytes>, Pause> {
+        let asked = match self.asked(id, task)? {
+            Ok(asked) => asked,
+            Err(error) => return Ok(error.response()),
+        };
+        if task.committed.is_none() {
+            // Signing before writing: a key that cannot be used spends no code.
+            let stream = Grants::stream(&asked.user);
+            let grants = self.grants.read_to_write(&stream, id, &mut self.desk);
+            let grants = grants.ok_or(Pause::Wait)?;
+            let decision = grants.decide(&asked.command, millis(task.wall));
+            if let Ok(Reply::Issued(issued)) = decision.reply {
+                self.sign(id, task, &asked, &issued)?;
+            }
+        }
+        let reply = self.change_grants(id, task, &asked.user, &asked.command)?;
+        match reply {
+            Ok(Reply::Issued(issued)) => self.hand_out(task, &asked, &issued),
+            Ok(Reply::Done) => Err(Pause::Unavailable),
+            Err(refused) => Ok(self.refusal(&asked, refused).response()),
+        }
+    }
+
+    /// Who asks for what; checked in the order of RFC 6749 4.1.3, the client first.
+    fn asked(&mut self, id: RequestId, task: &Task) -> Result<Result<Asked, TokenError>, Pause> {
+        let Work::Token(work) = &task.work else {
+            return Err(Pause::Unavailable);
+        };
+        if work.form.get("grant_type").is_none() {
+            return Ok(Err(TokenError::InvalidRequest));
+        }
+        let registration = match self.identify(id, work)? {
+            Ok(registration) => registration,
+            Err(error) => return Ok(Err(error)),
+        };
+        let is_refresh = work.form.get("grant_type") == Some("refresh_token");
+        let parsed = match TokenRequest::parse(&work.form) {
+            _ if is_refresh && !registration.refresh_tokens => {
+                return Ok(Err(TokenError::UnauthorizedClient));
+            }
+            Ok(parsed) => parsed,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(key) = self.config.refresh_keys.first().map(|key| key.id) else {
+            return Err(Pause::Unavailable);
+        };
+        let client = registration.client_id;
+        let (user, grant, command) = match parsed {
+            TokenRequest::Code {
+                code,
+                redirect_uri,
+                verifier,
+            } => {
+                let redemption = Redemption {
+                    grant: code.grant,
+                    code_hash: code.hash,
+                    client: client.clone(),
+                    redirect_uri,
+                    verifier,
+                    key,
+                };
+                (code.user, code.grant, Command::Redeem(redemption))
+            }
+            TokenRequest::Refresh { token, scopes } => {
+                let stream = Grants::stream(&token.user);
+                let grants = self
+                    .grants
+                    .read(&stream, id, &mut self.desk)
+                    .ok_or(Pause::Wait)?;
+                let salt = grants.salt(token.grant);
+                let keys = &self.config.refresh_keys;
+                if !salt.is_some_and(|salt| token.is_authentic(&salt, keys)) {
+                    return Ok(Err(TokenError::InvalidGrant));
+                }
+                let command = Command::Refresh {
+                    grant: token.grant,
+                    generation: token.generation,
+                    client: client.clone(),
+                    scopes,
+                    key,
+                };
+                (token.user, token.grant, command)
+            }
+        };
+        Ok(Ok(Asked {
+            user,
+            grant,
+            client,
+            command,
+            token_id: base64url(&work.entropy.derive("token id")),
+        }))
+    }
+
+    fn sign(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        asked: &Asked,
+        issued: &Issued,
+    ) -> Result<(), Pause> {
+        let key = self.config.signing_keys.first().ok_or(Pause::Unavailable)?;
+        let iat = task.wall.as_secs();
+        let claims = Claims {
+            iss: self.config.issuer.as_str().to_owned(),
+            sub: asked.user.clone(),
+            aud: Audience::One(self.config.audience.clone()),
+            client_id: asked.client.clone(),
+            iat,
+            nbf: None,
+            exp: iat.saturating_add(self.config.access_token_lifetime.as_secs()),
+            jti: asked.token_id.clone(),
+            scope: issued.scopes.clone(),
+            grant_id: asked.grant,
+        };
+        let input = claims.signing_input(key).map_err(|_| Pause::Unavailable)?;
+        if task
+            .signed
+            .as_ref()
+            .is_some_and(|(signed, _)| *signed == input)
+        {
+            return Ok(());
+        }
+        self.desk.outputs.push_back(Output::Sign {
+            request: id,
+            key_id: key.id().to_owned(),
+            algorithm: key.algorithm(),
+            signing_input: input.clone().into(),
+        });
+        task.awaiting = Awaiting::Signature(input);
+        Err(Pause::Wait)
+    }
+
+    fn hand_out(
+        &mut self,
+        task: &Task,
+        asked: &Asked,
+        reply: &Issued,
+    ) -> Result<Response<Bytes>, Pause> {
+        let (input, signature) = task.signed.as_ref().ok_or(Pause::Unavailable)?;
+        let access_token = format!("{input}.{}", base64url(signature));
+        let keys = &self.config.refresh_keys;
+        let refresh = |seed| credential::refresh_token(&asked.user, asked.grant, seed, keys);
+        let refresh: Option<RefreshToken> = reply
+            .refresh
+            .map(refresh)
+            .transpose()
+            .map_err(|_| Pause::Unavailable)?;
+        if reply.window_used {
+            self.tell(Event::RetryWindowUsed {
+                account: asked.user.clone(),
+                grant: asked.grant,
+            });
+        }
+        let lasts = self.config.access_token_lifetime.as_secs();
+        Ok(issued(
+            &access_token,
+            lasts,
+            &reply.scopes,
+            refresh.as_ref(),
+        ))
+    }
+
+    fn refusal(&mut self, asked: &Asked, refused: Refused) -> TokenError {
+        if refused == Refused::Replayed {
+            self.tell(Event::RefreshTokenReplayed {
+                account: asked.user.clone(),
+                grant: asked.grant,
+            });
+        }
+        match refused {
+            Refused::InvalidScope => TokenError::InvalidScope,
+            Refused::InvalidGrant | Refused::Replayed | Refused::NotFound | Refused::Full => {
+                TokenError::InvalidGrant
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What an authorization server is told at start; no setting lives anywhere else.
+
+use core::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+use crate::redirect_uri::is_loopback;
+use crate::secret::SecretBytes;
+use crate::server::access_token::Algorithm;
+
+/// Settings of an [`AuthorizationServer`](crate::server::AuthorizationServer).
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who issues: also the base of all endpoints.
+    pub issuer: Issuer,
+    /// The `aud` of access tokens: the API they open (RFC 9068 3).
+    pub audience: String,
+    /// The keys of access tokens: the first signs, all of them verify and are published.
+    pub signing_keys: Vec<SigningKey>,
+    /// The keys of refresh tokens: the first makes new ones, all of them are accepted.
+    pub refresh_keys: Vec<RefreshKey>,
+    /// How long a code may wait for its redemption; at most 10 minutes (RFC 6749 4.1.2).
+    pub code_lifetime: Duration,
+    /// How long an access token lasts.
+    pub access_token_lifetime: Duration,
+    /// A grant ends when its refresh token was not used for this long.
+    pub refresh_idle_lifetime: Duration,
+    /// A grant ends this long after consent, when set.
+    pub refresh_absolute_lifetime: Option<Duration>,
+    /// How long a person may take from the first page to the decision.
+    pub interaction_lifetime: Duration,
+    /// How long a login lasts.
+    pub session_lifetime: Duration,
+    /// A request that is not answered within this time is answered with 503.
+    pub request_timeout: Duration,
+    /// An append of unknown outcome is repeated after this time.
+    pub append_retry: Duration,
+    /// Failed logins of one user name after which further ones are refused for
+    /// `login_failure_window`.
+    pub max_login_failures: u32,
+    /// See `max_login_failures`.
+    pub login_failure_window: Duration,
+    /// Most requests and commands in progress.
+    pub max_requests: usize,
+    /// Most streams kept in memory; idle ones beyond are unloaded.
+    pub max_streams: usize,
+    /// Most browser sessions, and most interactions, in memory.
+    pub max_sessions: usize,
+    /// Most grants of one user.
+    pub max_grants_per_user: usize,
+}
+
+impl Config {
+    /// Settings with the usual lifetimes and limits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when `audience` is empty.
+    pub fn new(
+        issuer: Issuer,
+        audience: impl Into<String>,
+        signing_key: SigningKey,
+        refresh_key: RefreshKey,
+    ) -> Result<Self, Error> {
+        let audience = audience.into();
+        if audience.is_empty() {
+            return Err(ErrorKind::InvalidConfig.into());
+        }
+        Ok(Self {
+            issuer,
+            audience,
+            signing_keys: vec![signing_key],
+            refresh_keys: vec![refresh_key],
+            code_lifetime: Duration::from_secs(60),
+            access_token_lifetime: Duration::from_secs(3600),
+            refresh_idle_lifetime: Duration::from_secs(180 * 24 * 3600),
+            refresh_absolute_lifetime: None,
+            interaction_lifetime: Duration::from_secs(600),
+            session_lifetime: Duration::from_secs(3600),
+            request_timeout: Duration::from_secs(10),
+            append_retry: Duration::from_millis(100),
+            max_login_failures: 10,
+            login_failure_window: Duration::from_secs(900),
+            max_requests: 4096,
+            max_streams: 16_384,
+            max_sessions: 16_384,
+            max_grants_per_user: 64,
+        })
+    }
+
+    /// Checks what later assignments may have broken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when there is no key, two keys share an id, or a code would
+    /// last longer than 10 minutes.
+    pub fn check(&self) -> Result<(), Error> {
+        let signing: Vec<_> = self.signing_keys.iter().map(SigningKey::id).collect();
+        let refresh: Vec<_> = self.refresh_keys.iter().map(|key| key.id).collect();
+        if has_one_of_each(&signing)
+            && has_one_of_each(&refresh)
+            && self.code_lifetime <= Duration::from_secs(600)
+        {
+            Ok(())
+        } else {
+            Err(ErrorKind::InvalidConfig.into())
+        }
+    }
+}
+
+fn has_one_of_each<T: Ord>(ids: &[T]) -> bool {
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    !ids.is_empty() && distinct.len() == ids.len()
+}
+
+/// The issuer identifier: an https URL without query and fragment (RFC 8414 2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Issuer {
+    text: String,
+    path: String,
+    origin: String,
+}
+
+impl Issuer {
+    /// Takes an https issuer, such as `https://cloud.example/oauth`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUrl`] when it is not https, or has user info, a query, a fragment or a
+    /// slash at its end.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        let url = Url::parse(text).map_err(|error| Error::new(ErrorKind::InvalidUrl, error))?;
+        if url.scheme() == "https" {
+            Self::from_url(text, &url)
+        } else {
+            Err(ErrorKind::InvalidUrl.into())
+        }
+    }
+
+    /// Takes an http issuer on a loopback host, for development.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUrl`] when it is not `http` on loopback, and as [`Issuer::new`].
+    pub fn dangerous_http_on_loopback(text: &str) -> Result<Self, Error> {
+        let url = Url::parse(text).map_err(|error| Error::new(ErrorKind::InvalidUrl, error))?;
+        if url.scheme() == "http" && is_loopback(&url) {
+            Self::from_url(text, &url)
+        } else {
+            Err(ErrorKind::InvalidUrl.into())
+        }
+    }
+
+    fn from_url(text: &str, url: &Url) -> Result<Self, Error> {
+        let path = url.path().trim_end_matches('/').to_owned();
+        let origin = url.origin().ascii_serialization();
+        // What clients compare byte by byte must be what parsers make of it (RFC 8414, 3.3).
+        if text != format!("{origin}{path}") {
+            return Err(ErrorKind::InvalidUrl.into());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            path,
+            origin,
+        })
+    }
+
+    /// The issuer exactly as configured.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The path that all endpoints start with; empty when the issuer is an origin.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Scheme, host and port, as browsers send them in `Origin`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn endpoint(&self, name: &str) -> String {
+        format!("{}{name}", self.text)
+    }
+}
+
+/// The public half of a signing key; the private half stays with whoever answers `Sign`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SigningKey {
+    id: String,
+    algorithm: Algorithm,
+    public_jwk: Map<String, Value>,
+}
+
+impl SigningKey {
+    /// Takes a key's id, its one algorithm and its public JWK as JSON text (RFC 7517).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when the text is not a JSON object with `kty`, holds a private
+    /// or symmetric member, or `id` is empty.
+    pub fn new(
+        id: impl Into<String>,
+        algorithm: Algorithm,
+        public_jwk: &str,
+    ) -> Result<Self, Error> {
+        let id = id.into();
+        let mut jwk: Map<String, Value> = serde_json::from_str(public_jwk)
+            .map_err(|error| Error::new(ErrorKind::InvalidConfig, error))?;
+        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+        if id.is_empty()
+            || !jwk.contains_key("kty")
+            || private.iter().any(|member| jwk.contains_key(*member))
+        {
+            return Err(ErrorKind::InvalidConfig.into());
+        }
+        jwk.insert("kid".to_owned(), Value::from(id.clone()));
+        jwk.insert("alg".to_owned(), Value::from(algorithm.as_str()));
+        jwk.insert("use".to_owned(), Value::from("sig"));
+        Ok(Self {
+            id,
+            algorithm,
+            public_jwk: jwk,
+        })
+    }
+
+    /// The `kid` of tokens signed with this key.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The only algorithm this key is used with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn public_jwk(&self) -> &Map<String, Value> {
+        &self.public_jwk
+    }
+}
+
+/// A key that authenticates refresh tokens; it is the only secret this server holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefreshKey {
+    pub(crate) id: u8,
+    pub(crate) key: SecretBytes,
+}
+
+impl RefreshKey {
+    /// A key and the id by which refresh tokens name it; an id is never given to another key.
+    #[must_use]
+    pub fn new(id: u8, key: SecretBytes) -> Self {
+        Self { id, key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuers_are_https_without_query_fragment_or_trailing_slash() {
+        assert_eq!(
+            Issuer::new("https://c.example/oauth").unwrap().path(),
+            "/oauth"
+        );
+        assert_eq!(Issuer::new("https://c.example:8443").unwrap().path(), "");
+        for text in [
+            "http://c.example",
+            "http://127.0.0.1:80",
+            "https://c.example/",
+            "https://c.example/?q",
+            "https://c.example/#f",
+            "https://u@c.example",
+            "https://C.example",
+            "c.example",
+        ] {
+            assert!(Issuer::new(text).is_err(), "{text}");
+        }
+        assert!(Issuer::dangerous_http_on_loopback("http://127.0.0.1:8080").is_ok());
+        assert!(Issuer::dangerous_http_on_loopback("http://c.example").is_err());
+    }
+
+    #[test]
+    fn private_keys_are_refused() {
+        assert!(SigningKey::new("1", Algorithm::Es256, r#"{"kty":"EC","x":"a","y":"b"}"#).is_ok());
+        assert!(SigningKey::new("1", Algorithm::Es256, r#"{"kty":"EC","d":"a"}"#).is_err());
+        assert!(SigningKey::new("1", Algorithm::Es256, r#"{"kty":"oct","k":"a"}"#).is_err());
+    }
+}

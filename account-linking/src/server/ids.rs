@@ -1,0 +1,137 @@
+//! Identifiers of the authorization server.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+use crate::secret::{base64url, from_base64url};
+
+/// A registered client: `client-` and 1 to 57 characters of `[a-zA-Z0-9_.-]`.
+///
+/// The prefix keeps clients apart from users (RFC 9700 4.15.1).
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        match text.strip_prefix("client-") {
+            Some(rest) if !rest.is_empty() && text.len() <= 64 && rest.bytes().all(allowed) => {
+                Ok(Self(text))
+            }
+            _ => Err(ErrorKind::InvalidIdentifier.into()),
+        }
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One consent of one user to one client; unguessable, but not a secret.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GrantId([u8; 16]);
+
+impl GrantId {
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The id as bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl FromStr for GrantId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        from_base64url(text)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| ErrorKind::InvalidIdentifier.into())
+    }
+}
+
+impl TryFrom<String> for GrantId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<GrantId> for String {
+    fn from(id: GrantId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base64url(&self.0))
+    }
+}
+
+/// Names a request, a check or a command between the machine and its driver.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(pub(crate) u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user_id::UserId;
+
+    #[test]
+    fn no_text_is_both_a_client_and_a_user() {
+        let client: ClientId = "client-acme".parse().unwrap();
+        assert!(client.as_str().parse::<UserId>().is_err());
+        assert!("acme".parse::<ClientId>().is_err());
+        assert!("client-".parse::<ClientId>().is_err());
+    }
+
+    #[test]
+    fn grant_ids_survive_text() {
+        let id = GrantId::from_bytes([9; 16]);
+        assert_eq!(id.to_string().parse::<GrantId>().unwrap(), id);
+        assert!("short".parse::<GrantId>().is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! The server's description of itself (RFC 8414) and its public keys (RFC 7517).
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+
+use crate::server::config::Config;
+use crate::server::response::public_json;
+
+/// The metadata document; arrays without elements are left out.
+pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
+    let issuer = &config.issuer;
+    let methods = json!(["client_secret_basic", "client_secret_post"]);
+    public_json(&json!({
+        "issuer": issuer.as_str(),
+        "authorization_endpoint": issuer.endpoint("/authorize"),
+        "token_endpoint": issuer.endpoint("/token"),
+        "revocation_endpoint": issuer.endpoint("/revoke"),
+        "introspection_endpoint": issuer.endpoint("/introspect"),
+        "userinfo_endpoint": issuer.endpoint("/userinfo"),
+        "jwks_uri": issuer.endpoint("/jwks"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    }))
+}
+
+/// All keys that may have signed a token that is still good.
+pub(crate) fn jwks(config: &Config) -> Response<Bytes> {
+    let keys = config.signing_keys.iter();
+    let keys: Vec<Value> = keys
+        .map(|key| Value::Object(key.public_jwk().clone()))
+        .collect();
+    public_json(&json!({ "keys": keys }))
+}

@@ -1,0 +1,172 @@
+//! What the authorization server asks of its driver, and what it tells it.
+
+use bytes::Bytes;
+
+use crate::error::ErrorKind;
+use crate::scope::ScopeSet;
+use crate::secret::{ClientSecret, Password};
+use crate::server::access_token::{Algorithm, Principal, Refusal};
+use crate::server::grants::{EndReason, GrantSummary};
+use crate::server::ids::{ClientId, GrantId, RequestId};
+use crate::stream::{Append, Snapshot};
+use crate::user_id::UserId;
+
+/// What the driver is to do.
+#[must_use = "an output left undone stalls its request"]
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must know every output")]
+pub enum Output {
+    /// Answer a request.
+    Respond {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        response: http::Response<Bytes>,
+    },
+    /// The result of [`authenticate`](super::AuthorizationServer::authenticate).
+    Authenticated {
+        /// The check.
+        request: RequestId,
+        /// Whose token it is, or why it was refused.
+        result: Result<Principal, Refusal>,
+    },
+    /// Check a user's password, taking as long for an unknown name as for a wrong password; the
+    /// answer goes to `handle_password`.
+    VerifyPassword {
+        /// The request.
+        request: RequestId,
+        /// The name as typed.
+        user_name: String,
+        /// The password as typed.
+        password: Password,
+    },
+    /// Sign with the private half of a signing key; the answer goes to `handle_signature`.
+    ///
+    /// The signature is as in RFC 7515: of ES256, the 64 bytes of R and S (RFC 7518 3.4).
+    Sign {
+        /// The request.
+        request: RequestId,
+        /// The key.
+        key_id: String,
+        /// How to sign.
+        algorithm: Algorithm,
+        /// What to sign.
+        signing_input: Bytes,
+    },
+    /// Verify a signature with a signing key; the answer goes to `handle_verification`.
+    Verify {
+        /// The request.
+        request: RequestId,
+        /// The key.
+        key_id: String,
+        /// How to verify.
+        algorithm: Algorithm,
+        /// What was signed.
+        signing_input: Bytes,
+        /// The signature as it came.
+        signature: Bytes,
+    },
+    /// Read a stream; the answer goes to `handle_loaded` or `handle_load_failed`.
+    Load {
+        /// The stream.
+        stream: String,
+    },
+    /// Make changes durable; the answer goes to `handle_appended`.
+    Append(Append),
+    /// Keep a snapshot of a stream; no answer is expected, and a lost one costs only time.
+    SaveSnapshot {
+        /// The stream.
+        stream: String,
+        /// Its state.
+        snapshot: Snapshot,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened; none of it holds a secret, but for the client secret shown once.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The final event of `register_client` and `add_client_secret`.
+    ClientRegistered {
+        /// The command.
+        command: RequestId,
+        /// The client.
+        client: ClientId,
+        /// Its new secret, shown this once; `None` for a public client.
+        secret: Option<ClientSecret>,
+    },
+    /// The final event of `retire_client_secrets`, `end_grant` and `settle_grant_end`.
+    Done {
+        /// The command.
+        command: RequestId,
+    },
+    /// The final event of `list_grants`.
+    Grants {
+        /// The command.
+        command: RequestId,
+        /// The grants that are alive.
+        grants: Vec<GrantSummary>,
+    },
+    /// The final event of a command that did not succeed.
+    CommandFailed {
+        /// The command.
+        command: RequestId,
+        /// Why.
+        kind: ErrorKind,
+    },
+    /// A code was redeemed: the account is linked.
+    GrantStarted {
+        /// The user.
+        account: UserId,
+        /// The client.
+        client: ClientId,
+        /// The grant.
+        grant: GrantId,
+        /// What was granted.
+        scopes: ScopeSet,
+    },
+    /// A grant ended; everything made under it must end too.
+    ///
+    /// It is told again after a restart until `settle_grant_end` is called.
+    GrantEnded {
+        /// The user.
+        account: UserId,
+        /// The client.
+        client: ClientId,
+        /// The grant.
+        grant: GrantId,
+        /// Why it ended.
+        reason: EndReason,
+    },
+    /// A superseded refresh token was used inside its retry window.
+    RetryWindowUsed {
+        /// The user.
+        account: UserId,
+        /// The grant.
+        grant: GrantId,
+    },
+    /// A superseded refresh token was used outside its retry window and refused.
+    RefreshTokenReplayed {
+        /// The user.
+        account: UserId,
+        /// The grant.
+        grant: GrantId,
+    },
+    /// A client presented wrong credentials; the driver may slow down the source.
+    ClientAuthenticationFailed {
+        /// The request.
+        request: RequestId,
+    },
+    /// A login failed; the driver may slow down the source.
+    LoginFailed {
+        /// The request.
+        request: RequestId,
+    },
+    /// A stream holds what this version cannot read; requests for it are answered with 503.
+    StreamUnreadable {
+        /// The stream.
+        stream: String,
+    },
+}

@@ -1,0 +1,192 @@
+//! The pages a person sees: what they must show, and a plain rendering of them.
+//!
+//! The server adds status and headers. A page loads nothing from elsewhere, runs no script and
+//! puts every value through [`escape`].
+
+use core::fmt::{self, Write as _};
+
+/// Renders the pages; a product brings its own.
+pub trait Pages: fmt::Debug + Send + Sync {
+    /// The form for name and password.
+    fn login(&self, page: &LoginPage) -> String;
+    /// The question whether the client may have what it asks for.
+    fn consent(&self, page: &ConsentPage) -> String;
+    /// What went wrong, when the browser cannot be sent back to the client.
+    fn error(&self, page: PageError) -> String;
+}
+
+/// What a login page shows: a form posted to `action` with the fields `interaction`, `csrf`,
+/// `username` and `password`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoginPage {
+    /// Where the form goes.
+    pub action: String,
+    /// Value of the hidden field `interaction`.
+    pub interaction: String,
+    /// Value of the hidden field `csrf`.
+    pub csrf: String,
+    /// The client that wants to be linked.
+    pub client_name: String,
+    /// Whether the last attempt failed; the page does not say why.
+    pub failed: bool,
+}
+
+/// What a consent page shows: a form posted to `action` with the fields `interaction`, `csrf` and
+/// `decision`, which is `allow` or `cancel`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConsentPage {
+    /// Where the form goes.
+    pub action: String,
+    /// Value of the hidden field `interaction`.
+    pub interaction: String,
+    /// Value of the hidden field `csrf`.
+    pub csrf: String,
+    /// The client that wants to be linked.
+    pub client_name: String,
+    /// Who runs it; may be empty.
+    pub client_owner: String,
+    /// The name the user logged in with.
+    pub account: String,
+    /// The scopes asked for.
+    pub scopes: Vec<String>,
+}
+
+/// Why a page of error is shown; no text of the request is repeated on it.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PageError {
+    /// The client or its redirect URI is not known, or the request is not well formed.
+    BadRequest,
+    /// The page was opened too late, twice, or in another browser.
+    Expired,
+    /// The server cannot answer now.
+    Unavailable,
+}
+
+/// Pages without any decoration.
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "there is nothing to add to plain pages"
+)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainPages;
+
+impl Pages for PlainPages {
+    fn login(&self, page: &LoginPage) -> String {
+        let failed = if page.failed {
+            "<p role=\"alert\">That did not work. Please try again.</p>"
+        } else {
+            ""
+        };
+        document(
+            "Sign in",
+            &format!(
+                "<p>{} wants to use your devices.</p>{failed}\
+                 <form method=\"post\" action=\"{}\">{}\
+                 <p><label>Name <input name=\"username\" autocomplete=\"username\" required></label></p>\
+                 <p><label>Password <input name=\"password\" type=\"password\" \
+                 autocomplete=\"current-password\" required></label></p>\
+                 <p><button>Sign in</button></p></form>",
+                escape(&page.client_name),
+                escape(&page.action),
+                hidden(&page.interaction, &page.csrf),
+            ),
+        )
+    }
+
+    fn consent(&self, page: &ConsentPage) -> String {
+        let mut scopes = String::new();
+        for scope in &page.scopes {
+            scopes.push_str("<li>");
+            scopes.push_str(&escape(scope));
+            scopes.push_str("</li>");
+        }
+        let owner = if page.client_owner.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", escape(&page.client_owner))
+        };
+        document(
+            "Allow access?",
+            &format!(
+                "<p>You are signed in as {}.</p><p>{}{owner} asks for:</p><ul>{scopes}</ul>\
+                 <p>Go on only if you started this yourself.</p>\
+                 <form method=\"post\" action=\"{}\">{}\
+                 <button name=\"decision\" value=\"allow\">Allow</button> \
+                 <button name=\"decision\" value=\"cancel\">Cancel</button></form>",
+                escape(&page.account),
+                escape(&page.client_name),
+                escape(&page.action),
+                hidden(&page.interaction, &page.csrf),
+            ),
+        )
+    }
+
+    fn error(&self, page: PageError) -> String {
+        let text = match page {
+            PageError::BadRequest => {
+                "The link that brought you here is not right. Nothing was changed."
+            }
+            PageError::Expired => {
+                "This page is no longer good. Please start again where you came from."
+            }
+            PageError::Unavailable => "We cannot do this right now. Please try again later.",
+        };
+        document("That did not work", &format!("<p>{text}</p>"))
+    }
+}
+
+fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{title}</title><h1>{title}</h1>{body}</html>"
+    )
+}
+
+fn hidden(interaction: &str, csrf: &str) -> String {
+    format!(
+        "<input type=\"hidden\" name=\"interaction\" value=\"{}\">\
+         <input type=\"hidden\" name=\"csrf\" value=\"{}\">",
+        escape(interaction),
+        escape(csrf),
+    )
+}
+
+/// Makes text safe between tags and inside quoted attributes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '&' | '<' | '>' | '"' | '\'') {
+            // Writing to a String does not fail.
+            let _ = write!(safe, "&#{};", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_cannot_break_out_of_the_page() {
+        let html = PlainPages.consent(&ConsentPage {
+            action: "/consent".to_owned(),
+            interaction: "\"><script>".to_owned(),
+            csrf: "c".to_owned(),
+            client_name: "<b>&'".to_owned(),
+            client_owner: String::new(),
+            account: "<i>".to_owned(),
+            scopes: vec!["<u>".to_owned()],
+        });
+        for text in ["<script>", "<b>", "<i>", "<u>"] {
+            assert!(!html.contains(text), "{text}");
+        }
+    }
+}

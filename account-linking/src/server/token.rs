@@ -1,0 +1,86 @@
+//! The token request and its answer (RFC 6749 4.1.3, 4.1.4, 5 and 6).
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind};
+use crate::form::Form;
+use crate::pkce::PkceVerifier;
+use crate::scope::ScopeSet;
+use crate::secret::RefreshToken;
+use crate::server::credential::{PresentedCode, PresentedRefresh, parse_code, parse_refresh};
+use crate::server::response::{self, TokenError};
+
+/// What a token request asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenRequest {
+    Code {
+        code: PresentedCode,
+        redirect_uri: Option<String>,
+        verifier: Option<PkceVerifier>,
+    },
+    Refresh {
+        token: PresentedRefresh,
+        scopes: Option<ScopeSet>,
+    },
+}
+
+impl TokenRequest {
+    /// Reads a token request; who sends it is checked elsewhere, and first.
+    pub(crate) fn parse(form: &Form) -> Result<Self, TokenError> {
+        match form.get("grant_type") {
+            Some("authorization_code") => {
+                let code = form.get("code").ok_or(TokenError::InvalidRequest)?;
+                let verifier = form.get("code_verifier").map(PkceVerifier::new);
+                Ok(Self::Code {
+                    code: parse_code(code).ok_or(TokenError::InvalidGrant)?,
+                    redirect_uri: form.get("redirect_uri").map(str::to_owned),
+                    verifier: verifier.transpose().map_err(|_| TokenError::InvalidGrant)?,
+                })
+            }
+            Some("refresh_token") => {
+                let token = form
+                    .get("refresh_token")
+                    .ok_or(TokenError::InvalidRequest)?;
+                let scopes = form.get("scope").map(str::parse);
+                Ok(Self::Refresh {
+                    token: parse_refresh(token).ok_or(TokenError::InvalidGrant)?,
+                    scopes: scopes.transpose().map_err(|_| TokenError::InvalidScope)?,
+                })
+            }
+            Some(_) => Err(TokenError::UnsupportedGrantType),
+            None => Err(TokenError::InvalidRequest),
+        }
+    }
+}
+
+/// The answer with the tokens.
+pub(crate) fn issued(
+    access_token: &str,
+    expires_in: u64,
+    scopes: &ScopeSet,
+    refresh_token: Option<&RefreshToken>,
+) -> Response<Bytes> {
+    let mut body = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "scope": scopes.to_string(),
+    });
+    if let (Some(token), Some(members)) = (refresh_token, body.as_object_mut()) {
+        members.insert("refresh_token".to_owned(), Value::from(token.expose()));
+    }
+    response::json(StatusCode::OK, &body)
+}
+
+/// Whether `body` is a well-formed token request; for fuzzing.
+///
+/// # Errors
+/// [`ErrorKind::InvalidForm`] when it is not.
+pub fn check_form(body: &[u8]) -> Result<(), Error> {
+    let form = Form::parse(body)?;
+    TokenRequest::parse(&form)
+        .map(|_| ())
+        .map_err(|_| ErrorKind::InvalidForm.into())
+}

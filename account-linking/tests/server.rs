@@ -1,0 +1,25 @@
+//! The authorization server, driven as a composition drives it, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_imports,
+    missing_docs
+)]
+
+#[path = "server/contract.rs"]
+mod contract;
+#[path = "server/harness.rs"]
+mod harness;
+#[path = "server/properties.rs"]
+mod properties;
+#[path = "server/replay.rs"]
+mod replay;
+#[path = "server/scenarios.rs"]
+mod scenarios;
+#[path = "server/token_endpoint.rs"]
+mod token_endpoint;
+#[path = "server/vectors.rs"]
+mod vectors;

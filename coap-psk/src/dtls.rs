@@ -1,0 +1,159 @@
+//! The port to a DTLS 1.2 engine: many sessions in one object, datagrams in and out, no socket and no clock.
+//!
+//! ```text
+//!  peer's datagrams ─▶ handle_datagram ─▶ NeedKey ─▶ provide_key ─▶ Established ─▶ Data, Data, .. ─▶ Closed
+//!                      connect ──────────────────────────────────▶ Established          ▲ send, close
+//! ```
+//!
+//! An engine keeps these promises. Every `NeedKey` and every session id is its own and never used again. `Established`
+//! is reported once per session, when the peer's Finished has been verified, and `Closed` once, as the last thing about
+//! it. A session that [`connect`](DtlsEndpoint::connect) began and that fails is reported by `Closed` alone.
+//! A new ClientHello from the address of a session leaves that session alone until the new handshake has been verified.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use crate::error::Error;
+use crate::secret::PskKey;
+use crate::time::Instant;
+
+/// An engine for DTLS 1.2 with pre-shared keys, both roles, without input or output of its own.
+pub trait DtlsEndpoint {
+    /// Takes a datagram that arrived from `from`.
+    fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant);
+
+    /// Does what is due at `now`. Early and repeated calls are harmless.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    fn next_deadline(&self) -> Option<Instant>;
+
+    /// The next thing that happened.
+    fn poll_event(&mut self) -> Option<DtlsEvent>;
+
+    /// The next datagram to send.
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+
+    /// Answers a [`DtlsEvent::NeedKey`].
+    ///
+    /// `None` makes the engine go on with a random key, so that an unknown identity fails at Finished exactly as a wrong
+    /// key does. An answer for a handshake that is gone is ignored.
+    fn provide_key(&mut self, handshake: HandshakeId, key: Option<PskKey>, now: Instant);
+
+    /// Begins a session with the server at `to`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`](crate::ErrorKind::Full) or [`ErrorKind::Transport`](crate::ErrorKind::Transport) when no
+    /// handshake was begun.
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        identity: &[u8],
+        key: PskKey,
+        now: Instant,
+    ) -> Result<SessionId, Error>;
+
+    /// Sends `data` as one record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSession`](crate::ErrorKind::UnknownSession) when the session is not established;
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when `data` does not fit a record;
+    /// [`ErrorKind::Transport`](crate::ErrorKind::Transport) when the engine cannot seal it.
+    fn send(&mut self, session: SessionId, data: &[u8], now: Instant) -> Result<(), Error>;
+
+    /// Closes a session. Unknown sessions are ignored.
+    fn close(&mut self, session: SessionId, now: Instant);
+}
+
+/// A handshake that waits for a key.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "engines outside this crate number their handshakes"
+)]
+pub struct HandshakeId(pub u64);
+
+/// A DTLS session.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "engines outside this crate number their sessions"
+)]
+pub struct SessionId(pub u64);
+
+/// A datagram to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "engines outside this crate build it"
+)]
+pub struct Transmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The bytes.
+    pub datagram: Vec<u8>,
+}
+
+/// What an engine reports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an event that is not handled would stall a handshake"
+)]
+pub enum DtlsEvent {
+    /// A peer named its identity; [`DtlsEndpoint::provide_key`] answers.
+    NeedKey {
+        /// The waiting handshake.
+        handshake: HandshakeId,
+        /// The identity as the peer sent it.
+        identity: Vec<u8>,
+    },
+    /// A handshake is complete and verified.
+    Established {
+        /// The new session, or the one that `connect` returned.
+        session: SessionId,
+        /// The peer's address.
+        peer: SocketAddr,
+        /// The identity that the key belongs to.
+        identity: Vec<u8>,
+    },
+    /// An authenticated record arrived.
+    Data {
+        /// Its session.
+        session: SessionId,
+        /// Its plaintext.
+        data: Vec<u8>,
+    },
+    /// The peer's address changed and the engine follows it.
+    Moved {
+        /// The session.
+        session: SessionId,
+        /// The address until now.
+        from: SocketAddr,
+        /// The address from now on.
+        to: SocketAddr,
+    },
+    /// The session is gone.
+    Closed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a session is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it.
+    Local,
+    /// The peer closed it.
+    Peer,
+    /// The handshake did not complete in time.
+    HandshakeTimeout,
+    /// The handshake failed: a wrong key or parameters that do not fit.
+    HandshakeFailed,
+    /// The engine met an error that it cannot go on from.
+    Fault,
+}

@@ -1,0 +1,374 @@
+//! Many peers over one DTLS engine: handshakes, sessions, who is online.
+//!
+//! ```text
+//!  NeedKey ─▶ KeyWanted ─▶ provide_key ─▶ Established ─▶ SecureMode 2: Online ◀─▶ Offline(Silent) ─▶ Offline(Closed)
+//!                                                     └▶ SecureMode 3: activation and nothing else, for a minute
+//!  connect ─────────────────────────────▶ Established ─▶ Online ─▶ Offline
+//! ```
+
+mod peers;
+mod session;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use core::fmt;
+use core::net::SocketAddr;
+
+use crate::config::Config;
+use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Context, Exchanges};
+use crate::identity::{DeviceName, PskIdentity, SecureMode};
+use crate::output::{ExchangeId, Output};
+use crate::presence::Presence;
+use crate::random::Random;
+use crate::request::{Request, Response};
+use crate::secret::PskKey;
+use crate::time::Instant;
+
+use session::{Role, Session};
+
+/// Machine: CoAP with many peers over a DTLS engine, client and server on every session.
+///
+/// A cloud answers [`Output::KeyWanted`] and [`Output::Request`]; a device calls [`connect`](Self::connect). Both send
+/// requests, observe, and notify the observers of resources of their own.
+///
+/// Moments must not go back; one that does counts as the latest.
+pub struct Endpoint<D> {
+    dtls: D,
+    config: Config,
+    random: Random,
+    latest: Instant,
+    handshakes: BTreeMap<HandshakeId, Instant>,
+    key_deadlines: BTreeSet<(Instant, HandshakeId)>,
+    connecting: BTreeMap<SessionId, PskIdentity>,
+    sessions: BTreeMap<SessionId, Session>,
+    /// The session of each device. Activation has one of its own: a product's secret must not end a device's session.
+    accepted: BTreeMap<(SecureMode, DeviceName), SessionId>,
+    session_deadlines: BTreeSet<(Instant, SessionId)>,
+    presence: Presence<SessionId>,
+    transfer_bytes: usize,
+    outputs: VecDeque<Output>,
+}
+
+impl<D: DtlsEndpoint> Endpoint<D> {
+    /// An endpoint without peers. The seed must be random and new in every run.
+    #[must_use]
+    pub fn new(config: Config, dtls: D, seed: [u8; 32]) -> Self {
+        Self {
+            dtls,
+            config,
+            random: Random::new(seed),
+            latest: Instant::ZERO,
+            handshakes: BTreeMap::new(),
+            key_deadlines: BTreeSet::new(),
+            connecting: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            session_deadlines: BTreeSet::new(),
+            presence: Presence::new(),
+            transfer_bytes: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Begins a session with the cloud at `to`. [`Event::Online`] follows, or [`Event::Offline`] alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] over the cap of sessions; what the engine's [`connect`](DtlsEndpoint::connect) gives.
+    pub fn connect(
+        &mut self,
+        to: SocketAddr,
+        identity: &PskIdentity,
+        key: PskKey,
+        now: Instant,
+    ) -> Result<SessionId, Error> {
+        if self.sessions.len().saturating_add(self.connecting.len()) >= self.config.max_sessions {
+            return Err(ErrorKind::Full.into());
+        }
+        let now = self.advance(now);
+        let session = self
+            .dtls
+            .connect(to, identity.to_string().as_bytes(), key, now)?;
+        self.connecting.insert(session, identity.clone());
+        self.pump(now);
+        Ok(session)
+    }
+
+    /// Closes a session; an unknown one is ignored. Its exchanges fail, and [`Event::Offline`] follows if it was online.
+    pub fn close(&mut self, session: SessionId, now: Instant) {
+        let now = self.advance(now);
+        self.dtls.close(session, now);
+        self.end_session(session, CloseReason::Local, now);
+        self.pump(now);
+    }
+
+    /// Sends a request, in blocks when it needs them. [`Event::Response`] or [`Event::Failed`] follows, once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSession`] without an established session; [`ErrorKind::Refused`] on one that is there for
+    /// activation only; [`ErrorKind::Full`] when too many requests are under way; [`ErrorKind::TooLarge`] when the body is
+    /// over the limit; [`ErrorKind::Path`] when CoAP cannot carry the path, the query or an option.
+    pub fn request(
+        &mut self,
+        session: SessionId,
+        request: Request,
+        now: Instant,
+    ) -> Result<ExchangeId, Error> {
+        self.begin(session, request, false, now)
+    }
+
+    /// Observes a resource: [`Event::Notification`] with its state now and whenever it changes, until [`Event::Response`] or
+    /// [`Event::Failed`] says that this is over. (RFC 7641)
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn observe(
+        &mut self,
+        session: SessionId,
+        request: Request,
+        now: Instant,
+    ) -> Result<ExchangeId, Error> {
+        self.begin(session, request, true, now)
+    }
+
+    fn begin(
+        &mut self,
+        id: SessionId,
+        request: Request,
+        observe: bool,
+        now: Instant,
+    ) -> Result<ExchangeId, Error> {
+        if self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.role == Role::Activation)
+        {
+            return Err(ErrorKind::Refused.into());
+        }
+        let now = self.advance(now);
+        let number = self.with_session(id, now, |exchanges, cx| {
+            exchanges.begin(request, observe, cx)
+        });
+        self.pump(now);
+        Ok(ExchangeId {
+            session: id,
+            number: number.ok_or(ErrorKind::UnknownSession)??,
+        })
+    }
+
+    /// Gives a request or an observation of ours up; [`Event::Failed`] follows. An unknown one is ignored.
+    pub fn cancel(&mut self, exchange: ExchangeId, now: Instant) {
+        let now = self.advance(now);
+        self.with_session(exchange.session, now, |exchanges, cx| {
+            exchanges.cancel(exchange.number, cx);
+        });
+        self.pump(now);
+    }
+
+    /// Answers a request of the peer, in blocks when it needs them. A request that is answered already, or was given up, is
+    /// ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] when the body is over the limit; the request waits on.
+    pub fn respond(
+        &mut self,
+        exchange: ExchangeId,
+        response: Response,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let now = self.advance(now);
+        let ExchangeId { session, number } = exchange;
+        let result = self.with_session(session, now, |exchanges, cx| {
+            exchanges.respond(number, response, cx)
+        });
+        self.pump(now);
+        result.unwrap_or(Ok(()))
+    }
+
+    /// Sends the new state of a resource of ours to those on this session who observe `target`, its path and query as
+    /// [`Request::target`] writes them; tells how many they are. An error is their last notification.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] when the body is over the limit.
+    pub fn notify(
+        &mut self,
+        session: SessionId,
+        target: &str,
+        response: &Response,
+        now: Instant,
+    ) -> Result<usize, Error> {
+        let now = self.advance(now);
+        let result = self.with_session(session, now, |exchanges, cx| {
+            exchanges.notify(target, response, cx)
+        });
+        self.pump(now);
+        result.unwrap_or(Ok(0))
+    }
+
+    /// Answers [`Output::KeyWanted`]; `None` when the identity is unknown. A late answer is ignored.
+    pub fn provide_key(&mut self, handshake: HandshakeId, key: Option<PskKey>, now: Instant) {
+        let now = self.advance(now);
+        if let Some(deadline) = self.handshakes.remove(&handshake) {
+            self.key_deadlines.remove(&(deadline, handshake));
+            self.dtls.provide_key(handshake, key, now);
+        }
+        self.pump(now);
+    }
+
+    /// Takes a datagram.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        let now = self.advance(now);
+        self.dtls.handle_datagram(from, datagram, now);
+        self.pump(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.dtls.handle_timeout(now);
+        while let Some((deadline, handshake)) = first_due(&self.key_deadlines, now) {
+            self.key_deadlines.remove(&(deadline, handshake));
+            self.handshakes.remove(&handshake);
+            self.dtls.provide_key(handshake, None, now);
+        }
+        while let Some((deadline, id)) = first_due(&self.session_deadlines, now) {
+            self.session_deadlines.remove(&(deadline, id));
+            self.handle_session_timeout(id, now);
+        }
+        self.presence.handle_timeout(now);
+        self.pump(now);
+    }
+
+    fn handle_session_timeout(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.deadline = None;
+        if session.closes.is_some_and(|closes| closes <= now) {
+            self.dtls.close(id, now);
+            self.end_session(id, CloseReason::Local, now);
+        } else {
+            self.with_session(id, now, Exchanges::handle_timeout);
+        }
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let keys = self.key_deadlines.first().map(|(deadline, _)| *deadline);
+        let sessions = self
+            .session_deadlines
+            .first()
+            .map(|(deadline, _)| *deadline);
+        [
+            self.dtls.next_deadline(),
+            keys,
+            sessions,
+            self.presence.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    /// Lets the engine's events and datagrams, and the changes of presence, come out.
+    fn pump(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.poll_event() {
+            self.handle_dtls_event(event, now);
+        }
+        while let Some(change) = self.presence.poll_output() {
+            self.handle_presence(change, now);
+        }
+        while let Some(transmit) = self.dtls.poll_transmit() {
+            self.outputs.push_back(Output::Transmit(transmit));
+        }
+    }
+
+    /// Runs a step of a session's exchanges and carries out what comes of it.
+    fn with_session<T>(
+        &mut self,
+        id: SessionId,
+        now: Instant,
+        step: impl FnOnce(&mut Exchanges, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let session = self.sessions.get_mut(&id)?;
+        let (mut actions, mut out) = (VecDeque::new(), VecDeque::new());
+        let before = session.exchanges.transfer_bytes();
+        let mut cx = Context {
+            config: &self.config,
+            random: &mut self.random,
+            actions: &mut actions,
+            out: &mut out,
+            room: self
+                .config
+                .max_transfer_bytes
+                .saturating_sub(self.transfer_bytes),
+            activation_of: (session.role == Role::Activation).then(|| session.identity.device()),
+            now,
+        };
+        let result = step(&mut session.exchanges, &mut cx);
+        let after = session.exchanges.transfer_bytes();
+        self.transfer_bytes = self
+            .transfer_bytes
+            .saturating_sub(before)
+            .saturating_add(after);
+        for datagram in out {
+            // A record that the engine cannot take is as good as lost on the way.
+            let _ = self.dtls.send(id, &datagram, now);
+        }
+        for action in actions {
+            if let Some(output) = session.output_of(id, action, now) {
+                self.outputs.push_back(output);
+            }
+        }
+        self.schedule(id);
+        Some(result)
+    }
+
+    /// Brings the session's place in the order of deadlines up to date.
+    fn schedule(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let deadline = session.next_deadline(&self.config);
+        if deadline != session.deadline {
+            if let Some(old) = session.deadline {
+                self.session_deadlines.remove(&(old, id));
+            }
+            self.session_deadlines
+                .extend(deadline.map(|deadline| (deadline, id)));
+            session.deadline = deadline;
+        }
+    }
+}
+
+impl<D> fmt::Debug for Endpoint<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("sessions", &self.sessions.len())
+            .field("handshakes", &self.handshakes.len())
+            .field("outputs", &self.outputs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn first_due<K: Copy + Ord>(
+    deadlines: &BTreeSet<(Instant, K)>,
+    now: Instant,
+) -> Option<(Instant, K)> {
+    deadlines
+        .first()
+        .copied()
+        .filter(|(deadline, _)| *deadline <= now)
+}

@@ -1,0 +1,193 @@
+//! How peers come and go: handshakes, sessions and their replacement, presence.
+
+use core::net::SocketAddr;
+
+use super::Endpoint;
+use super::session::{Role, Session};
+use crate::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId};
+use crate::exchange::Exchanges;
+use crate::identity::{PskIdentity, SecureMode};
+use crate::output::{Event, OfflineReason, Output};
+use crate::presence::Change;
+use crate::time::Instant;
+
+impl<D: DtlsEndpoint> Endpoint<D> {
+    pub(super) fn handle_dtls_event(&mut self, event: DtlsEvent, now: Instant) {
+        match event {
+            DtlsEvent::NeedKey {
+                handshake,
+                identity,
+            } => self.handle_need_key(handshake, &identity, now),
+            DtlsEvent::Established {
+                session,
+                peer,
+                identity,
+            } => self.handle_established(session, peer, &identity, now),
+            DtlsEvent::Data { session, data } => {
+                self.presence.seen(session, now);
+                // Before what the device says, the application learns that it is back.
+                while let Some(change) = self.presence.poll_output() {
+                    self.handle_presence(change, now);
+                }
+                self.with_session(session, now, |exchanges, cx| {
+                    exchanges.handle_datagram(&data, cx);
+                });
+            }
+            DtlsEvent::Moved { session, to, .. } => {
+                if let Some(it) = self.sessions.get_mut(&session) {
+                    it.peer = to;
+                    self.outputs
+                        .push_back(Output::Event(Event::Moved { session, peer: to }));
+                }
+            }
+            DtlsEvent::Closed { session, reason } => self.end_session(session, reason, now),
+        }
+    }
+
+    fn handle_need_key(&mut self, handshake: HandshakeId, identity: &[u8], now: Instant) {
+        let known = PskIdentity::parse(identity)
+            .ok()
+            .filter(|_| self.handshakes.len() < self.config.max_handshakes);
+        let Some(identity) = known else {
+            // A malformed identity must look like a wrong key.
+            return self.dtls.provide_key(handshake, None, now);
+        };
+        let deadline = now.saturating_add(self.config.key_timeout);
+        self.handshakes.insert(handshake, deadline);
+        self.key_deadlines.insert((deadline, handshake));
+        self.outputs.push_back(Output::KeyWanted {
+            handshake,
+            identity,
+        });
+    }
+
+    fn handle_established(
+        &mut self,
+        id: SessionId,
+        peer: SocketAddr,
+        identity: &[u8],
+        now: Instant,
+    ) {
+        let (identity, role) = match self.connecting.remove(&id) {
+            Some(identity) => (identity, Role::Initiated),
+            None => match PskIdentity::parse(identity) {
+                Ok(identity) if identity.mode() == SecureMode::ProductSecret => {
+                    (identity, Role::Activation)
+                }
+                Ok(identity) => (identity, Role::Accepted),
+                Err(_) => return self.dtls.close(id, now),
+            },
+        };
+        let replaced = match role {
+            Role::Initiated => None,
+            // Only now: until the peer has proved its key it must not harm the session that is there.
+            Role::Accepted | Role::Activation => self
+                .accepted
+                .get(&(identity.mode(), identity.device().clone()))
+                .copied(),
+        };
+        if let Some(old) = replaced {
+            self.presence.remove(old);
+            self.dtls.close(old, now);
+            self.end_session(old, CloseReason::Local, now);
+        }
+        if self.sessions.len() >= self.config.max_sessions {
+            return self.dtls.close(id, now);
+        }
+        let mut session = Session::new(
+            identity.clone(),
+            role,
+            peer,
+            Exchanges::new(&mut self.random, now),
+        );
+        if role != Role::Initiated {
+            self.accepted
+                .insert((identity.mode(), identity.device().clone()), id);
+        }
+        match role {
+            Role::Activation => {
+                session.closes = Some(now.saturating_add(self.config.activation_session));
+            }
+            Role::Accepted => self.presence.insert(id, identity.lifetime(), now),
+            Role::Initiated => {}
+        }
+        self.sessions.insert(id, session);
+        self.schedule(id);
+        if role != Role::Activation {
+            self.outputs.push_back(Output::Event(Event::Online {
+                session: id,
+                identity,
+                peer,
+                replaced,
+            }));
+        }
+    }
+
+    pub(super) fn handle_presence(&mut self, change: Change<SessionId>, now: Instant) {
+        let (Change::Online(id) | Change::Offline(id)) = change;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let (identity, peer) = (session.identity.clone(), session.peer);
+        let event = if matches!(change, Change::Online(_)) {
+            session.closes = None;
+            Event::Online {
+                session: id,
+                identity,
+                peer,
+                replaced: None,
+            }
+        } else {
+            session.closes = Some(now.saturating_add(self.config.offline_session));
+            Event::Offline {
+                session: id,
+                identity,
+                why: OfflineReason::Silent,
+            }
+        };
+        self.outputs.push_back(Output::Event(event));
+        self.schedule(id);
+    }
+
+    /// Forgets a session: its exchanges fail, and who was online is offline.
+    pub(super) fn end_session(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+        if let Some(identity) = self.connecting.remove(&id) {
+            let why = match reason {
+                CloseReason::HandshakeTimeout => OfflineReason::TimedOut,
+                CloseReason::Local => OfflineReason::Closed,
+                CloseReason::Peer | CloseReason::HandshakeFailed | CloseReason::Fault => {
+                    OfflineReason::Refused
+                }
+            };
+            self.outputs.push_back(Output::Event(Event::Offline {
+                session: id,
+                identity,
+                why,
+            }));
+            return;
+        }
+        self.with_session(id, now, Exchanges::close);
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        self.transfer_bytes = self
+            .transfer_bytes
+            .saturating_sub(session.exchanges.transfer_bytes());
+        if let Some(deadline) = session.deadline {
+            self.session_deadlines.remove(&(deadline, id));
+        }
+        let identity = session.identity;
+        let key = (identity.mode(), identity.device().clone());
+        if session.role != Role::Initiated && self.accepted.get(&key) == Some(&id) {
+            self.accepted.remove(&key);
+        }
+        if self.presence.remove(id) || session.role == Role::Initiated {
+            let why = OfflineReason::Closed;
+            self.outputs.push_back(Output::Event(Event::Offline {
+                session: id,
+                identity,
+                why,
+            }));
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Requests of ours, and our observations.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Action, Context, Exchanges, Purpose, means};
+use crate::block::Block;
+use crate::block::receive::{Broken, Download};
+use crate::block::send::Upload;
+use crate::codec::MessageRef;
+use crate::error::{Error, ErrorKind};
+use crate::message::{Code, Kind, Token};
+use crate::observe::{DEREGISTER, Newest, REGISTER};
+use crate::option::{self, CoapOption, encode_uint};
+use crate::output::Failure;
+use crate::request::wire::{Control, ResponseParts, read_response, write_request};
+use crate::request::{Request, Response};
+use crate::time::Instant;
+
+/// A request of ours that is not done with.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    request: Request,
+    /// The token of the message that waits for a response.
+    token: Token,
+    /// When that is given up; `None` while an observation waits for news.
+    deadline: Option<Instant>,
+    upload: Option<Upload>,
+    download: Option<Partial>,
+    observation: Option<Observation>,
+}
+
+/// A response of which blocks are missing.
+#[derive(Debug)]
+struct Partial {
+    /// The first block's response, without payload.
+    head: Response,
+    body: Download,
+}
+
+#[derive(Debug)]
+struct Observation {
+    token: Token,
+    /// `None` until the peer agreed.
+    newest: Option<Newest>,
+}
+
+impl Outbound {
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn is_observing(&self) -> bool {
+        self.observation
+            .as_ref()
+            .is_some_and(|observation| observation.newest.is_some())
+    }
+}
+
+/// What a response leads to.
+enum Next {
+    /// Another message, which asks for this block when there is one.
+    Send(Option<Block>),
+    /// Nothing; more will come, or it was old.
+    Wait,
+    Notify(Response),
+    Finish(Response),
+    Fail(Failure),
+}
+
+impl Exchanges {
+    /// Begins a request, or an observation.
+    pub(crate) fn begin(
+        &mut self,
+        mut request: Request,
+        observe: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<u64, Error> {
+        if request.payload.len() > cx.config.max_body {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        request.check()?;
+        if self.outbound.len() >= cx.config.max_outbound {
+            return Err(ErrorKind::Full.into());
+        }
+        let number = self.new_number();
+        let tag = encode_uint(u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default());
+        let upload = Upload::new(&request.payload, cx.config.block_size, tag);
+        request.confirmable |= observe || upload.is_some();
+        request.observe = false;
+        let observation = observe.then(|| Observation {
+            token: Token::default(),
+            newest: None,
+        });
+        let token = Token::default();
+        self.outbound.insert(
+            number,
+            Outbound {
+                request,
+                token,
+                deadline: None,
+                upload,
+                download: None,
+                observation,
+            },
+        );
+        self.send_step(number, None, cx);
+        Ok(number)
+    }
+
+    /// Sends the next message of a request: a block of its body, or the wish for a block of the response.
+    fn send_step(&mut self, number: u64, wanted: Option<Block>, cx: &mut Context<'_>) {
+        let token = self.new_token();
+        let Some(outbound) = self.outbound.get_mut(&number) else {
+            return;
+        };
+        let mut control = Control {
+            block2: wanted,
+            ..Control::default()
+        };
+        let mut payload = if wanted.is_some() {
+            Bytes::new()
+        } else {
+            outbound.request.payload.clone()
+        };
+        let mut tag = None;
+        if let Some(upload) = &outbound.upload {
+            tag = Some(upload.tag.clone());
+            if wanted.is_none() {
+                let Some((part, block)) = upload.current() else {
+                    return self.fail(number, Failure::TooLarge, cx);
+                };
+                if block.offset() == 0 {
+                    control.size1 = u32::try_from(upload.body_len()).ok();
+                }
+                control.block1 = Some(block);
+                payload = part;
+            }
+        }
+        let registering = outbound
+            .observation
+            .as_mut()
+            .filter(|it| it.newest.is_none() && wanted.is_none());
+        if let Some(observation) = registering {
+            control.observe = Some(REGISTER);
+            self.tokens.remove(&observation.token);
+            observation.token = token;
+        }
+        // A token that an observation goes on with stays.
+        if outbound
+            .observation
+            .as_ref()
+            .is_none_or(|observation| observation.token != outbound.token)
+        {
+            self.tokens.remove(&outbound.token);
+        }
+        outbound.token = token;
+        self.tokens.insert(token, number);
+        outbound.deadline = Some(cx.now.saturating_add(cx.config.request_timeout));
+        let mut message = write_request(&outbound.request, token, &control, payload);
+        if wanted.is_some() {
+            message
+                .options
+                .retain(|option| option.number != option::CONTENT_FORMAT);
+        }
+        message
+            .options
+            .extend(tag.map(|tag| CoapOption::new(option::REQUEST_TAG, tag)));
+        if wanted.is_some() || outbound.request.confirmable {
+            message.kind = Kind::Confirmable;
+            self.sender.enqueue(
+                Purpose::Request(number),
+                message,
+                &mut means(&mut self.ids, cx),
+            );
+        } else {
+            self.send_non(message, cx);
+        }
+    }
+
+    /// A response in an acknowledgement counts only for the message it names. (RFC 7252, 5.2.1 and 5.3.2)
+    pub(super) fn handle_piggybacked_response(
+        &mut self,
+        message: &MessageRef<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        match self.sender.purpose_of(message.message_id()) {
+            Some(Purpose::Request(number))
+                if self.tokens.get(&message.token()) == Some(&number) =>
+            {
+                self.sender
+                    .acknowledged(message.message_id(), &mut means(&mut self.ids, cx));
+                self.handle_response(number, message, cx);
+            }
+            Some(Purpose::Deregistration(_)) => {
+                self.sender
+                    .acknowledged(message.message_id(), &mut means(&mut self.ids, cx));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn handle_separate_response(
+        &mut self,
+        message: &MessageRef<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.is_duplicate(message, cx) {
+            return;
+        }
+        self.remember(message, false, cx);
+        let number = self.tokens.get(&message.token()).copied();
+        let usable =
+            number.is_some() && read_response(message, &cx.config.accepted_options).is_some();
+        if message.kind() == Kind::Confirmable {
+            let reply = if usable {
+                Kind::Acknowledgement
+            } else {
+                Kind::Reset
+            };
+            self.reply_empty(reply, message.message_id(), cx);
+        }
+        if let Some(number) = number {
+            self.handle_response(number, message, cx);
+        }
+    }
+
+    fn handle_response(&mut self, number: u64, message: &MessageRef<'_>, cx: &mut Context<'_>) {
+        let next = match read_response(message, &cx.config.accepted_options) {
+            Some(parts) => self.judge_response(number, message.token(), parts, cx),
+            None => Next::Fail(Failure::BadResponse),
+        };
+        match next {
+            Next::Send(wanted) => self.send_step(number, wanted, cx),
+            Next::Wait => {}
+            Next::Notify(response) => {
+                self.rest(number);
+                cx.actions
+                    .push_back(Action::Notification { number, response });
+            }
+            Next::Finish(response) => {
+                self.forget(number, cx);
+                cx.actions.push_back(Action::Response { number, response });
+            }
+            Next::Fail(failure) => self.lose_request(number, failure, cx),
+        }
+    }
+
+    fn judge_response(
+        &mut self,
+        number: u64,
+        token: Token,
+        parts: ResponseParts,
+        cx: &mut Context<'_>,
+    ) -> Next {
+        let ResponseParts {
+            mut response,
+            control,
+        } = parts;
+        let Some(outbound) = self.outbound.get_mut(&number) else {
+            return Next::Wait;
+        };
+        let observed = outbound
+            .observation
+            .as_mut()
+            .filter(|observation| observation.token == token);
+        if let Some(observation) = observed {
+            match (control.observe, observation.newest) {
+                (Some(sequence), Some(newest)) if !newest.is_before(sequence, cx.now) => {
+                    return Next::Wait;
+                }
+                (Some(sequence), _) if response.code.is_success() => {
+                    observation.newest = Some(Newest::new(sequence, cx.now));
+                    // What was being fetched is old now.
+                    outbound.download = None;
+                }
+                (_, Some(_)) => return Next::Finish(response),
+                (_, None) => {}
+            }
+        }
+        self.sender
+            .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+        if let (Some(upload), Some(echo)) = (outbound.upload.as_mut(), control.block1) {
+            let next_block = match response.code {
+                Code::CONTINUE => Some(upload.advance(echo)),
+                Code::REQUEST_ENTITY_TOO_LARGE if upload.shrink(echo) => Some(true),
+                _ => None,
+            };
+            match next_block {
+                Some(true) => return Next::Send(None),
+                Some(false) => return Next::Fail(Failure::BadResponse),
+                None => {}
+            }
+        }
+        if let Some(block) = control.block2 {
+            match outbound.receive_block(block, &mut response, cx.config.max_body) {
+                Ok(Some(wanted)) => return Next::Send(Some(wanted)),
+                Ok(None) => {}
+                Err(Broken::Mismatch) => return Next::Fail(Failure::BadResponse),
+                Err(Broken::TooLarge) => return Next::Fail(Failure::TooLarge),
+            }
+        } else if outbound.is_observing() && !response.observable {
+            // The rest of a notification could not be had; the next notification brings newer news.
+            return Next::Fail(Failure::BadResponse);
+        }
+        if outbound.is_observing() {
+            Next::Notify(response)
+        } else {
+            Next::Finish(response)
+        }
+    }
+
+    /// Stops fetching, and waits for the next notification.
+    fn rest(&mut self, number: u64) {
+        let Some(outbound) = self.outbound.get_mut(&number) else {
+            return;
+        };
+        outbound.deadline = None;
+        outbound.download = None;
+        outbound.upload = None;
+        if let Some(observation) = outbound
+            .observation
+            .as_ref()
+            .filter(|it| it.token != outbound.token)
+        {
+            self.tokens.remove(&outbound.token);
+            outbound.token = observation.token;
+        }
+    }
+
+    /// Ends a request that got no usable response. An observation outlives the loss of one notification.
+    pub(super) fn lose_request(&mut self, number: u64, failure: Failure, cx: &mut Context<'_>) {
+        if self
+            .outbound
+            .get(&number)
+            .is_some_and(Outbound::is_observing)
+        {
+            self.sender
+                .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+            self.rest(number);
+        } else {
+            self.fail(number, failure, cx);
+        }
+    }
+
+    fn fail(&mut self, number: u64, failure: Failure, cx: &mut Context<'_>) {
+        if self.forget(number, cx).is_some() {
+            cx.actions.push_back(Action::Failed { number, failure });
+        }
+    }
+
+    fn forget(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Outbound> {
+        let outbound = self.outbound.remove(&number)?;
+        self.tokens.remove(&outbound.token);
+        if let Some(observation) = &outbound.observation {
+            self.tokens.remove(&observation.token);
+        }
+        self.sender
+            .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+        Some(outbound)
+    }
+
+    /// Ends a request or an observation that nobody wants any more; an unknown one is ignored.
+    pub(crate) fn cancel(&mut self, number: u64, cx: &mut Context<'_>) {
+        let Some(outbound) = self.forget(number, cx) else {
+            return;
+        };
+        if let Some(observation) = &outbound.observation {
+            // The token of the registration names what is to end. (RFC 7641, 3.6)
+            let control = Control {
+                observe: Some(DEREGISTER),
+                ..Control::default()
+            };
+            let message =
+                write_request(&outbound.request, observation.token, &control, Bytes::new());
+            self.sender.enqueue(
+                Purpose::Deregistration(number),
+                message,
+                &mut means(&mut self.ids, cx),
+            );
+        }
+        cx.actions.push_back(Action::Failed {
+            number,
+            failure: Failure::Cancelled,
+        });
+    }
+
+    pub(super) fn handle_outbound_timeout(&mut self, cx: &mut Context<'_>) {
+        let due: Vec<u64> = self
+            .outbound
+            .iter()
+            .filter(|(_, outbound)| outbound.deadline.is_some_and(|deadline| deadline <= cx.now))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in due {
+            self.lose_request(number, Failure::TimedOut, cx);
+        }
+    }
+}
+
+impl Outbound {
+    /// Takes a block of the response; the next one to ask for. Behind the last one `response` is whole.
+    fn receive_block(
+        &mut self,
+        block: Block,
+        response: &mut Response,
+        max_body: usize,
+    ) -> Result<Option<Block>, Broken> {
+        let mut partial = match self.download.take() {
+            Some(partial) => partial,
+            None => Partial {
+                head: Response {
+                    payload: Bytes::new(),
+                    ..response.clone()
+                },
+                body: Download::default(),
+            },
+        };
+        let etag = response.option(option::ETAG).map(|etag| &etag[..]);
+        let wanted = partial
+            .body
+            .receive(block, etag, &response.payload, max_body)?;
+        if wanted.is_some() {
+            self.download = Some(partial);
+        } else {
+            *response = Response {
+                payload: partial.body.into_body().into(),
+                ..partial.head
+            };
+        }
+        Ok(wanted)
+    }
+}

@@ -1,0 +1,165 @@
+//! The driver, over real sockets on loopback.
+#![cfg(feature = "tokio")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
+
+#[path = "support/plain.rs"]
+mod plain;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use coap_psk::driver::{Handle, handle, run};
+use coap_psk::{
+    Code, Config, DeviceSecret, Endpoint, Event, KeyBytes, Method, OfflineReason, Output,
+    PskIdentity, PskKey, Request, Response,
+};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use plain::Plain;
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Driven {
+    handle: Handle<Plain>,
+    outputs: mpsc::Receiver<Output>,
+    address: std::net::SocketAddr,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+async fn drive(salt: u64) -> Driven {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (handle, mut calls) = handle(4);
+    let (sender, outputs) = mpsc::channel(4);
+    let task = tokio::spawn(async move {
+        let mut endpoint = Endpoint::new(Config::default(), Plain::new(salt), [9; 32]);
+        run(&socket, &mut endpoint, &mut calls, &sender).await
+    });
+    Driven {
+        handle,
+        outputs,
+        address,
+        task,
+    }
+}
+
+async fn next(driven: &mut Driven) -> Output {
+    timeout(SOON, driven.outputs.recv())
+        .await
+        .expect("an output in time")
+        .expect("the driver runs")
+}
+
+fn key() -> PskKey {
+    DeviceSecret::new("M3yy874uGY8INjEGddTR")
+        .unwrap()
+        .key(KeyBytes::FromOne)
+}
+
+#[tokio::test]
+async fn a_device_and_a_cloud_talk_over_sockets_and_stop_when_their_handles_go() {
+    let (mut cloud, mut device) = (drive(1).await, drive(2).await);
+    let (to, identity): (_, PskIdentity) = (cloud.address, "product,device,2,60".parse().unwrap());
+    let call = device
+        .handle
+        .call(move |endpoint, now| endpoint.connect(to, &identity, key(), now));
+    let session = call.await.unwrap().unwrap();
+
+    let Output::KeyWanted { handshake, .. } = next(&mut cloud).await else {
+        panic!("no key wanted")
+    };
+    cloud
+        .handle
+        .call(move |endpoint, now| endpoint.provide_key(handshake, Some(key()), now))
+        .await
+        .unwrap();
+    let Output::Event(Event::Online { .. }) = next(&mut device).await else {
+        panic!("the device is not online")
+    };
+    let Output::Event(Event::Online { .. }) = next(&mut cloud).await else {
+        panic!("the cloud does not see it")
+    };
+
+    let request = Request::new(Method::Post, "/up")
+        .unwrap()
+        .with_payload(0, vec![1; 3_000]);
+    device
+        .handle
+        .call(move |endpoint, now| endpoint.request(session, request, now))
+        .await
+        .unwrap()
+        .unwrap();
+    let Output::Request {
+        exchange, request, ..
+    } = next(&mut cloud).await
+    else {
+        panic!("no request")
+    };
+    assert_eq!(request.payload.len(), 3_000);
+    let response = Response::new(Code::CHANGED);
+    cloud
+        .handle
+        .call(move |endpoint, now| endpoint.respond(exchange, response, now))
+        .await
+        .unwrap()
+        .unwrap();
+    let Output::Event(Event::Response { response, .. }) = next(&mut device).await else {
+        panic!("no response")
+    };
+    assert_eq!(response.code, Code::CHANGED);
+
+    device
+        .handle
+        .call(move |endpoint, now| endpoint.close(session, now))
+        .await
+        .unwrap();
+    let Output::Event(Event::Offline { why, .. }) = next(&mut cloud).await else {
+        panic!("not offline")
+    };
+    assert_eq!(why, OfflineReason::Closed);
+
+    drop(device.handle);
+    timeout(SOON, device.task).await.unwrap().unwrap().unwrap();
+    drop(cloud.handle);
+    timeout(SOON, cloud.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_deadline_wakes_the_endpoint_by_itself() {
+    let mut device = drive(1).await;
+    // Nobody listens here: the engine repeats its first flight, and gives up after a minute of virtual time.
+    tokio::time::pause();
+    let (to, identity): (_, PskIdentity) = (
+        (Ipv4Addr::LOCALHOST, 9).into(),
+        "product,device,2,60".parse().unwrap(),
+    );
+    device
+        .handle
+        .call(move |endpoint, now| endpoint.connect(to, &identity, key(), now))
+        .await
+        .unwrap()
+        .unwrap();
+    let output = device.outputs.recv().await.unwrap();
+    let Output::Event(Event::Offline { why, .. }) = output else {
+        panic!("{output:?}")
+    };
+    assert_eq!(why, OfflineReason::TimedOut);
+}
+
+#[tokio::test]
+async fn a_call_to_a_driver_that_is_gone_has_no_answer() {
+    let driven = drive(1).await;
+    driven.task.abort();
+    let _ = driven.task.await;
+    assert_eq!(driven.handle.call(|_, _| ()).await, None);
+}

@@ -1,0 +1,172 @@
+//! The operator's side: admin commands go to the running cloud over a socket in its data directory, one JSON line each way.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tracing::{info, warn};
+
+use crate::error::Error;
+
+/// The longest request line, in bytes.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// What an operator asks for.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub(crate) enum Request {
+    AddProduct {
+        name: String,
+        dynamic_activation: bool,
+    },
+    AddDevice {
+        product: String,
+        owner: String,
+        device_key: Option<String>,
+    },
+    AddUser {
+        name: String,
+        password: Password,
+    },
+    AddClient {
+        name: String,
+        redirect_uris: Vec<String>,
+        public: bool,
+    },
+}
+
+/// A password on its way to be hashed; it does not print and is wiped.
+#[derive(Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Password(zeroize::Zeroizing<String>);
+
+impl Password {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Done(Value),
+    Refused(String),
+}
+
+/// Where the socket of a cloud is.
+pub(crate) fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// Asks the running cloud and waits for its answer.
+///
+/// # Errors
+/// The cloud is not running, or refused.
+pub(crate) async fn ask(data_dir: &Path, request: &Request) -> Result<Value, Error> {
+    let path = socket(data_dir);
+    let mut stream = UnixStream::connect(&path).await.map_err(|cause| {
+        Error::new(
+            format!(
+                "no cloud answers at {}; start it with `device-side-cloud serve`",
+                path.display()
+            ),
+            cause,
+        )
+    })?;
+    let broken = |cause| Error::new("the cloud ended the conversation", cause);
+    let mut line = serde_json::to_vec(request)
+        .map_err(|cause| Error::new("the command cannot be written", cause))?;
+    line.push(b'\n');
+    stream.write_all(&line).await.map_err(broken)?;
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .await
+        .map_err(broken)?;
+    match serde_json::from_str(&answer) {
+        Ok(Answer::Done(value)) => Ok(value),
+        Ok(Answer::Refused(why)) => Err(Error::plain(why)),
+        Err(cause) => Err(Error::new("the cloud gave no proper answer", cause)),
+    }
+}
+
+/// Listens for operators; only the user that runs the cloud can reach the socket.
+///
+/// # Errors
+/// The socket cannot be made.
+pub(crate) fn listen(data_dir: &Path) -> Result<UnixListener, Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = socket(data_dir);
+    // The journal's lock says that no other cloud runs here, so a socket that is there is a dead one's.
+    drop(std::fs::remove_file(&path));
+    let failed = |cause| Error::new(format!("cannot listen at {}", path.display()), cause);
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Answers operators one after another, for as long as the task is let live.
+pub(crate) async fn serve<H, F>(listener: UnixListener, handler: H)
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<Value, Error>>,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(cause) = converse(stream, &handler).await {
+                    warn!(error = cause.chain(), "an operator's command broke off");
+                }
+            }
+            Err(cause) => {
+                warn!(%cause, "cannot accept an operator");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse<H, F>(stream: UnixStream, handler: &H) -> Result<(), Error>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<Value, Error>>,
+{
+    let broken = |cause| Error::new("the operator's side ended the conversation", cause);
+    let (read, mut write) = stream.into_split();
+    let mut line = Vec::new();
+    let mut read = BufReader::new(read.take(MAX_LINE));
+    tokio::time::timeout(
+        std::time::Duration::from_secs(10),
+        read.read_until(b'\n', &mut line),
+    )
+    .await
+    .map_err(|cause| Error::new("no command came", cause))?
+    .map_err(broken)?;
+    let answer = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => match handler(request).await {
+            Ok(value) => {
+                info!("an operator's command was done");
+                Answer::Done(value)
+            }
+            Err(error) => Answer::Refused(error.chain()),
+        },
+        Err(cause) => Answer::Refused(format!("not a command of this program: {cause}")),
+    };
+    let mut line =
+        serde_json::to_vec(&answer).map_err(|cause| Error::new("no answer", cause))?;
+    line.push(b'\n');
+    write.write_all(&line).await.map_err(broken)
+}

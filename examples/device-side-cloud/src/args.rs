@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented configuration file, cloud.toml, into a folder.
+    Init {
+        /// The folder; made when it is not there.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Run the cloud until SIGTERM or Ctrl-C.
+    Serve(ConfigFile),
+    /// Walk through one user's story with real devices and clouds as processes of their own.
+    Demo {
+        /// Leave the cloud up at the end and print commands to try.
+        #[arg(long)]
+        keep: bool,
+        /// The folder for the story's data; a fresh one under the system's temporary folder by default.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Products: families of devices that share a product secret.
+    #[command(subcommand)]
+    Product(Product),
+    /// Devices.
+    #[command(subcommand)]
+    Device(Device),
+    /// End users, who own devices and allow others to use them.
+    #[command(subcommand)]
+    User(User),
+    /// Client-side clouds that may ask users to link their accounts.
+    #[command(subcommand)]
+    Client(Client),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, default_value = "cloud.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Product {
+    /// Make a product; prints its key and, this once, its secret.
+    Add {
+        /// What people call it.
+        name: String,
+        /// Let devices that know only the product's secret fetch their own, once.
+        #[arg(long)]
+        dynamic_activation: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Make a device; prints its key and, this once, its secret.
+    Add {
+        /// The product's key.
+        #[arg(long)]
+        product: String,
+        /// The name of the user who owns it.
+        #[arg(long)]
+        owner: String,
+        /// The device's key, its IMEI for one; made up when absent.
+        device_key: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Make an end user; the password is read from standard input, so that it shows up in no process list.
+    Add {
+        /// The name to log in with.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Register a client-side cloud; prints its id and, this once, its secret.
+    Add {
+        /// What users see on the consent page.
+        name: String,
+        /// A complete redirect URI; may be given several times.
+        #[arg(long = "redirect-uri", required = true)]
+        redirect_uris: Vec<String>,
+        /// A client that cannot keep a secret.
+        #[arg(long)]
+        public: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}

@@ -1,0 +1,56 @@
+//! The steps of the story, in order.
+
+mod devices;
+mod faults;
+mod linked;
+mod partings;
+
+use crate::error::Error;
+
+use super::linking::{Client, Tokens};
+use super::story::Story;
+
+/// What one step hands on to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Cast {
+    product_key: String,
+    device_key: String,
+    device_secret: String,
+    password: String,
+    /// The client-side cloud's registration.
+    cloud_client: Option<Client>,
+    /// The story's own client, and Alice's link to it, for reading only.
+    own_client: Option<Client>,
+    reader: Option<Tokens>,
+    /// The subscription ids at the three levels: devices, device, resource.
+    subscriptions: Vec<String>,
+}
+
+/// The id of the story's device.
+const DEVICE_ID: &str = "5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10";
+/// The lifetime that the device asks for, in seconds: the shortest there is.
+const LIFETIME: u64 = 30;
+const ALICE: &str = "alice";
+const BOB: &str = "bob";
+const THERMOSTAT: &str = "/thermostat/temperature";
+const LIGHT: &str = "/light/1";
+
+/// Tells the whole story.
+///
+/// # Errors
+/// The first step that did not see what it should.
+pub(crate) async fn tell(story: &mut Story) -> Result<(), Error> {
+    let mut cast = Cast::default();
+    devices::the_cloud_starts(story).await?;
+    devices::an_operator_makes_everything(story, &mut cast).await?;
+    devices::the_device_activates(story, &cast).await?;
+    devices::the_device_publishes(story).await?;
+    linked::an_account_is_linked(story, &mut cast).await?;
+    linked::the_client_discovers(story).await?;
+    linked::the_client_controls(story, &mut cast).await?;
+    linked::the_client_subscribes(story, &mut cast).await?;
+    faults::the_client_is_away(story, &cast).await?;
+    faults::the_cloud_is_killed(story, &cast).await?;
+    partings::another_user_sees_nothing(story, &cast).await?;
+    partings::everything_ends(story, &cast).await
+}

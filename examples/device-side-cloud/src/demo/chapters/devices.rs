@@ -1,0 +1,160 @@
+//! Steps 1 to 4: the cloud, the operator, the device.
+
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use super::{ALICE, BOB, Cast, DEVICE_ID, LIFETIME, LIGHT, THERMOSTAT};
+use crate::clock;
+use crate::demo::linking::{Client, REDIRECT_URI};
+use crate::demo::process::{PATIENCE, Process};
+use crate::demo::story::{Story, sibling};
+use crate::error::Error;
+use crate::users::hex;
+
+pub(super) async fn the_cloud_starts(story: &mut Story) -> Result<(), Error> {
+    story.write_config()?;
+    let line = story.start_cloud().await?;
+    for made in ["data/journal.redb", "data/ca/ca.pem", "keys/master.key"] {
+        if !story.dir.join(made).exists() {
+            return Err(Error::plain(format!("the cloud made no {made}")));
+        }
+    }
+    story.saw("the cloud starts", &format!("journal, keys and development CA made; {line}"));
+    Ok(())
+}
+
+pub(super) async fn an_operator_makes_everything(
+    story: &mut Story,
+    cast: &mut Cast,
+) -> Result<(), Error> {
+    cast.password = hex(&clock::entropy::<12>()?);
+    for user in [ALICE, BOB] {
+        story.admin(&["user", "add", user], &format!("{}\n", cast.password)).await?;
+    }
+    let product = story
+        .admin(&["product", "add", "Thermostats", "--dynamic-activation"], "")
+        .await?;
+    cast.product_key = value(&product, "product_key")?;
+    let secret = value(&product, "product_secret")?;
+    let path = story.dir.join("product.secret");
+    crate::certificates::write_private(&path, secret.as_bytes())?;
+    let device = story
+        .admin(
+            &["device", "add", "--product", &cast.product_key, "--owner", ALICE, "867530900000001"],
+            "",
+        )
+        .await?;
+    cast.device_key = value(&device, "device_key")?;
+    cast.device_secret = value(&device, "device_secret")?;
+    let callback = format!("{}/oauth/callback", story.client_url());
+    cast.cloud_client = Some(client(story, "Acme Home", &callback).await?);
+    cast.own_client = Some(client(story, "The story", REDIRECT_URI).await?);
+    story.saw(
+        "an operator makes a product, a device, users and clients",
+        &format!(
+            "ProductKey {}, DeviceKey {}, owner {ALICE}; secrets were shown once",
+            cast.product_key, cast.device_key
+        ),
+    );
+    Ok(())
+}
+
+async fn client(story: &Story, name: &str, redirect_uri: &str) -> Result<Client, Error> {
+    let made = story
+        .admin(&["client", "add", name, "--redirect-uri", redirect_uri], "")
+        .await?;
+    Ok(Client {
+        id: value(&made, "client_id")?,
+        secret: value(&made, "client_secret")?,
+    })
+}
+
+pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Result<(), Error> {
+    let state = story.dir.join("device");
+    let arguments: Vec<OsString> = vec![
+        "--cloud".into(),
+        format!("127.0.0.1:{}", story.ports.coaps).into(),
+        "--product-key".into(),
+        cast.product_key.clone().into(),
+        "--device-key".into(),
+        cast.device_key.clone().into(),
+        "--product-secret-file".into(),
+        story.dir.join("product.secret").into(),
+        "--state".into(),
+        state.into(),
+        "--lifetime".into(),
+        LIFETIME.to_string().into(),
+        "--di".into(),
+        DEVICE_ID.into(),
+        "--name".into(),
+        "Hall thermostat".into(),
+    ];
+    let mut device = Process::start("the device", &sibling("device")?, &arguments, &story.dir.join("device.log"))?;
+    let activation = event(&mut device, "activated").await?;
+    let online = event(&mut device, "online").await?;
+    if online.get("mode") != Some(&Value::from(2)) {
+        return Err(Error::plain(format!("the device is not online in SecureMode 2: {online}")));
+    }
+    let kept = read_all(&story.dir.join("device"))?;
+    if !kept.contains(&cast.device_secret) {
+        return Err(Error::plain("the device did not keep the secret that the operator saw"));
+    }
+    drop(activation);
+    story.device = Some(device);
+    story.saw(
+        "the device activates and comes online",
+        &format!(
+            "identity {},{},3,{LIFETIME} with CCM_8, its own secret fetched once and kept, back with SecureMode 2",
+            cast.product_key, cast.device_key
+        ),
+    );
+    Ok(())
+}
+
+pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error> {
+    let device = story.device()?;
+    event(device, "published").await?;
+    for href in [THERMOSTAT, LIGHT] {
+        device
+            .wait_for(&format!("that {href} is observed"), PATIENCE, |line| {
+                line.contains("\"observed\"") && line.contains(href)
+            })
+            .await?;
+    }
+    story.saw(
+        "the device publishes",
+        &format!("POST /oic/rd in CBOR; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"),
+    );
+    Ok(())
+}
+
+/// Waits for an event line of the device.
+pub(super) async fn event(device: &mut Process, name: &str) -> Result<Value, Error> {
+    let line = device
+        .wait_for(&format!("\"{name}\""), PATIENCE, |line| {
+            line.contains(&format!("\"event\":\"{name}\""))
+        })
+        .await?;
+    serde_json::from_str(&line).map_err(|cause| Error::new(format!("{line} is no JSON"), cause))
+}
+
+fn value(lines: &[(String, String)], name: &str) -> Result<String, Error> {
+    lines
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.clone())
+        .ok_or_else(|| Error::plain(format!("the command printed no {name}")))
+}
+
+fn read_all(dir: &std::path::Path) -> Result<String, Error> {
+    let failed = |cause| Error::new(format!("cannot read {}", dir.display()), cause);
+    let mut all = String::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() {
+            all.push_str(&String::from_utf8_lossy(&std::fs::read(&path).map_err(failed)?));
+        }
+    }
+    Ok(all)
+}

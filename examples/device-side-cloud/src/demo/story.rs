@@ -1,0 +1,289 @@
+//! Where the story stands: its folder, its processes, and what the steps hand on to one another.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::certificates::{DevelopmentCa, client_config};
+use crate::clock;
+use crate::config;
+use crate::error::Error;
+use crate::outbound::Outbound;
+
+use super::process::{PATIENCE, Process};
+
+/// How many steps the story has.
+const STEPS: usize = 12;
+
+/// The addresses that the story uses, all on loopback and all free when it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) https: u16,
+    pub(crate) coaps: u16,
+    pub(crate) client: u16,
+}
+
+/// The story as far as it is told.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) dir: PathBuf,
+    pub(crate) ports: Ports,
+    pub(crate) cloud: Option<Process>,
+    pub(crate) device: Option<Process>,
+    pub(crate) client: Option<Process>,
+    pub(crate) http: Option<Outbound>,
+    step: usize,
+    since: Instant,
+}
+
+impl Story {
+    /// Makes the folder and picks the ports.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or loopback has no free port.
+    pub(crate) fn begin(dir: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(dir)
+            .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))?;
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            ports: Ports {
+                https: free_tcp_port()?,
+                coaps: free_udp_port()?,
+                client: free_tcp_port()?,
+            },
+            cloud: None,
+            device: None,
+            client: None,
+            http: None,
+            step: 0,
+            since: clock::now(),
+        })
+    }
+
+    /// Prints a line.
+    #[expect(clippy::print_stdout, reason = "the story is told on standard output")]
+    pub(crate) fn say(&self, line: &str) {
+        println!("{line}");
+    }
+
+    /// Prints what a step saw, and begins the next one.
+    pub(crate) fn saw(&mut self, title: &str, what: &str) {
+        self.step = self.step.saturating_add(1);
+        let took = clock::now().saturating_duration_since(self.since);
+        self.say(&format!(
+            "[{:>2}/{STEPS}] {title}: {what} ({:.1} s)",
+            self.step,
+            took.as_secs_f64()
+        ));
+        self.since = clock::now();
+    }
+
+    /// The cloud's configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir.join("cloud.toml")
+    }
+
+    /// The origin of the device-side cloud.
+    pub(crate) fn cloud_url(&self) -> String {
+        format!("https://localhost:{}", self.ports.https)
+    }
+
+    /// The origin of the client-side cloud.
+    pub(crate) fn client_url(&self) -> String {
+        format!("https://localhost:{}", self.ports.client)
+    }
+
+    /// The development CA of the cloud.
+    pub(crate) fn ca(&self) -> Result<DevelopmentCa, Error> {
+        DevelopmentCa::open(&self.dir.join("data"))
+    }
+
+    /// Writes the configuration: the sample, with this story's ports.
+    pub(crate) fn write_config(&self) -> Result<(), Error> {
+        let text = config::SAMPLE
+            .replace("127.0.0.1:8443", &format!("127.0.0.1:{}", self.ports.https))
+            .replace("localhost:8443", &format!("localhost:{}", self.ports.https))
+            .replace("127.0.0.1:5684", &format!("127.0.0.1:{}", self.ports.coaps))
+            // The receiver of this story's notifications is on loopback, too.
+            .replace(
+                "allow_private_addresses = false",
+                "allow_private_addresses = true",
+            );
+        let path = self.config_file();
+        std::fs::write(&path, text)
+            .map_err(|cause| Error::new(format!("cannot write {}", path.display()), cause))
+    }
+
+    /// Starts the cloud and waits until it listens.
+    pub(crate) async fn start_cloud(&mut self) -> Result<String, Error> {
+        let arguments = [
+            OsString::from("serve"),
+            OsString::from("--config"),
+            self.config_file().into(),
+        ];
+        let mut cloud = Process::start("the cloud", &this_program()?, &arguments, &self.dir.join("cloud.log"))?;
+        let line = cloud
+            .wait_for("that it listens", PATIENCE, |line| line.contains("listening on"))
+            .await?;
+        self.cloud = Some(cloud);
+        if self.http.is_none() {
+            let tls = client_config(&[self.ca()?.certificate()])?;
+            self.http = Some(Outbound::new(tls, Arc::new(|_| true), PATIENCE));
+        }
+        Ok(line)
+    }
+
+    /// Runs an admin command of this binary and gives back the lines `name: value` that it prints.
+    pub(crate) async fn admin(&self, arguments: &[&str], input: &str) -> Result<Vec<(String, String)>, Error> {
+        use tokio::io::AsyncWriteExt as _;
+
+        let what = arguments.join(" ");
+        let failed = |cause| Error::new(format!("`{what}` failed"), cause);
+        let mut child = Command::new(this_program()?)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config_file())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).await.map_err(failed)?;
+        }
+        let output = child.wait_with_output().await.map_err(failed)?;
+        if !output.status.success() {
+            return Err(Error::plain(format!(
+                "`{what}` failed: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            )));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .collect())
+    }
+
+    /// The HTTPS client that trusts the development CA.
+    pub(crate) fn http(&self) -> Result<&Outbound, Error> {
+        self.http
+            .as_ref()
+            .ok_or_else(|| Error::plain("the cloud was not started yet"))
+    }
+
+    /// Calls the control interface of the client-side cloud; the body is JSON both ways.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Result<(StatusCode, Value), Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.client_url()))
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default()))
+            .map_err(|cause| Error::new("the request cannot be made", cause))?;
+        let response = self.http()?.send(request).await?;
+        let value = serde_json::from_slice(response.body()).unwrap_or_else(|_| {
+            Value::String(String::from_utf8_lossy(response.body()).into_owned())
+        });
+        Ok((response.status(), value))
+    }
+
+    /// Calls the device-side cloud's interface with a bearer token.
+    pub(crate) async fn uci(&self, method: Method, path: &str, token: &str, accept: &str, body: Option<(&str, &str)>) -> Result<Response<Bytes>, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/api/v1{path}", self.cloud_url()))
+            .header("authorization", format!("Bearer {token}"))
+            .header("accept", accept);
+        if let Some((content_type, _)) = body {
+            request = request.header("content-type", content_type);
+        }
+        let request = request
+            .body(Bytes::from(body.map(|(_, text)| text.to_owned()).unwrap_or_default()))
+            .map_err(|cause| Error::new("the request cannot be made", cause))?;
+        self.http()?.send(request).await
+    }
+
+    /// Tries something until it fits or time is up.
+    pub(crate) async fn until<T, F>(&self, what: &str, patience: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<Option<T>, Error>>,
+    {
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(found) = attempt().await? {
+                return Ok(found);
+            }
+            if tokio::time::Instant::now() >= end {
+                return Err(Error::plain(format!(
+                    "waited {} s for {what}, in vain",
+                    patience.as_secs()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The device, once it was started.
+    pub(crate) fn device(&mut self) -> Result<&mut Process, Error> {
+        self.device
+            .as_mut()
+            .ok_or_else(|| Error::plain("the device was not started yet"))
+    }
+
+    /// Ends all processes in good order.
+    pub(crate) async fn end(&mut self) -> Result<(), Error> {
+        for process in [&mut self.client, &mut self.cloud] {
+            if let Some(mut process) = process.take() {
+                let status = process.terminate().await?;
+                if !status.success() {
+                    return Err(Error::plain(format!("a process ended with {status} on SIGTERM")));
+                }
+            }
+        }
+        if let Some(mut device) = self.device.take() {
+            device.kill().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The programs beside this one.
+pub(crate) fn sibling(name: &str) -> Result<PathBuf, Error> {
+    let program = this_program()?.with_file_name(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    Err(Error::plain(format!(
+        "{} is missing; `scripts/demo` builds everything the story needs",
+        program.display()
+    )))
+}
+
+fn this_program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|cause| Error::new("cannot find this program itself", cause))
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "a socket that is bound for a moment to find a free port"
+)]
+fn free_udp_port() -> Result<u16, Error> {
+    std::net::UdpSocket::bind(("127.0.0.1", 0))
+        .and_then(|socket| socket.local_addr())
+        .map(|address| address.port())
+        .map_err(|cause| Error::new("loopback has no free UDP port", cause))
+}
+
+fn free_tcp_port() -> Result<u16, Error> {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|cause| Error::new("loopback has no free TCP port", cause))
+}

@@ -1,0 +1,457 @@
+//! Account linking in this program: runs the authorization server machine, signs, checks passwords, keeps its streams.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use account_linking::server::{
+    Algorithm, AuthorizationServer, ClientId, Config, Event, GrantId, Issuer, Output, PlainPages,
+    Principal, RefreshKey, Refusal, Registration, RequestId, SigningKey as PublicKey,
+};
+use account_linking::{Appended, Loaded, RedirectUri, ScopeSet, SecretBytes, Snapshot, UserId};
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+use uci_server_core::driver::Handle as Cloud;
+
+use crate::clock;
+use crate::config;
+use crate::error::Error;
+use crate::signing::{SigningKey, secret_file};
+use crate::store::Store;
+use crate::users::{Users, hex};
+
+/// What an access token opens: the interface of this cloud.
+const AUDIENCE_PATH: &str = "/api/v1";
+/// How many commands may wait for the machine.
+const COMMANDS: usize = 1024;
+/// How often streams that owe something are looked after.
+const ROUND: Duration = Duration::from_secs(60);
+/// All that a client may ask for (OCF: read device data, update resources).
+const SCOPES: &str = "r:* w:* offline_access";
+
+/// A client's id and, this once, its secret.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) client: String,
+    pub(crate) secret: Option<String>,
+}
+
+enum Command {
+    Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
+    Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
+    Register(Box<Registration>, oneshot::Sender<Result<Registered, Error>>),
+}
+
+/// Speaks to the running machine; clones speak to the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Linking {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Linking {
+    /// Answers a request to one of the endpoints and pages.
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (send, receive) = oneshot::channel();
+        drop(self.commands.send(Command::Answer(request, send)).await);
+        receive.await.unwrap_or_else(|_| {
+            crate::https::refusal(
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                "the cloud is stopping",
+            )
+        })
+    }
+
+    /// Checks the access token of a request.
+    pub(crate) async fn authenticate(&self, request: &Request<Bytes>) -> Result<Principal, Refusal> {
+        let (send, receive) = oneshot::channel();
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        drop(self.commands.send(Command::Authenticate(head, send)).await);
+        receive.await.unwrap_or(Err(Refusal::Unavailable))
+    }
+
+    /// Registers a client-side cloud.
+    ///
+    /// # Errors
+    /// A redirect URI is not usable, or the journal cannot be written.
+    pub(crate) async fn register(
+        &self,
+        name: String,
+        redirect_uris: Vec<String>,
+        public: bool,
+    ) -> Result<Registered, Error> {
+        let unusable = |cause| Error::new("the client cannot be registered", cause);
+        let id: ClientId = format!("client-{}", hex(&clock::entropy::<8>()?))
+            .parse()
+            .map_err(unusable)?;
+        let redirect_uris = redirect_uris
+            .iter()
+            .map(|uri| uri.parse::<RedirectUri>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
+        let scopes: ScopeSet = SCOPES.parse().map_err(unusable)?;
+        let registration = if public {
+            Registration::public(id, name, redirect_uris, scopes)
+        } else {
+            Registration::confidential(id, name, redirect_uris, scopes)
+        };
+        let (send, receive) = oneshot::channel();
+        drop(
+            self.commands
+                .send(Command::Register(Box::new(registration), send))
+                .await,
+        );
+        receive
+            .await
+            .map_err(|cause| Error::new("the cloud is stopping", cause))?
+    }
+}
+
+enum Done {
+    Password(RequestId, Option<UserId>),
+    Loaded(String, Option<Loaded>),
+    Appended(account_linking::AppendId, Appended),
+    Ended(UserId, GrantId),
+    Owing(Vec<String>),
+    Nothing,
+}
+
+/// The running machine.
+pub(crate) struct Running {
+    machine: AuthorizationServer,
+    commands: mpsc::Receiver<Command>,
+    store: Store,
+    users: Users,
+    cloud: Cloud,
+    key: Arc<SigningKey>,
+    work: JoinSet<Done>,
+    answers: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
+    checks: BTreeMap<RequestId, oneshot::Sender<Result<Principal, Refusal>>>,
+    registrations: BTreeMap<RequestId, oneshot::Sender<Result<Registered, Error>>>,
+}
+
+/// Makes the machine and a handle to it.
+///
+/// # Errors
+/// The keys in the key directory cannot be used.
+pub(crate) fn prepare(
+    config: &config::Config,
+    store: Store,
+    users: Users,
+    cloud: Cloud,
+) -> Result<(Linking, Running), Error> {
+    let unusable = |cause| Error::new("account linking cannot be set up", cause);
+    let key = SigningKey::open(&config.key_dir)?;
+    let public = PublicKey::new(key.id(), Algorithm::Es256, &key.public_jwk()).map_err(unusable)?;
+    let refresh = secret_file(&config.key_dir, "refresh-tokens.key")?;
+    let refresh = RefreshKey::new(1, SecretBytes::new(refresh));
+    let issuer = config.issuer();
+    let audience = format!("{issuer}{AUDIENCE_PATH}");
+    let issuer = Issuer::new(&issuer).map_err(unusable)?;
+    let mut settings = Config::new(issuer, audience, public, refresh).map_err(unusable)?;
+    settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
+    let machine = AuthorizationServer::new(
+        settings,
+        Box::new(PlainPages::default()),
+        clock::entropy()?,
+        clock::now(),
+    )
+    .map_err(unusable)?;
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let running = Running {
+        machine,
+        commands,
+        store,
+        users,
+        cloud,
+        key: Arc::new(key),
+        work: JoinSet::new(),
+        answers: BTreeMap::new(),
+        checks: BTreeMap::new(),
+        registrations: BTreeMap::new(),
+    };
+    Ok((Linking { commands: sender }, running))
+}
+
+impl Running {
+    /// Runs until all handles are gone.
+    ///
+    /// # Errors
+    /// The system gave no random bytes.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        let mut rounds = tokio::time::interval(ROUND);
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                self.carry_out(output);
+            }
+            let deadline = self.machine.next_deadline();
+            let timer = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.take(command)?,
+                    None => return Ok(()),
+                },
+                Some(Ok(done)) = self.work.join_next() => self.finish(done),
+                () = timer => self.machine.handle_timeout(clock::now()),
+                _ = rounds.tick() => self.look_around(),
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) -> Result<(), Error> {
+        let (wall, now) = (clock::wall(), clock::now());
+        match command {
+            Command::Answer(request, to) => {
+                let id = self
+                    .machine
+                    .handle_request(&request, clock::entropy()?, wall, now);
+                self.answers.insert(id, to);
+            }
+            Command::Authenticate(head, to) => {
+                let id = self
+                    .machine
+                    .authenticate(&head.map(|()| Bytes::new()), wall, now);
+                self.checks.insert(id, to);
+            }
+            Command::Register(registration, to) => {
+                match self
+                    .machine
+                    .register_client(*registration, clock::entropy()?, wall, now)
+                {
+                    Ok(id) => drop(self.registrations.insert(id, to)),
+                    // The operator may have given up.
+                    Err(cause) => drop(to.send(Err(Error::new(
+                        "the client cannot be registered",
+                        cause,
+                    )))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        let now = clock::now();
+        match output {
+            Output::Respond { request, response } => {
+                if let Some(to) = self.answers.remove(&request) {
+                    // Who asked may have gone.
+                    drop(to.send(response));
+                }
+            }
+            Output::Authenticated { request, result } => {
+                if let Some(to) = self.checks.remove(&request) {
+                    drop(to.send(result));
+                }
+            }
+            Output::VerifyPassword {
+                request,
+                user_name,
+                password,
+            } => {
+                let users = self.users.clone();
+                self.work.spawn(async move {
+                    let found = users.verify(&user_name, password.expose().to_owned()).await;
+                    let user = found.unwrap_or_else(|error| {
+                        warn!(error = error.chain(), "a password could not be checked");
+                        None
+                    });
+                    Done::Password(request, user.and_then(|id| id.parse().ok()))
+                });
+            }
+            Output::Sign {
+                request,
+                signing_input,
+                ..
+            } => {
+                let signature = self
+                    .key
+                    .sign(&signing_input)
+                    .inspect_err(|error| error!(error = error.chain(), "cannot sign"))
+                    .ok();
+                self.machine
+                    .handle_signature(request, signature.as_deref(), now);
+            }
+            Output::Verify {
+                request,
+                signing_input,
+                signature,
+                ..
+            } => {
+                let good = self.key.verify(&signing_input, &signature);
+                self.machine.handle_verification(request, good, now);
+            }
+            Output::Load { stream } => {
+                let store = self.store.clone();
+                self.work.spawn(async move {
+                    let loaded = load(&store, &stream).await;
+                    Done::Loaded(stream, loaded)
+                });
+            }
+            Output::Append(append) => {
+                let store = self.store.clone();
+                self.work.spawn(async move {
+                    let id = append.id;
+                    Done::Appended(id, make_durable(&store, append).await)
+                });
+            }
+            Output::SaveSnapshot { stream, snapshot } => {
+                let store = self.store.clone();
+                self.work.spawn(async move {
+                    let snapshot =
+                        journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
+                    if let Err(cause) = store.save_snapshot(&stream, snapshot).await {
+                        // The changes are still there, so nothing but time is lost.
+                        warn!(stream, %cause, "a snapshot was not kept");
+                    }
+                    Done::Nothing
+                });
+            }
+            Output::Event(event) => self.note(event),
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::ClientRegistered {
+                command,
+                client,
+                secret,
+            } => {
+                if let Some(to) = self.registrations.remove(&command) {
+                    drop(to.send(Ok(Registered {
+                        client: client.to_string(),
+                        secret: secret.map(|secret| secret.expose().to_owned()),
+                    })));
+                }
+            }
+            Event::CommandFailed { command, kind } => {
+                warn!(%kind, "a command of account linking failed");
+                if let Some(to) = self.registrations.remove(&command) {
+                    drop(to.send(Err(Error::plain(format!(
+                        "the client was not registered: {kind}"
+                    )))));
+                }
+            }
+            Event::GrantEnded {
+                account,
+                client,
+                grant,
+                reason,
+            } => {
+                info!(%account, %client, ?reason, "a link ended");
+                self.end(account, grant);
+            }
+            other => info!(event = ?other, "account linking reports"),
+        }
+    }
+
+    /// Ends a grant's subscriptions too; until that is durable the machine tells of the end again.
+    fn end(&mut self, account: UserId, grant: GrantId) {
+        let ids = (account.as_str().parse(), grant.to_string().parse());
+        let (Ok(core_account), Ok(core_grant)) = ids else {
+            return error!(%account, "the cloud core cannot use the ids of a grant");
+        };
+        let cloud = self.cloud.clone();
+        self.work.spawn(async move {
+            match cloud.end_grant(core_account, core_grant).await {
+                Ok(()) => Done::Ended(account, grant),
+                Err(cause) => {
+                    warn!(%account, %cause, "the end of a grant is not durable yet");
+                    Done::Nothing
+                }
+            }
+        });
+    }
+
+    fn finish(&mut self, done: Done) {
+        let (wall, now) = (clock::wall(), clock::now());
+        match done {
+            Done::Password(request, user) => self.machine.handle_password(request, user, now),
+            Done::Loaded(stream, Some(loaded)) => self.machine.handle_loaded(&stream, &loaded, now),
+            Done::Loaded(stream, None) => self.machine.handle_load_failed(&stream, now),
+            Done::Appended(id, appended) => self.machine.handle_appended(id, &appended, now),
+            Done::Ended(account, grant) => {
+                if let Err(cause) = self.machine.settle_grant_end(account, grant, wall, now) {
+                    warn!(%cause, "the end of a grant is settled later");
+                }
+            }
+            Done::Owing(streams) => {
+                for stream in streams {
+                    if let Err(cause) = self.machine.wake(&stream, wall, now) {
+                        warn!(stream, %cause, "a stream is looked after later");
+                    }
+                }
+            }
+            Done::Nothing => {}
+        }
+    }
+
+    /// Looks for grants that expired, or whose end was not settled when the cloud was killed.
+    fn look_around(&mut self) {
+        let store = self.store.clone();
+        self.work.spawn(async move {
+            let now = clock::unix_millis();
+            match store.owing().await {
+                Ok(owing) => Done::Owing(
+                    owing
+                        .into_iter()
+                        .filter(|due| due.at <= now && due.stream.starts_with("grants/"))
+                        .map(|due| due.stream)
+                        .collect(),
+                ),
+                Err(cause) => {
+                    warn!(%cause, "cannot list what is owed");
+                    Done::Nothing
+                }
+            }
+        });
+    }
+}
+
+async fn load(store: &Store, stream: &str) -> Option<Loaded> {
+    match store.load(stream).await {
+        Ok(loaded) => {
+            let snapshot = loaded
+                .snapshot
+                .map(|snapshot| Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes));
+            Some(Loaded::new(loaded.version, snapshot, loaded.changes))
+        }
+        Err(cause) => {
+            error!(stream, %cause, "a stream cannot be read");
+            None
+        }
+    }
+}
+
+async fn make_durable(store: &Store, append: account_linking::Append) -> Appended {
+    let streams = append
+        .streams
+        .into_iter()
+        .map(|part| {
+            journal::StreamAppend::new(part.stream, part.expected_version, part.changes)
+                .with_due(part.due)
+        })
+        .collect();
+    let id = journal::AppendId::new(append.id.to_bytes());
+    match store.append(journal::Append::new(id, streams)).await {
+        Ok(journal::Appended::Done { versions }) => Appended::Done { versions },
+        Ok(journal::Appended::Conflict { stream }) => Appended::Conflict { stream },
+        Ok(journal::Appended::Fenced) => Appended::Fenced,
+        Err(cause) => {
+            error!(%cause, "the journal cannot be written");
+            Appended::Unknown
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! HTTPS requests that leave this program: notifications, and the demo's browser.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
+
+use crate::error::Error;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// Says whether a connection may be made to an address.
+pub(crate) type AddressRule = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// An HTTPS client with kept-alive connections per host, a time limit, no redirects, and a rule on addresses.
+#[derive(Clone)]
+pub(crate) struct Outbound {
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    rule: AddressRule,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound").finish_non_exhaustive()
+    }
+}
+
+impl Outbound {
+    /// A client that trusts the roots of `tls` and connects only where `rule` allows.
+    pub(crate) fn new(tls: rustls::ClientConfig, rule: AddressRule, timeout: Duration) -> Self {
+        let mut http = HttpConnector::new_with_resolver(Resolver {
+            rule: Arc::clone(&rule),
+        });
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(timeout));
+        http.set_nodelay(true);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_only()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(4)
+            .build(https);
+        Self {
+            client,
+            rule,
+            timeout,
+        }
+    }
+
+    /// Sends one request and reads the whole answer.
+    ///
+    /// # Errors
+    /// The address is not allowed, the peer cannot be reached or verified, or it took too long.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        // A literal address never passes the resolver.
+        let literal = request.uri().host().and_then(|host| {
+            host.trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>()
+                .ok()
+        });
+        if literal.is_some_and(|address| !(self.rule)(address)) {
+            return Err(Error::plain("the address is not public"));
+        }
+        let exchange = async {
+            let response = self
+                .client
+                .request(request.map(Full::new))
+                .await
+                .map_err(|cause| Error::new("the request failed", cause))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER)
+                .collect()
+                .await
+                .map_err(|cause| Error::new("the answer could not be read", cause))?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        tokio::time::timeout(self.timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(Error::plain("no answer in time")))
+    }
+}
+
+/// The system's resolver, less the addresses that the rule refuses: judged at each connect, so that a name that turns to
+/// an inner address after the subscription was made is still refused.
+#[derive(Clone)]
+struct Resolver {
+    rule: AddressRule,
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let rule = Arc::clone(&self.rule);
+        Box::pin(async move {
+            let allowed: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
+                .await?
+                .filter(|address| rule(address.ip()))
+                .collect();
+            if allowed.is_empty() {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "the name has no address that may be connected to",
+                ));
+            }
+            Ok(allowed.into_iter())
+        })
+    }
+}

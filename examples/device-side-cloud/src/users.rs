@@ -1,0 +1,184 @@
+//! End users: a ledger of ids, names and argon2id hashes, and the check of a password.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::Argon2;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::clock;
+use crate::error::Error;
+use crate::store::{Kept, Ledger, Store};
+
+const STREAM: &str = "users";
+/// The shortest password that is taken, in characters (NIST SP 800-63B, 5.1.1.2).
+const MIN_PASSWORD: usize = 8;
+/// The longest, in bytes: hashing cost must not be the caller's to choose.
+const MAX_PASSWORD: usize = 256;
+
+/// Something that happened to the users. The written form is forever.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    /// A user was made.
+    Created {
+        id: String,
+        name: String,
+        password_hash: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    id: String,
+    password_hash: String,
+}
+
+/// The users by name.
+#[derive(Debug, Default)]
+pub(crate) struct UserLedger {
+    by_name: BTreeMap<String, User>,
+}
+
+impl Ledger for UserLedger {
+    type Change = Change;
+
+    fn encode(change: &Change) -> Result<Bytes, Error> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(change, &mut bytes)
+            .map_err(|cause| Error::new("a change of the users cannot be written", cause))?;
+        Ok(bytes.into())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Change, Error> {
+        ciborium::from_reader(bytes)
+            .map_err(|cause| Error::new("a change of the users cannot be read", cause))
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Created {
+                id,
+                name,
+                password_hash,
+            } => {
+                self.by_name.insert(
+                    name.clone(),
+                    User {
+                        id: id.clone(),
+                        password_hash: password_hash.clone(),
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// The users of this cloud; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Users {
+    store: Store,
+    kept: Arc<Mutex<Kept<UserLedger>>>,
+    /// Hashing is meant to be dear: never more of it at once than this many.
+    hashing: Arc<Semaphore>,
+    /// Checked when the name is unknown, so that both refusals take the same work.
+    nobody: Arc<str>,
+}
+
+impl Users {
+    /// Loads the users.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
+        Ok(Self {
+            kept: Arc::new(Mutex::new(Kept::load(store, STREAM).await?)),
+            store: store.clone(),
+            hashing: Arc::new(Semaphore::new(2)),
+            nobody: hash("nobody has this password", &clock::entropy()?)?.into(),
+        })
+    }
+
+    /// Makes a user and gives back the id, which is what tokens and devices name.
+    ///
+    /// # Errors
+    /// The name is taken or not usable, the password is too short or too long, or the journal cannot be written.
+    pub(crate) async fn add(&self, name: &str, password: &str) -> Result<String, Error> {
+        if name.is_empty() || name.len() > 64 || name.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(Error::plain(
+                "a user name has 1 to 64 characters without spaces",
+            ));
+        }
+        if password.chars().count() < MIN_PASSWORD || password.len() > MAX_PASSWORD {
+            return Err(Error::plain(format!(
+                "a password has at least {MIN_PASSWORD} characters and at most {MAX_PASSWORD} bytes"
+            )));
+        }
+        let mut kept = self.kept.lock().await;
+        if kept.ledger().by_name.contains_key(name) {
+            return Err(Error::plain(format!("there is a user {name} already")));
+        }
+        let salt = clock::entropy()?;
+        let password = password.to_owned();
+        let password_hash = tokio::task::spawn_blocking(move || hash(&password, &salt))
+            .await
+            .map_err(|cause| Error::new("hashing the password failed", cause))??;
+        let id = format!("u-{}", hex(&clock::entropy::<16>()?));
+        let created = Change::Created {
+            id: id.clone(),
+            name: name.to_owned(),
+            password_hash,
+        };
+        kept.record(&self.store, &[created]).await?;
+        Ok(id)
+    }
+
+    /// The id of a user.
+    pub(crate) async fn id_of(&self, name: &str) -> Option<String> {
+        let kept = self.kept.lock().await;
+        kept.ledger().by_name.get(name).map(|user| user.id.clone())
+    }
+
+    /// The id of the user with this name and password; `None` for an unknown name and for a wrong password alike.
+    ///
+    /// # Errors
+    /// The check itself could not be made.
+    pub(crate) async fn verify(&self, name: &str, password: String) -> Result<Option<String>, Error> {
+        let user = self.kept.lock().await.ledger().by_name.get(name).cloned();
+        if password.len() > MAX_PASSWORD {
+            return Ok(None);
+        }
+        let (id, known) = match user {
+            Some(user) => (Some(user.id), user.password_hash),
+            None => (None, self.nobody.to_string()),
+        };
+        let _permit = self
+            .hashing
+            .acquire()
+            .await
+            .map_err(|cause| Error::new("the cloud is stopping", cause))?;
+        let right = tokio::task::spawn_blocking(move || {
+            PasswordHash::new(&known)
+                .is_ok_and(|known| Argon2::default().verify_password(password.as_bytes(), &known).is_ok())
+        })
+        .await
+        .map_err(|cause| Error::new("the password check failed", cause))?;
+        Ok(id.filter(|_| right))
+    }
+}
+
+fn hash(password: &str, salt: &[u8; 16]) -> Result<String, Error> {
+    let hash = Argon2::default()
+        .hash_password_with_salt(password.as_bytes(), salt)
+        .map_err(|cause| Error::new("the password cannot be hashed", cause))?;
+    Ok(hash.to_string())
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,191 @@
+//! Two endpoints of the adapter, one as server and one as client, over a wire that the test holds.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::net::SocketAddr;
+
+use coap_psk::Instant;
+use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
+use coap_psk::secret::PskKey;
+use dtls_dimpl::{DimplEndpoint, Limits};
+
+struct Pair {
+    server: DimplEndpoint,
+    client: DimplEndpoint,
+    server_at: SocketAddr,
+    client_at: SocketAddr,
+    now: Instant,
+    key: Option<[u8; 16]>,
+    server_events: Vec<DtlsEvent>,
+    client_events: Vec<DtlsEvent>,
+    /// What went from the server to the client.
+    to_client: Vec<Vec<u8>>,
+}
+
+impl Pair {
+    #[allow(clippy::disallowed_methods)]
+    fn new(key: Option<[u8; 16]>) -> Self {
+        let origin = std::time::Instant::now();
+        Self {
+            server: DimplEndpoint::new(Limits::default(), origin),
+            client: DimplEndpoint::new(Limits::default(), origin),
+            server_at: "127.0.0.1:5684".parse().unwrap(),
+            client_at: "127.0.0.1:40000".parse().unwrap(),
+            now: Instant::ZERO,
+            key,
+            server_events: Vec::new(),
+            client_events: Vec::new(),
+            to_client: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self, key: [u8; 16]) -> SessionId {
+        self.client
+            .connect(self.server_at, b"pk,dk,2,30", PskKey::new(key), self.now)
+            .unwrap()
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            while let Some(out) = self.client.poll_transmit() {
+                moved = true;
+                self.server
+                    .handle_datagram(self.client_at, &out.datagram, self.now);
+            }
+            while let Some(event) = self.server.poll_event() {
+                moved = true;
+                if let DtlsEvent::NeedKey { handshake, .. } = &event {
+                    self.server
+                        .provide_key(*handshake, self.key.map(PskKey::new), self.now);
+                }
+                self.server_events.push(event);
+            }
+            while let Some(out) = self.server.poll_transmit() {
+                moved = true;
+                self.client
+                    .handle_datagram(self.server_at, &out.datagram, self.now);
+                self.to_client.push(out.datagram);
+            }
+            while let Some(event) = self.client.poll_event() {
+                moved = true;
+                self.client_events.push(event);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass until nobody has a deadline before `until` seconds.
+    fn run_until(&mut self, until: u64) {
+        loop {
+            self.settle();
+            let next = [self.server.next_deadline(), self.client.next_deadline()]
+                .into_iter()
+                .flatten()
+                .min();
+            match next {
+                Some(at) if at <= Instant::from_micros(until * 1_000_000) => {
+                    self.now = self.now.max(at);
+                    self.server.handle_timeout(self.now);
+                    self.client.handle_timeout(self.now);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn established(&self) -> Vec<SessionId> {
+        self.server_events
+            .iter()
+            .filter_map(|event| match event {
+                DtlsEvent::Established { session, .. } => Some(*session),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn a_session_is_established_and_carries_data_both_ways() {
+    let mut pair = Pair::new(Some([7; 16]));
+    let at_client = pair.connect([7; 16]);
+    pair.settle();
+    let at_server = *pair.established().first().expect("established");
+    pair.client.send(at_client, b"up", pair.now).unwrap();
+    pair.server.send(at_server, b"down", pair.now).unwrap();
+    pair.settle();
+    assert!(pair.server_events.contains(&DtlsEvent::Data {
+        session: at_server,
+        data: b"up".to_vec()
+    }));
+    assert!(pair.client_events.contains(&DtlsEvent::Data {
+        session: at_client,
+        data: b"down".to_vec()
+    }));
+    pair.client.close(at_client, pair.now);
+    pair.settle();
+    assert!(pair.server_events.contains(&DtlsEvent::Closed {
+        session: at_server,
+        reason: CloseReason::Peer
+    }));
+}
+
+#[test]
+fn a_wrong_key_and_an_unknown_identity_look_the_same_and_end_in_nothing() {
+    let shape = |key: Option<[u8; 16]>| {
+        let mut pair = Pair::new(key);
+        pair.connect([1; 16]);
+        pair.run_until(120);
+        assert_eq!(pair.established(), []);
+        assert!(
+            pair.client_events
+                .iter()
+                .any(|event| matches!(event, DtlsEvent::Closed { .. }))
+        );
+        // Record types and lengths are all that an eavesdropper can compare.
+        let mut shape: Vec<_> = pair
+            .to_client
+            .iter()
+            .map(|datagram| (datagram.first().copied(), datagram.len()))
+            .collect();
+        shape.dedup();
+        shape
+    };
+    assert_eq!(shape(Some([2; 16])), shape(None));
+}
+
+#[test]
+fn a_second_handshake_from_the_same_address_replaces_the_session_only_when_verified() {
+    let mut pair = Pair::new(Some([7; 16]));
+    pair.connect([7; 16]);
+    pair.settle();
+    let first = pair.established();
+    // A wrong key first: the session must live through it.
+    pair.connect([8; 16]);
+    pair.run_until(60);
+    assert_eq!(pair.established(), first);
+    let closed = |pair: &Pair, session| {
+        pair.server_events.iter().any(
+            |event| matches!(event, DtlsEvent::Closed { session: gone, .. } if *gone == session),
+        )
+    };
+    assert!(!closed(&pair, first[0]));
+    pair.connect([7; 16]);
+    pair.settle();
+    assert_eq!(pair.established().len(), 2);
+    assert!(closed(&pair, first[0]));
+}
+
+#[test]
+fn junk_and_half_handshakes_change_nothing() {
+    let mut pair = Pair::new(Some([7; 16]));
+    for junk in [&b""[..], b"\0", &[22; 13], &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255], &[255; 1500]] {
+        pair.server.handle_datagram(pair.client_at, junk, pair.now);
+    }
+    assert!(pair.server.poll_event().is_none());
+    assert!(pair.server.poll_transmit().is_none());
+    pair.connect([7; 16]);
+    pair.settle();
+    assert_eq!(pair.established().len(), 1);
+}

@@ -1,0 +1,76 @@
+//! Targets of `coap-psk`.
+
+use std::net::SocketAddr;
+
+use coap_psk::activation::{self, ActivateInfo};
+use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent};
+use coap_psk::{Instant, Method, PskIdentity, Request, codec};
+use dtls_dimpl::{DimplEndpoint, Limits};
+
+/// A datagram: what parses is written as something that parses as the same.
+pub fn message(bytes: &[u8]) {
+    if let Ok(read) = codec::parse(bytes) {
+        let message = read.to_message();
+        let written = codec::encode(&message).expect("what was read can be written");
+        let again = codec::parse(&written)
+            .expect("what was written can be read")
+            .to_message();
+        assert_eq!(message, again);
+    }
+}
+
+/// The answer to an activation request, as a device reads it.
+pub fn activate_info(bytes: &[u8]) {
+    if let Ok(info) = ActivateInfo::from_json(bytes) {
+        let written = info.to_json().expect("what was read can be written");
+        assert_eq!(ActivateInfo::from_json(&written).ok(), Some(info));
+    }
+}
+
+/// The target of a request, as a program writes it and as an activation is recognized.
+pub fn request_target(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(request) = Request::new(Method::Get, text) {
+        let again =
+            Request::new(Method::Get, &request.target()).expect("a target that was written");
+        assert_eq!(again.target(), request.target());
+        if let Some(device) = activation::device_of(&request) {
+            assert!(activation::permits(&device, &request));
+        }
+    }
+}
+
+/// The PSK identity that a device sends: what parses is printed exactly as it came.
+pub fn identity(bytes: &[u8]) {
+    if let Ok(identity) = PskIdentity::parse(bytes) {
+        assert_eq!(identity.to_string().as_bytes(), bytes);
+    }
+}
+
+/// Datagrams at the DTLS listener of the examples, each after its length in two bytes, from two addresses in turn.
+pub fn dtls(bytes: &[u8]) {
+    // The engine's clock has no meaning here: the same moment for all keeps a run repeatable.
+    let mut endpoint = DimplEndpoint::new(Limits::default(), std::time::Instant::now());
+    let addresses = [1_u16, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
+    let mut rest = bytes;
+    for address in addresses.into_iter().cycle() {
+        let Some((length, tail)) = rest.split_first_chunk::<2>() else {
+            break;
+        };
+        let length = usize::from(u16::from_be_bytes(*length)).min(tail.len());
+        let (datagram, tail) = tail.split_at(length);
+        rest = tail;
+        let now = Instant::ZERO;
+        endpoint.handle_datagram(address, datagram, now);
+        while let Some(event) = endpoint.poll_event() {
+            match event {
+                DtlsEvent::NeedKey { handshake, .. } => endpoint.provide_key(handshake, None, now),
+                DtlsEvent::Established { .. } => panic!("a session without a key"),
+                _ => {}
+            }
+        }
+        while endpoint.poll_transmit().is_some() {}
+    }
+}

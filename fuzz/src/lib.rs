@@ -1,0 +1,43 @@
+//! The fuzz targets: a function each, which takes any bytes and panics only where the family is wrong.
+//!
+//! `fuzz_targets/` hands them to the fuzzer, `tests/replay.rs` runs them over the committed corpus on stable.
+
+pub mod coap;
+pub mod model;
+pub mod oauth;
+pub mod provisioning;
+pub mod server;
+
+/// A fuzz target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target; a file of `fuzz_targets/` and a folder of `corpus/` have the same name.
+pub const TARGETS: &[Target] = &[
+    ("model_value_json", model::value_json),
+    ("model_value_cbor", model::value_cbor),
+    ("model_transcode", model::transcode),
+    ("model_link", model::link),
+    ("model_device", model::device),
+    ("model_subscribe_body", model::subscribe_body),
+    ("model_event_headers", model::event_headers),
+    ("model_event_body", model::event_body),
+    ("model_text", model::text),
+    ("coap_identity", coap::identity),
+    ("coap_message", coap::message),
+    ("coap_activate_info", coap::activate_info),
+    ("coap_request_target", coap::request_target),
+    ("coap_dtls", coap::dtls),
+    ("server_request", server::request),
+    ("server_route", server::route),
+    ("server_events_url", server::events_url),
+    ("server_change", server::change),
+    ("server_snapshot", server::snapshot),
+    ("oauth_callback", oauth::callback),
+    ("oauth_token_form", oauth::token_form),
+    ("oauth_authorize_query", oauth::authorize_query),
+    ("oauth_basic_header", oauth::basic_header),
+    ("oauth_redirect_uri", oauth::redirect_uri),
+    ("oauth_access_token", oauth::access_token),
+    ("provisioning_change", provisioning::change),
+    ("provisioning_snapshot", provisioning::snapshot),
+];

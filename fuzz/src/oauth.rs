@@ -1,0 +1,89 @@
+//! Targets of `account-linking`.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use account_linking::client::Callback;
+use account_linking::form::Form;
+use account_linking::server::access_token::check_claims_unverified;
+use account_linking::server::authorize::check_query;
+use account_linking::server::client_authentication::parse_basic;
+use account_linking::server::token::check_form;
+use account_linking::server::{Algorithm, Config, Issuer, RefreshKey, Registration, SigningKey};
+use account_linking::{RedirectUri, SecretBytes};
+
+static REGISTRATION: LazyLock<Registration> = LazyLock::new(|| {
+    Registration::public(
+        "client".parse().expect("an id"),
+        "A client",
+        vec![
+            "https://client.example/callback"
+                .parse()
+                .expect("a redirect URI"),
+        ],
+        "r:* w:*".parse().expect("scopes"),
+    )
+});
+
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+    let key = r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#;
+    Config::new(
+        Issuer::new("https://cloud.example").expect("an issuer"),
+        "https://cloud.example/api/v1",
+        SigningKey::new("k1", Algorithm::Es256, key).expect("a key"),
+        RefreshKey::new(1, SecretBytes::new([7; 32])),
+    )
+    .expect("a configuration")
+});
+
+/// Any form, and a token request.
+pub fn token_form(bytes: &[u8]) {
+    let form = Form::parse(bytes);
+    if check_form(bytes).is_ok() {
+        let form = form.expect("a token request is a form");
+        assert!(form.get("grant_type").is_some());
+        assert!(!form.has_repeats(), "RFC 6749, 3.2: no parameter twice");
+    }
+}
+
+/// The query of an authorization request: an answer goes only to a registered URI.
+pub fn authorize_query(bytes: &[u8]) {
+    if let Ok(target) = check_query(bytes, &REGISTRATION) {
+        assert!(REGISTRATION.redirect_uris.contains(&target));
+    }
+}
+
+/// The value of an `Authorization: Basic` header.
+pub fn basic_header(bytes: &[u8]) {
+    let _ = parse_basic(bytes);
+}
+
+/// A redirect URI that somebody registers.
+pub fn redirect_uri(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(uri) = text.parse::<RedirectUri>() {
+        assert_eq!(uri.as_str(), text, "compared as text, so kept as text");
+    }
+}
+
+/// The claims of an access token: nothing without our issuer and audience passes, nor after its time.
+pub fn access_token(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let _ = check_claims_unverified(text, &CONFIG, Duration::from_secs(1_700_000_000));
+    let end_of_time = Duration::from_secs(u64::MAX);
+    assert!(
+        check_claims_unverified(text, &CONFIG, end_of_time).is_err(),
+        "a token without end"
+    );
+}
+
+/// The query of a callback, as the client reads it.
+pub fn callback(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = Callback::parse(text);
+    }
+}

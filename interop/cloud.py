@@ -1,0 +1,108 @@
+"""A device-side cloud in a temporary folder: configured, started, administered and stopped through its command line."""
+
+import hashlib
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PATIENCE = 30.0
+
+
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def derive_key(secret):
+    """The 16-byte key that both ends derive from a secret: bytes 9 to 24 of its SHA-256."""
+    return hashlib.sha256(secret.encode()).digest()[8:24]
+
+
+class Cloud:
+    """Use as a context manager; `with Cloud(program) as cloud`."""
+
+    def __init__(self, program):
+        self.program = program
+        self.folder = tempfile.TemporaryDirectory(prefix="interop-")
+        self.path = pathlib.Path(self.folder.name)
+        self.config = self.path / "cloud.toml"
+        self.https_port = free_port(socket.SOCK_STREAM)
+        self.coaps_port = free_port(socket.SOCK_DGRAM)
+        self.url = f"https://localhost:{self.https_port}"
+        self.log = self.path / "cloud.log"
+        self.process = None
+
+    def __enter__(self):
+        subprocess.run([self.program, "init", self.path], check=True, stdout=subprocess.DEVNULL)
+        text = self.config.read_text()
+        for old, new in (
+            (r'"127\.0\.0\.1:8443"', f'"127.0.0.1:{self.https_port}"'),
+            (r'"127\.0\.0\.1:5684"', f'"127.0.0.1:{self.coaps_port}"'),
+            (r'"https://localhost:8443/?"', f'"{self.url}"'),
+        ):
+            text, count = re.subn(old, new, text)
+            if count == 0:
+                raise RuntimeError(f"the sample configuration has no {old}")
+        self.config.write_text(text)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [self.program, "serve", "--config", self.config], stdout=log, stderr=subprocess.STDOUT
+            )
+        self._wait_until_up()
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.folder.cleanup()
+
+    def _wait_until_up(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.https_port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError("the cloud did not come up:\n" + self.log.read_text())
+
+    def stop(self):
+        """Asks the cloud to stop, as a service manager would; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    @property
+    def ca(self):
+        return str(next(self.path.rglob("ca.pem")))
+
+    def admin(self, *arguments, stdin=None):
+        """Runs an administrator's command; the lines `name: value` that it printed."""
+        done = subprocess.run(
+            [self.program, *arguments, "--config", self.config],
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{arguments} failed: {done.stderr}")
+        return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+    def add_until_typable(self, key_field, *arguments):
+        """Repeats a command that makes a secret until its key can be typed: libcoap takes keys as C strings."""
+        for _ in range(50):
+            made = self.admin(*arguments)
+            if b"\0" not in derive_key(made[key_field]):
+                return made
+        raise RuntimeError("no key without a zero byte in fifty attempts")

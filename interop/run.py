@@ -1,0 +1,88 @@
+"""Runs the checks with outside peers: python run.py --cloud PATH/TO/device-side-cloud [NAME...]"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+import uuid
+
+# The order of these imports is the order of the checks: curl uses what Authlib linked and libcoap published.
+import dtls  # noqa: F401
+import libcoap  # noqa: F401
+import linking  # noqa: F401
+import api  # noqa: F401
+import checks
+from cloud import Cloud
+
+
+@dataclasses.dataclass
+class Device:
+    product_key: str
+    product_secret: str
+    device_key: str
+    secret: str
+    di: str
+
+    def identity(self, mode, lifetime=60):
+        return f"{self.product_key},{self.device_key},{mode},{lifetime}"
+
+
+@dataclasses.dataclass
+class User:
+    name: str
+    password: str
+
+
+@dataclasses.dataclass
+class Client:
+    id: str
+    secret: str | None
+    redirect_uri: str
+
+
+class World:
+    """What the checks share: the cloud, and what an operator has set up in it."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.user = User("alice", "correct horse battery staple")
+        cloud.admin("user", "add", self.user.name, stdin=self.user.password + "\n")
+        self.product = cloud.add_until_typable("product_secret", "product", "add", "lamp", "--dynamic-activation")
+        self.device = self.add_device()
+        self.client = self.add_client("Another cloud", "https://client.example/callback")
+        self.public_client = self.add_client("An app", "https://app.example/callback", "--public")
+        self.published = []
+        self.link = None
+
+    def add_device(self):
+        product_key = self.product["product_key"]
+        made = self.cloud.add_until_typable(
+            "device_secret", "device", "add", "--product", product_key, "--owner", self.user.name
+        )
+        return Device(
+            product_key, self.product["product_secret"], made["device_key"], made["device_secret"], str(uuid.uuid4())
+        )
+
+    def add_client(self, name, redirect_uri, *options):
+        made = self.cloud.admin("client", "add", name, "--redirect-uri", redirect_uri, *options)
+        return Client(made["client_id"], made.get("client_secret"), redirect_uri)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks with outside peers.")
+    parser.add_argument("--cloud", type=pathlib.Path, required=True, help="the device-side-cloud program")
+    parser.add_argument("names", nargs="*", help="only checks whose names contain one of these")
+    arguments = parser.parse_args()
+    with Cloud(arguments.cloud.resolve()) as cloud:
+        failed = checks.run(World(cloud), arguments.names)
+        status = cloud.stop()
+        if status != 0:
+            print(f"the cloud ended with status {status}")
+            failed += 1
+        if failed:
+            print("--- the cloud's log", cloud.log.read_text()[-20000:], sep="\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

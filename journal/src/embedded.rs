@@ -1,0 +1,169 @@
+//! The store for one machine: a redb file that one process holds.
+
+mod failure;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use crate::embedded::failure::Failure;
+use crate::{Append, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page, Snapshot};
+
+type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
+
+/// A journal in one file, durable over crashes and power cuts.
+///
+/// Every batch of appends is one transaction with one flush. After a storage error the file is closed, and the next call
+/// opens it again: once a full disk has space, the journal works without a restart of the program.
+pub struct Embedded {
+    open: Opener,
+    /// `None` after a storage error, until the next call.
+    database: RwLock<Option<Database>>,
+}
+
+impl Embedded {
+    /// Opens the journal at `path`, or makes a new one that only its owner may read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`], [`ErrorKind::NotAJournal`], [`ErrorKind::NewerFormat`], [`ErrorKind::NoSpace`],
+    /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref().to_owned();
+        Self::open_with(Box::new(move || schema::open(&path)))
+    }
+
+    fn open_with(open: Opener) -> Result<Self, Error> {
+        let database = open()?;
+        Ok(Self {
+            open,
+            database: RwLock::new(Some(database)),
+        })
+    }
+
+    fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if database.is_some() {
+            return Ok(database);
+        }
+        drop(database);
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            *database = Some((self.open)()?);
+        }
+        drop(database);
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Error> {
+        let guard = self.database()?;
+        // Another call may have closed it again in between; that call has reported why.
+        let Some(database) = guard.as_ref() else {
+            return Err(ErrorKind::Io.into());
+        };
+        let result = work(database);
+        drop(guard);
+        result.map_err(|failure| {
+            if failure.is_of_storage() {
+                let mut database = self
+                    .database
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *database = None;
+            }
+            failure.into()
+        })
+    }
+
+    fn reading<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        self.with(|database| work(&database.begin_read()?))
+    }
+
+    fn writing<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        self.with(|database| schema::commit(database, work))
+    }
+}
+
+impl Journal for Embedded {
+    fn append_batch(&self, appends: &[Append]) -> Vec<Result<Appended, Error>> {
+        let outcome = self.with(|database| {
+            let transaction = schema::begin(database)?;
+            let (answers, wrote) = write::append_batch(&transaction, appends)?;
+            if wrote {
+                transaction.commit()?;
+            } else {
+                transaction.abort()?;
+            }
+            Ok(answers)
+        });
+        match outcome {
+            Ok(answers) => answers,
+            Err(error) => appends
+                .iter()
+                .map(|append| {
+                    Err(append
+                        .check()
+                        .err()
+                        .map_or_else(|| error.clone(), Error::from))
+                })
+                .collect(),
+        }
+    }
+
+    fn read(&self, stream: &str, after_version: u64, limit: usize) -> Result<Page, Error> {
+        self.reading(|transaction| read::page(transaction, stream, after_version, limit))
+    }
+
+    fn load(&self, stream: &str) -> Result<Loaded, Error> {
+        self.reading(|transaction| read::load(transaction, stream))
+    }
+
+    fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        if snapshot.bytes.len() > MAX_VALUE {
+            return Err(ErrorKind::Invalid.into());
+        }
+        self.writing(|transaction| write::save_snapshot(transaction, stream, snapshot))
+    }
+
+    fn load_snapshot(&self, stream: &str) -> Result<Option<Snapshot>, Error> {
+        self.reading(|transaction| read::snapshot(transaction, stream))
+    }
+
+    fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
+        self.writing(|transaction| write::truncate(transaction, stream, up_to))
+    }
+
+    fn erase(&self, stream: &str) -> Result<(), Error> {
+        self.writing(|transaction| write::erase(transaction, stream))
+    }
+
+    fn due(&self, before: u64, after: Option<&Due>, limit: usize) -> Result<Vec<Due>, Error> {
+        self.reading(|transaction| read::due(transaction, before, after, limit))
+    }
+
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
+        self.reading(|transaction| read::list(transaction, prefix, after, limit))
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}

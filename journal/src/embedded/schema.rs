@@ -1,0 +1,120 @@
+//! The tables of the file, its format version, and how it is made and opened.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use redb::{Database, TableDefinition, TableError, WriteTransaction};
+
+use crate::ErrorKind;
+use crate::embedded::failure::Failure;
+
+/// The format that this release writes. A file with a higher one is refused.
+pub(super) const FORMAT: u64 = 1;
+
+/// `format`: the format version of the file. `appends`: how many appends were remembered so far.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Stream to (version, version of the last truncated change, due time, erased).
+pub(super) const STREAMS: TableDefinition<'_, &str, (u64, u64, Option<u64>, bool)> =
+    TableDefinition::new("streams");
+/// (Stream, version) to the change that made that version.
+pub(super) const CHANGES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("changes");
+/// Stream to (version, the ledger's format, bytes).
+pub(super) const SNAPSHOTS: TableDefinition<'_, &str, (u64, u32, &[u8])> =
+    TableDefinition::new("snapshots");
+/// (Due time, stream).
+pub(super) const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("due");
+/// Append id to the versions it was answered with.
+pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
+    TableDefinition::new("answers");
+/// Running number of a remembered append to its id, so that the oldest can be forgotten.
+pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
+
+pub(super) const META_FORMAT: &str = "format";
+pub(super) const META_APPENDS: &str = "appends";
+
+/// Opens the file, or makes it when there is none.
+pub(super) fn open(path: &Path) -> Result<Database, Failure> {
+    if !path.try_exists()? {
+        create(path)?;
+    }
+    let database = Database::open(path)?;
+    check(&database)?;
+    Ok(database)
+}
+
+/// Makes a complete file under another name first, so that a crash leaves no half-made journal behind.
+fn create(path: &Path) -> Result<(), Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let draft = PathBuf::from(name);
+    let made = draw_up(&draft).and_then(|()| match fs::hard_link(&draft, path) {
+        // Another process was faster; its file is as good.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        linked => Ok(linked?),
+    });
+    let removed = fs::remove_file(&draft);
+    made?;
+    removed?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    Ok(())
+}
+
+fn draw_up(draft: &Path) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(draft)?.sync_all()?;
+    let database = Database::create(draft)?;
+    lay_out(&database)
+}
+
+/// Makes the tables in an empty database and writes the format version.
+pub(super) fn lay_out(database: &Database) -> Result<(), Failure> {
+    commit(database, |transaction| {
+        transaction.open_table(STREAMS)?;
+        transaction.open_table(CHANGES)?;
+        transaction.open_table(SNAPSHOTS)?;
+        transaction.open_table(DUE)?;
+        transaction.open_table(ANSWERS)?;
+        transaction.open_table(ANSWERED)?;
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(META_FORMAT, FORMAT)?;
+        Ok(())
+    })
+}
+
+fn check(database: &Database) -> Result<(), Failure> {
+    use redb::ReadableDatabase as _;
+    let meta = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => return Err(ErrorKind::NotAJournal.into()),
+    };
+    match meta.get(META_FORMAT)?.map(|format| format.value()) {
+        Some(FORMAT) => Ok(()),
+        Some(format) if format > FORMAT => Err(ErrorKind::NewerFormat.into()),
+        _ => Err(ErrorKind::NotAJournal.into()),
+    }
+}
+
+/// Begins a transaction whose commit makes recovery after a crash quick.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Failure> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Does `work` in one durable transaction.
+pub(super) fn commit<T>(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let transaction = begin(database)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}

@@ -1,0 +1,178 @@
+//! A disk that runs full at any moment.
+#![allow(clippy::arithmetic_side_effects)]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use redb::{Database, StorageBackend};
+
+use crate::embedded::schema;
+use crate::{
+    Append, AppendId, Appended, Embedded, ErrorKind, Journal, REMEMBERED_APPENDS, Snapshot,
+    StreamAppend,
+};
+
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: Vec<u8>,
+    /// How many more writes find room; `None` for no end.
+    writes_left: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct SharedDisk(Arc<Mutex<Disk>>);
+
+impl SharedDisk {
+    fn let_writes(&self, writes_left: Option<u32>) {
+        self.0.lock().unwrap().writes_left = writes_left;
+    }
+
+    fn writing(&self, work: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        match &mut disk.writes_left {
+            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        work(&mut disk.bytes);
+        Ok(())
+    }
+
+    fn open(&self) -> Embedded {
+        let disk = self.clone();
+        Embedded::open_with(Box::new(move || {
+            Ok(Database::builder().create_with_backend(disk.clone())?)
+        }))
+        .unwrap()
+    }
+
+    fn new_journal() -> (Self, Embedded) {
+        let disk = Self::default();
+        let journal = disk.open();
+        journal.with(schema::lay_out).unwrap();
+        (disk, journal)
+    }
+}
+
+impl StorageBackend for SharedDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let disk = self.0.lock().unwrap();
+        out.copy_from_slice(&disk.bytes[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.writing(|bytes| bytes.resize(usize::try_from(len).unwrap(), 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        self.writing(|bytes| bytes[start..start + data.len()].copy_from_slice(data))
+    }
+}
+
+fn append(number: u64) -> Append {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    let change = Bytes::from(vec![u8::try_from(number % 251).unwrap(); 3000]);
+    let parts = ["a", "b"].map(|stream| StreamAppend::new(stream, number, vec![change.clone()]));
+    Append::new(AppendId::new(id), parts.to_vec())
+}
+
+#[test]
+fn a_disk_that_runs_full_at_any_write_tears_nothing() {
+    let (disk, journal) = SharedDisk::new_journal();
+    let mut full = 0;
+    for number in 0..120 {
+        disk.let_writes(Some(u32::try_from(number % 24).unwrap()));
+        if let Err(error) = journal.append(&append(number)) {
+            assert_eq!(error.kind(), ErrorKind::NoSpace, "{error:?}");
+            full += 1;
+        }
+        disk.let_writes(None);
+        // The outcome was unknown, so the same append is repeated; it happened once all the same.
+        let versions = vec![number + 1, number + 1];
+        let again = journal.append(&append(number)).unwrap();
+        assert_eq!(again, Appended::Done { versions });
+        let loaded = journal.load("a").unwrap();
+        assert_eq!(loaded, journal.load("b").unwrap());
+        assert_eq!(loaded.version, number + 1);
+        assert_eq!(loaded.changes.len() as u64, number + 1);
+    }
+    assert!(full > 20, "the disk was full only {full} times");
+}
+
+#[test]
+fn a_full_disk_fails_the_whole_batch_and_reading_goes_on() {
+    let (disk, journal) = SharedDisk::new_journal();
+    journal.append(&append(0)).unwrap();
+    disk.let_writes(Some(0));
+    let malformed = Append::new(AppendId::new([9; 16]), vec![]);
+    let answers = journal.append_batch(&[append(1), malformed, append(2)]);
+    let kinds: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap_err().kind())
+        .collect();
+    let expected = [ErrorKind::NoSpace, ErrorKind::Invalid, ErrorKind::NoSpace];
+    assert_eq!(kinds, expected);
+    disk.let_writes(None);
+    assert_eq!(journal.load("a").unwrap().version, 1);
+    journal
+        .save_snapshot("a", &Snapshot::new(1, 1, Bytes::new()))
+        .unwrap();
+    drop(journal);
+    assert_eq!(disk.open().load("a").unwrap().version, 1);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let folder = std::env::temp_dir();
+    let path = folder.join(format!("journal-newer-{}.redb", std::process::id()));
+    let journal = Embedded::open(&path).unwrap();
+    journal
+        .writing(|transaction| {
+            let mut meta = transaction.open_table(schema::META)?;
+            meta.insert(schema::META_FORMAT, schema::FORMAT + 1)?;
+            Ok(())
+        })
+        .unwrap();
+    drop(journal);
+    let kind = Embedded::open(&path).unwrap_err().kind();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(kind, ErrorKind::NewerFormat);
+}
+
+#[test]
+fn only_so_many_appends_are_remembered() {
+    let (_, journal) = SharedDisk::new_journal();
+    let guard = |number: usize| {
+        let mut append = append(0);
+        append.id = AppendId::new((number as u128).to_be_bytes());
+        append
+            .streams
+            .iter_mut()
+            .for_each(|part| part.changes.clear());
+        append
+    };
+    let appends: Vec<_> = (0..REMEMBERED_APPENDS + 5).map(guard).collect();
+    assert!(journal.append_batch(&appends).iter().all(Result::is_ok));
+    let kept = journal
+        .reading(|transaction| {
+            use redb::ReadableTableMetadata as _;
+            let answers = transaction.open_table(schema::ANSWERS)?.len()?;
+            Ok((answers, transaction.open_table(schema::ANSWERED)?.len()?))
+        })
+        .unwrap();
+    let bound = REMEMBERED_APPENDS as u64;
+    assert_eq!(kept, (bound, bound));
+}

@@ -1,0 +1,15 @@
+//! Sealing of secrets, so that a journal holds none in the clear.
+//!
+//! Three layers: the operator's *master key* in a file outside the data directory wraps one *data key* per stream, and
+//! the data key seals the secrets of that stream, each bound to its field. The wrapped data keys live in a folder of their
+//! own, beside the master key and not in the journal: [`Keyring::destroy`] makes everything that was ever sealed for a
+//! stream unreadable, in every backup of the data directory too.
+//!
+//! Ciphers: XChaCha20-Poly1305 for both layers; HMAC-SHA256 turns the caller's entropy into keys and nonces.
+
+mod keyring;
+mod master;
+mod store;
+
+pub use keyring::{Keyring, Unsealed};
+pub use master::MasterKey;

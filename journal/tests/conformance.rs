@@ -1,0 +1,159 @@
+//! Every implementation is held to the same rules, and so are their properties under random use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use bytes::Bytes;
+use journal::{
+    Append, AppendId, Appended, Embedded, Error, Journal, Memory, Snapshot, StreamAppend,
+    conformance,
+};
+use proptest::prelude::*;
+
+#[path = "support/folder.rs"]
+mod folder;
+use folder::Folder;
+
+#[test]
+fn memory_keeps_the_contract() {
+    let made = conformance::check(&mut || Ok(Box::new(Memory::new()) as Box<dyn Journal>));
+    made.unwrap();
+}
+
+#[test]
+fn embedded_keeps_the_contract() {
+    let folder = Folder::new("contract");
+    let mut count = 0;
+    conformance::check(&mut || {
+        count += 1;
+        let journal = Embedded::open(folder.path().join(format!("{count}.redb")))?;
+        Ok(Box::new(journal) as Box<dyn Journal>)
+    })
+    .unwrap();
+}
+
+/// Takes appends with as many streams for the same one, so that the suite has something to find.
+struct Confused(Memory);
+
+impl Journal for Confused {
+    fn append_batch(&self, appends: &[Append]) -> Vec<Result<Appended, Error>> {
+        let again = appends.iter().map(|append| {
+            let mut append = append.clone();
+            append.id = AppendId::new([append.streams.len().try_into().unwrap_or(9); 16]);
+            append
+        });
+        self.0.append_batch(&again.collect::<Vec<_>>())
+    }
+    fn read(&self, stream: &str, after: u64, limit: usize) -> Result<journal::Page, Error> {
+        self.0.read(stream, after, limit)
+    }
+    fn load(&self, stream: &str) -> Result<journal::Loaded, Error> {
+        self.0.load(stream)
+    }
+    fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        self.0.save_snapshot(stream, snapshot)
+    }
+    fn load_snapshot(&self, stream: &str) -> Result<Option<Snapshot>, Error> {
+        self.0.load_snapshot(stream)
+    }
+    fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
+        self.0.truncate(stream, up_to)
+    }
+    fn erase(&self, stream: &str) -> Result<(), Error> {
+        self.0.erase(stream)
+    }
+    fn due(
+        &self,
+        before: u64,
+        after: Option<&journal::Due>,
+        limit: usize,
+    ) -> Result<Vec<journal::Due>, Error> {
+        self.0.due(before, after, limit)
+    }
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
+        self.0.list(prefix, after, limit)
+    }
+}
+
+#[test]
+fn the_suite_finds_a_journal_that_confuses_appends() {
+    let made =
+        conformance::check(&mut || Ok(Box::new(Confused(Memory::new())) as Box<dyn Journal>));
+    assert_eq!(made.unwrap_err().rule, "J1");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(u8, Vec<(usize, u64, usize, Option<u64>)>),
+    Snapshot(usize, u64),
+    Truncate(usize, u64),
+    Erase(usize),
+}
+
+const STREAMS: [&str; 4] = ["a", "a/b", "b", "z\u{10ffff}"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let part = (0..4_usize, 0..6_u64, 0..3_usize, prop::option::of(0..5_u64));
+    prop_oneof![
+        6 => (any::<u8>(), prop::collection::vec(part, 0..3)).prop_map(|(id, parts)| Step::Append(id, parts)),
+        2 => (0..4_usize, 0..6_u64).prop_map(|(stream, version)| Step::Snapshot(stream, version)),
+        2 => (0..4_usize, 0..6_u64).prop_map(|(stream, version)| Step::Truncate(stream, version)),
+        1 => (0..4_usize).prop_map(Step::Erase),
+    ]
+}
+
+fn apply(journal: &dyn Journal, step: &Step) -> String {
+    let said = match step {
+        Step::Append(id, parts) => {
+            let parts = parts.iter().map(|(stream, version, count, due)| {
+                let changes = vec![Bytes::from(vec![*id]); *count];
+                StreamAppend::new(STREAMS[*stream], *version, changes).with_due(*due)
+            });
+            let append = Append::new(AppendId::new([*id; 16]), parts.collect());
+            return format!(
+                "{:?}",
+                journal.append(&append).map_err(|error| error.kind())
+            );
+        }
+        Step::Snapshot(stream, version) => {
+            let snapshot = Snapshot::new(*version, 1, Bytes::from_static(b"s"));
+            journal.save_snapshot(STREAMS[*stream], &snapshot)
+        }
+        Step::Truncate(stream, version) => journal.truncate(STREAMS[*stream], *version),
+        Step::Erase(stream) => journal.erase(STREAMS[*stream]),
+    };
+    format!("{:?}", said.map_err(|error| error.kind()))
+}
+
+fn everything(journal: &dyn Journal) -> String {
+    let mut seen = String::new();
+    for stream in STREAMS {
+        let page = journal.read(stream, 1, 2).map_err(|error| error.kind());
+        seen += &format!("{stream}: {:?} {page:?}\n", journal.load(stream).unwrap());
+    }
+    let due = journal.due(4, None, 99).unwrap();
+    seen + &format!("{due:?} {:?}", journal.list("a", None, 99).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The two stores answer alike, and the embedded one answers alike after it was opened again.
+    #[test]
+    fn embedded_behaves_as_memory(steps in prop::collection::vec(step(), 1..30)) {
+        let folder = Folder::new("model");
+        let path = folder.path().join("journal.redb");
+        let (memory, mut embedded) = (Memory::new(), Embedded::open(&path).unwrap());
+        for (number, step) in steps.iter().enumerate() {
+            prop_assert_eq!(apply(&memory, step), apply(&embedded, step), "{:?}", step);
+            if number % 7 == 6 {
+                drop(embedded);
+                embedded = Embedded::open(&path).unwrap();
+            }
+        }
+        prop_assert_eq!(everything(&memory), everything(&embedded));
+    }
+}

@@ -1,0 +1,187 @@
+//! Sealing: what opens, what does not, and what is on disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::fs;
+use std::path::Path;
+
+use journal::ErrorKind;
+use journal::seal::{Keyring, MasterKey};
+use proptest::prelude::*;
+
+#[path = "support/folder.rs"]
+mod folder;
+use folder::Folder;
+
+fn keyring(folder: &Path, master: u8) -> Keyring {
+    Keyring::load(MasterKey::new([master; 32]), folder.join("keys")).unwrap()
+}
+
+fn refused(keyring: &Keyring, stream: &str, field: &str, sealed: &[u8]) -> ErrorKind {
+    keyring.open(stream, field, sealed).unwrap_err().kind()
+}
+
+#[test]
+fn only_the_same_stream_field_and_master_key_open() {
+    let folder = Folder::new("misuse");
+    let keys = keyring(folder.path(), 1);
+    let sealed = keys.seal("a", "token", [7; 32], b"secret").unwrap();
+    keys.seal("b", "token", [8; 32], b"other").unwrap();
+    assert_eq!(
+        keys.open("a", "token", &sealed).unwrap().expose(),
+        b"secret"
+    );
+    assert_eq!(
+        refused(&keys, "a", "tokens", &sealed),
+        ErrorKind::Unopenable
+    );
+    assert_eq!(refused(&keys, "b", "token", &sealed), ErrorKind::Unopenable);
+    assert_eq!(refused(&keys, "c", "token", &sealed), ErrorKind::NoKey);
+    for length in 0..sealed.len() {
+        let cut = sealed.get(..length).unwrap();
+        assert_eq!(refused(&keys, "a", "token", cut), ErrorKind::Unopenable);
+    }
+    let other = keyring(folder.path(), 2);
+    assert_eq!(refused(&other, "a", "token", &sealed), ErrorKind::NoKey);
+    let reopened = keyring(folder.path(), 1);
+    let opened = reopened.open("a", "token", &sealed).unwrap();
+    assert_eq!(opened.expose(), b"secret");
+    assert_eq!(
+        format!("{opened:?} {reopened:?}"),
+        "Unsealed(..) Keyring(..)"
+    );
+}
+
+#[test]
+fn a_wrapped_key_of_another_master_key_is_refused() {
+    let (folder, other) = (Folder::new("mine"), Folder::new("theirs"));
+    keyring(folder.path(), 1)
+        .seal("a", "f", [1; 32], b"secret")
+        .unwrap();
+    let theirs = keyring(other.path(), 2);
+    theirs.seal("a", "f", [1; 32], b"secret").unwrap();
+    let file = |folder: &Folder| {
+        let mut files = fs::read_dir(folder.path().join("keys")).unwrap();
+        files.next().unwrap().unwrap().path()
+    };
+    fs::copy(file(&other), file(&folder)).unwrap();
+    let sealed = keyring(folder.path(), 1).seal("a", "f", [2; 32], b"secret");
+    assert_eq!(sealed.unwrap_err().kind(), ErrorKind::Unopenable);
+}
+
+#[test]
+fn a_destroyed_key_makes_everything_unreadable_and_its_stream_may_begin_anew() {
+    let folder = Folder::new("destroyed");
+    let keys = keyring(folder.path(), 1);
+    let entropy = [3; 32];
+    let sealed = keys.seal("a", "f", entropy, b"secret").unwrap();
+    let kept = keys.seal("b", "f", entropy, b"kept").unwrap();
+    keys.destroy("a").unwrap();
+    keys.destroy("a").unwrap();
+    assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::NoKey);
+    assert_eq!(keys.open("b", "f", &kept).unwrap().expose(), b"kept");
+    keys.seal("a", "f", [4; 32], b"new").unwrap();
+    assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::Unopenable);
+    assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_destruction_that_was_cut_short_is_finished() {
+    let folder = Folder::new("cut");
+    let sealed = keyring(folder.path(), 1)
+        .seal("a", "f", [3; 32], b"secret")
+        .unwrap();
+    let mut files = fs::read_dir(folder.path().join("keys")).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    fs::write(&file, [0; 73]).unwrap();
+    let keys = keyring(folder.path(), 1);
+    assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::NoKey);
+    assert!(!file.exists());
+    keys.seal("a", "f", [4; 32], b"new").unwrap();
+}
+
+#[test]
+fn the_folder_holds_neither_keys_nor_names_in_the_clear() {
+    let folder = Folder::new("clear");
+    let keys = keyring(folder.path(), 1);
+    keys.seal("account/alice", "f", [3; 32], b"secret").unwrap();
+    for entry in fs::read_dir(folder.path().join("keys")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert!(!name.contains("alice") && name.len() == 64, "{name}");
+        let content = fs::read(entry.path()).unwrap();
+        assert!(!content.windows(5).any(|window| window == b"alice"));
+        assert_eq!(content.len(), 1 + 24 + 32 + 16);
+    }
+}
+
+#[test]
+fn the_master_key_file_is_made_once_and_only_its_owners() {
+    let folder = Folder::new("master");
+    let path = folder.path().join("master.key");
+    let sealed = {
+        let master = MasterKey::load_or_create(&path, [5; 32]).unwrap();
+        assert_eq!(format!("{master:?}"), "MasterKey(..)");
+        let keys = Keyring::load(master, folder.path().join("keys")).unwrap();
+        keys.seal("a", "f", [1; 32], b"secret").unwrap()
+    };
+    let master = MasterKey::load_or_create(&path, [6; 32]).unwrap();
+    let keys = Keyring::load(master, folder.path().join("keys")).unwrap();
+    assert_eq!(keys.open("a", "f", &sealed).unwrap().expose(), b"secret");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.len(), 64);
+    fs::write(&path, text.to_uppercase() + "\n").unwrap();
+    MasterKey::load(&path).unwrap();
+    for broken in ["", "zz", &"0".repeat(63), &"0".repeat(66), &"g".repeat(64)] {
+        fs::write(&path, broken).unwrap();
+        let kind = MasterKey::load_or_create(&path, [5; 32])
+            .unwrap_err()
+            .kind();
+        assert_eq!(kind, ErrorKind::KeyFile, "{broken:?}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_master_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("open");
+    let path = folder.path().join("master.key");
+    MasterKey::load_or_create(&path, [5; 32]).unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(
+        MasterKey::load(&path).unwrap_err().kind(),
+        ErrorKind::KeyFile
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn what_is_sealed_opens_and_what_is_changed_does_not(
+        secret in prop::collection::vec(any::<u8>(), 0..200),
+        stream in ".{1,20}",
+        field in ".{0,20}",
+        entropy in any::<[u8; 32]>(),
+        place in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let folder = Folder::new("property");
+        let keys = keyring(folder.path(), 1);
+        let sealed = keys.seal(&stream, &field, entropy, &secret).unwrap();
+        let opened = keys.open(&stream, &field, &sealed).unwrap();
+        prop_assert_eq!(opened.expose(), &secret[..]);
+        let mut changed = sealed.clone();
+        changed[place.index(sealed.len())] ^= 1 << bit;
+        prop_assert_eq!(refused(&keys, &stream, &field, &changed), ErrorKind::Unopenable);
+        let moved = keys.open(&format!("{stream}{field}"), "", &sealed);
+        prop_assert!(moved.is_err() || field.is_empty());
+    }
+}

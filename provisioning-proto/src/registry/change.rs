@@ -1,0 +1,195 @@
+//! What is stored. The written form is forever: a variant is never removed or given another meaning, and a field is only
+//! added with a default. `tests/journal_compat` holds what every release wrote.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::{Activation, Registry, SNAPSHOT_FORMAT};
+use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret};
+
+/// The longest change, in bytes; the longest possible one is far below.
+const MAX_CHANGE: usize = 16 << 10;
+
+/// Something that happened to a product or one of its devices, and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// Unix milliseconds, never less than in the change before.
+    pub at: u64,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl Change {
+    /// Writes the change for the journal, as CBOR.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a change that was written by this or an earlier release.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_CHANGE {
+            return Err(ErrorKind::Malformed.into());
+        }
+        from_cbor(bytes)
+    }
+}
+
+/// The facts that a registry is made of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The product was created.
+    ProductCreated {
+        /// Its key.
+        product: ProductKey,
+        /// Its name for people.
+        name: String,
+        /// Its secret.
+        secret: SealedSecret,
+        /// Whether its devices may ask for their secret.
+        activation: Activation,
+    },
+    /// The rule of activation was changed.
+    ActivationSet {
+        /// The rule from now on.
+        activation: Activation,
+    },
+    /// A device was added.
+    DeviceAdded {
+        /// Its key.
+        device: DeviceKey,
+        /// Its secret.
+        secret: SealedSecret,
+        /// Its owner.
+        owner: Option<AccountId>,
+    },
+    /// A device got another owner, or none.
+    OwnerSet {
+        /// Its key.
+        device: DeviceKey,
+        /// The owner from now on.
+        owner: Option<AccountId>,
+    },
+    /// A device was let in again.
+    DeviceEnabled {
+        /// Its key.
+        device: DeviceKey,
+    },
+    /// A device was shut out.
+    DeviceDisabled {
+        /// Its key.
+        device: DeviceKey,
+    },
+    /// A device got a new secret, which it has not been told.
+    SecretReplaced {
+        /// Its key.
+        device: DeviceKey,
+        /// The secret from now on.
+        secret: SealedSecret,
+    },
+    /// A device was told its secret.
+    DeviceActivated {
+        /// Its key.
+        device: DeviceKey,
+    },
+    /// A device used its own secret for the first time.
+    FirstSessionBegun {
+        /// Its key.
+        device: DeviceKey,
+    },
+    /// A device published its device id for the first time.
+    DeviceIdBound {
+        /// Its key.
+        device: DeviceKey,
+        /// The id to which it is bound.
+        id: DeviceId,
+    },
+    /// A device was removed.
+    DeviceRemoved {
+        /// Its key.
+        device: DeviceKey,
+    },
+}
+
+impl Registry {
+    /// Rebuilds a registry from its changes, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`].
+    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
+        let mut registry = Self::default();
+        registry.replay_after(changes)?;
+        Ok(registry)
+    }
+
+    /// Takes in the changes that follow what the registry holds, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`]; the registry then holds what came before the malformed change.
+    pub fn replay_after<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c [u8]>,
+    ) -> Result<(), Error> {
+        for change in changes {
+            self.apply(&Change::decode(change)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the whole registry, in the form [`SNAPSHOT_FORMAT`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
+    /// [`ErrorKind::Malformed`].
+    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(ErrorKind::UnknownFormat.into());
+        }
+        let mut registry: Self = from_cbor(bytes)?;
+        for (key, device) in &registry.devices {
+            if let Some(id) = &device.id {
+                registry.keys.insert(id.clone(), key.clone());
+            }
+        }
+        Ok(registry)
+    }
+}
+
+fn to_cbor<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Malformed, error))?;
+    Ok(bytes)
+}
+
+fn from_cbor<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, Error> {
+    let value = ciborium::from_reader(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Malformed, error))?;
+    if bytes.is_empty() {
+        Ok(value)
+    } else {
+        Err(ErrorKind::Malformed.into())
+    }
+}

@@ -1,0 +1,391 @@
+//! Subscriptions: made, confirmed and kept alive.
+
+use std::time::Instant;
+
+use uci_model::event::SigningKey;
+use uci_model::{CorrelationId, EventTypes, SigningSecret, SubscriptionId};
+
+use super::committing::Entry;
+use super::exchanging::Answer;
+use super::{Client, Timer};
+use crate::calls::{Order, decode_subscribed};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::Purpose;
+use crate::ledger::{Command, Outcome, Sealed, SubscribeId, Target};
+use crate::output::{EndReason, Event, FailureKind, Output, RetryReason};
+use crate::seal::SealError;
+use crate::subscriptions::{Activity, Stage, is_refusal};
+use crate::sync::Scope;
+
+/// The field that a signing secret is sealed for.
+const SECRET_FIELD: &str = "signing-secret";
+
+impl Client {
+    /// Wants a subscription, and keeps it alive until [`Client::unsubscribe`].
+    ///
+    /// [`Event::Ended`] with the id is its last event, also when the peer refuses to make it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Loading`] before [`Event::Loaded`], [`ErrorKind::Stopped`], [`ErrorKind::Full`],
+    /// [`ErrorKind::Seal`], and [`ErrorKind::Request`] when the event types are not of the target's level.
+    pub fn subscribe(
+        &mut self,
+        target: Target,
+        event_types: &EventTypes,
+        now: Instant,
+    ) -> Result<SubscribeId, Error> {
+        let now = self.advance(now);
+        self.store.ready()?;
+        if event_types.level() != target.level() {
+            return Err(ErrorKind::Request.into());
+        }
+        if self.activities.len() >= self.config.max_subscriptions {
+            return Err(ErrorKind::Full.into());
+        }
+        let id = SubscribeId::from_u64(u64::from_be_bytes(self.random.bytes()));
+        let (attempt, key) = self
+            .new_attempt(id)
+            .map_err(|source| Error::caused(ErrorKind::Seal, source))?;
+        self.activities.insert(
+            id,
+            Activity {
+                key: Some(key),
+                ..Activity::new(Stage::Appending)
+            },
+        );
+        let (event_types, format) = (event_types.iter().cloned().collect(), self.config.format);
+        self.submit(
+            Command::Want {
+                id,
+                target,
+                event_types,
+                format,
+            },
+            None,
+        );
+        self.submit(attempt, None);
+        self.settle(now);
+        Ok(id)
+    }
+
+    /// Carries out what a command came to, now that it is durable.
+    pub(super) fn conclude(&mut self, entry: Entry, now: Instant) {
+        match (entry.command, entry.outcome) {
+            (Command::Attempt { id, .. }, Outcome::Done) => self.request(id, now),
+            (
+                Command::Bind {
+                    id, subscription, ..
+                },
+                Outcome::Done,
+            ) => self.accepted(id, Some(subscription), now),
+            (
+                Command::Bind {
+                    id, subscription, ..
+                },
+                _,
+            ) => self.abandon(id, subscription),
+            (Command::Release { id }, Outcome::Done) => self.released(id),
+            (Command::Close { id }, _) => {
+                let reason = self
+                    .activities
+                    .get(&id)
+                    .map_or(EndReason::Unsubscribed, |activity| activity.closing);
+                self.end(id, reason);
+            }
+            (Command::Notify { .. }, outcome) => {
+                if let Some((request, notification)) = entry.notification {
+                    self.received(request, *notification, outcome, now);
+                }
+            }
+            (Command::Want { .. } | Command::Attempt { .. } | Command::Release { .. }, _) => {}
+        }
+    }
+
+    /// Takes up the subscriptions of a ledger that was just loaded; `again` are commands that will be decided again.
+    pub(super) fn resume(&mut self, again: &[Entry], now: Instant) {
+        let gone = |id: &&SubscribeId| {
+            let wanted_again = |entry: &Entry| matches!(entry.command, Command::Want { id: wanted, .. } if wanted == **id);
+            self.store.ledger.get(**id).is_none() && !again.iter().any(wanted_again)
+        };
+        let gone: Vec<SubscribeId> = self.activities.keys().filter(gone).copied().collect();
+        for id in gone {
+            self.end(id, EndReason::Stopped);
+        }
+        let subscriptions: Vec<SubscribeId> =
+            self.store.ledger.subscriptions().keys().copied().collect();
+        for id in &subscriptions {
+            if !self.is_in_step(*id, again) {
+                self.resume_one(*id, now);
+            }
+        }
+        self.outputs
+            .push_back(Output::Event(Event::Loaded { subscriptions }));
+    }
+
+    /// Whether what is remembered of a subscription is about the try that the ledger has, or about one that will follow.
+    fn is_in_step(&self, id: SubscribeId, again: &[Entry]) -> bool {
+        let Some(activity) = self.activities.get(&id) else {
+            return false;
+        };
+        let attempt = self
+            .store
+            .ledger
+            .get(id)
+            .and_then(|wanted| wanted.attempt.as_ref());
+        let tried_again = |entry: &Entry| matches!(entry.command, Command::Attempt { id: tried, .. } if tried == id);
+        attempt.is_none_or(|attempt| activity.key_of(&attempt.correlation).is_some())
+            || again.iter().any(tried_again)
+    }
+
+    fn resume_one(&mut self, id: SubscribeId, now: Instant) {
+        let Some(subscription) = self.store.ledger.get(id) else {
+            return;
+        };
+        let released = subscription.released;
+        let mut activity = Activity::new(Stage::Waiting);
+        let attempt = subscription.attempt.as_ref();
+        let bound = attempt.and_then(|attempt| attempt.subscription);
+        let confirmed = attempt.is_some_and(|attempt| attempt.last.is_some());
+        if let Some(attempt) = attempt {
+            let secret = self.open_secret(id, &attempt.secret.0);
+            activity.key =
+                secret.map(|secret| (attempt.correlation.clone(), SigningKey::new(&secret)));
+        }
+        let usable = activity.key.is_some();
+        self.activities.insert(id, activity);
+        match bound {
+            _ if released => self.release(id),
+            Some(_) if usable && confirmed => self.live(id, now),
+            Some(_) if usable => self.accepted(id, None, now),
+            bound => {
+                // The answer was lost with the last run, or the secret is: begin anew at once.
+                if let Some(subscription) = bound {
+                    self.abandon(id, subscription);
+                }
+                self.retry(id, RetryReason::Interrupted, now);
+            }
+        }
+        self.sync.mark(Scope::All);
+    }
+
+    /// Makes the command that begins a try, and what verifies its notifications.
+    fn new_attempt(
+        &mut self,
+        id: SubscribeId,
+    ) -> Result<(Command, (CorrelationId, SigningKey)), SealError> {
+        let secret = SigningSecret::from_entropy(self.secrets.bytes());
+        let nonce = self.secrets.bytes();
+        let sealed = self.sealer.seal(
+            &self.stream,
+            &secret_field(id),
+            nonce,
+            secret.expose().as_bytes(),
+        )?;
+        let correlation = CorrelationId::from_entropy(self.random.bytes());
+        let command = Command::Attempt {
+            id,
+            correlation: correlation.clone(),
+            secret: Sealed(sealed),
+        };
+        Ok((command, (correlation, SigningKey::new(&secret))))
+    }
+
+    fn open_secret(&self, id: SubscribeId, sealed: &[u8]) -> Option<SigningSecret> {
+        let opened = self
+            .sealer
+            .open(&self.stream, &secret_field(id), sealed)
+            .ok()?;
+        String::from_utf8(opened.expose().to_vec())
+            .ok()?
+            .try_into()
+            .ok()
+    }
+
+    fn attempt(&mut self, id: SubscribeId, now: Instant) {
+        let Ok((command, key)) = self.new_attempt(id) else {
+            return self.retry(id, RetryReason::Unsealable, now);
+        };
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.stage = Stage::Appending;
+            activity.key = Some(key);
+            self.submit(command, None);
+        }
+    }
+
+    /// Sends the subscribe request of a try that is durable.
+    fn request(&mut self, id: SubscribeId, now: Instant) {
+        let Some(wanted) = self.store.ledger.get(id) else {
+            return;
+        };
+        let Some(attempt) = &wanted.attempt else {
+            return;
+        };
+        let Some(secret) = self.open_secret(id, &attempt.secret.0) else {
+            return self.retry(id, RetryReason::Unsealable, now);
+        };
+        let correlation = attempt.correlation.clone();
+        let order = Order::Subscribe {
+            target: wanted.target.clone(),
+            event_types: wanted.event_types.clone(),
+            correlation: correlation.clone(),
+            secret,
+            format: wanted.format,
+        };
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.stage = Stage::Requesting;
+            self.exchanges
+                .add(Purpose::Subscribe { id, correlation }, order);
+        }
+    }
+
+    /// Takes the end of a subscribe request.
+    pub(super) fn subscribe_ended(
+        &mut self,
+        id: SubscribeId,
+        correlation: CorrelationId,
+        answer: Answer<'_>,
+        now: Instant,
+    ) {
+        let answer = answer.and_then(|response| Ok(decode_subscribed(response)?));
+        let failure = match answer {
+            Ok(subscription) => {
+                return self.submit(
+                    Command::Bind {
+                        id,
+                        correlation,
+                        subscription,
+                    },
+                    None,
+                );
+            }
+            Err(failure) => failure,
+        };
+        let Some(wanted) = self.store.ledger.get(id) else {
+            return;
+        };
+        let Some(attempt) = wanted
+            .attempt
+            .as_ref()
+            .filter(|attempt| attempt.correlation == correlation)
+        else {
+            return;
+        };
+        match failure.kind {
+            // A notification that verified says more than an answer that got lost.
+            _ if attempt.subscription.is_some() => self.accepted(id, None, now),
+            _ if wanted.released => self.close(id, EndReason::Unsubscribed),
+            FailureKind::Status(status) if is_refusal(status) => {
+                self.close(id, EndReason::Refused(status));
+            }
+            FailureKind::Inexpressible => self.close(id, EndReason::Refused(400)),
+            _ => self.retry(id, RetryReason::Failed(failure), now),
+        }
+    }
+
+    /// Goes on once the peer has given the try an id: by its answer (`given`), or by a notification alone.
+    fn accepted(&mut self, id: SubscribeId, given: Option<SubscriptionId>, now: Instant) {
+        let Some(wanted) = self.store.ledger.get(id) else {
+            return;
+        };
+        let Some(attempt) = &wanted.attempt else {
+            return;
+        };
+        let (Some(subscription), confirmed) = (attempt.subscription, attempt.last.is_some()) else {
+            return;
+        };
+        if let Some(given) = given.filter(|given| *given != subscription) {
+            self.abandon(id, given);
+        }
+        self.outputs
+            .push_back(Output::Event(Event::Subscribed { id, subscription }));
+        if self
+            .store
+            .ledger
+            .get(id)
+            .is_some_and(|wanted| wanted.released)
+        {
+            self.release(id);
+        } else if confirmed {
+            self.confirmed(id, now);
+        } else if let Some(activity) = self.activities.get_mut(&id) {
+            activity.stage = Stage::Confirming;
+            self.timers
+                .set(Timer::Subscription(id), now, self.config.confirm_timeout);
+        }
+    }
+
+    /// Notes that the first notification has come, and looks what the peer has now.
+    pub(super) fn confirmed(&mut self, id: SubscribeId, now: Instant) {
+        self.live(id, now);
+        self.outputs
+            .push_back(Output::Event(Event::Confirmed { id }));
+        match self.store.ledger.get(id).map(|wanted| &wanted.target) {
+            // Its initial notification is all there is to know.
+            Some(Target::Resource { .. }) | None => {}
+            Some(target) => self.sync.mark(Scope::of(target)),
+        }
+    }
+
+    fn live(&mut self, id: SubscribeId, now: Instant) {
+        let Some(activity) = self.activities.get_mut(&id) else {
+            return;
+        };
+        activity.stage = Stage::Live;
+        match self.config.lifetime {
+            Some(lifetime) => self.timers.set(Timer::Subscription(id), now, lifetime),
+            None => self.timers.cancel(Timer::Subscription(id)),
+        }
+    }
+
+    /// Waits before the next try.
+    pub(super) fn retry(&mut self, id: SubscribeId, reason: RetryReason, now: Instant) {
+        let Some(activity) = self.activities.get_mut(&id) else {
+            return;
+        };
+        activity.failures = activity.failures.saturating_add(1);
+        activity.stage = Stage::Waiting;
+        let asked = match &reason {
+            RetryReason::Failed(failure) => failure.retry_after,
+            _ => None,
+        };
+        let after = self
+            .config
+            .backoff
+            .delay(activity.failures, asked, &mut self.random);
+        self.timers.set(Timer::Subscription(id), now, after);
+        self.outputs
+            .push_back(Output::Event(Event::Retrying { id, reason, after }));
+    }
+
+    /// Does what the time of a subscription has come for.
+    pub(super) fn subscription_due(&mut self, id: SubscribeId, now: Instant) {
+        let Some(stage) = self.activities.get(&id).map(|activity| activity.stage) else {
+            return;
+        };
+        match stage {
+            Stage::Waiting => self.attempt(id, now),
+            Stage::Confirming => self.replace(id, RetryReason::Unconfirmed, now),
+            Stage::Live => self.replace(id, RetryReason::Expired, now),
+            Stage::Releasing => self.release(id),
+            Stage::Lingering => self.close(id, EndReason::Unsubscribed),
+            Stage::Appending | Stage::Requesting => {}
+        }
+    }
+
+    fn replace(&mut self, id: SubscribeId, reason: RetryReason, now: Instant) {
+        if let Some(subscription) = self.bound(id) {
+            self.abandon(id, subscription);
+        }
+        self.retry(id, reason, now);
+    }
+
+    pub(super) fn bound(&self, id: SubscribeId) -> Option<SubscriptionId> {
+        self.store.ledger.get(id)?.attempt.as_ref()?.subscription
+    }
+}
+
+/// The field of the stream that holds the secret of a subscription.
+fn secret_field(id: SubscribeId) -> String {
+    format!("{SECRET_FIELD}/{id}")
+}

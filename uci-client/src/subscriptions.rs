@@ -1,0 +1,75 @@
+//! Where each subscription stands.
+//!
+//! ```text
+//!            subscribe                  durable              201                  first notification
+//!   (none) ───────────▶ Appending ───────────▶ Requesting ───────▶ Confirming ───────────▶ Live
+//!                           ▲                      │ failed            │ too late            │ cancelled, expired
+//!                           └────── Waiting ◀──────┴───────────────────┴─────────────────────┘
+//!
+//!            unsubscribe               DELETE accepted          subscription_cancelled, or none in time
+//!   (any) ───────────▶ Releasing ──────────────────▶ Lingering ────────────────────────▶ (none)
+//! ```
+//!
+//! Every pass through `Appending` is a try of its own, with a fresh signing secret and Correlation-ID: an answer that got
+//! lost can then never be confused with the answer to the next try.
+
+use uci_model::CorrelationId;
+use uci_model::event::SigningKey;
+
+use crate::output::EndReason;
+
+/// Where a subscription stands, in protocol order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// The try is on its way into the journal.
+    Appending,
+    /// The subscribe request is on its way.
+    Requesting,
+    /// The peer has accepted it; its first notification is awaited.
+    Confirming,
+    /// Notifications come.
+    Live,
+    /// The next try is to begin at the timer.
+    Waiting,
+    /// The unsubscribe request is on its way, or is sent again at the timer.
+    Releasing,
+    /// The peer has accepted the unsubscribe; its last notification is awaited.
+    Lingering,
+}
+
+/// What is remembered of a subscription beside the ledger; it is made anew after a restart.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    pub(crate) stage: Stage,
+    /// Tries that came to nothing since the subscription last worked.
+    pub(crate) failures: u32,
+    /// What verifies the notifications of the try with this Correlation-ID.
+    pub(crate) key: Option<(CorrelationId, SigningKey)>,
+    /// What the caller is told when the subscription is closed.
+    pub(crate) closing: EndReason,
+}
+
+impl Activity {
+    pub(crate) const fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            failures: 0,
+            key: None,
+            closing: EndReason::Unsubscribed,
+        }
+    }
+
+    /// What verifies the notifications of the try with this Correlation-ID.
+    pub(crate) fn key_of(&self, correlation: &CorrelationId) -> Option<&SigningKey> {
+        self.key
+            .as_ref()
+            .filter(|(of, _)| of == correlation)
+            .map(|(_, key)| key)
+    }
+}
+
+/// Whether an answer to a subscribe request is final: the same request would be refused again.
+pub(crate) const fn is_refusal(status: u16) -> bool {
+    // 401 waits for another token; 408, 425 and 429 ask for another try (RFC 9110, RFC 8470, RFC 6585).
+    matches!(status, 400..=499 | 501) && !matches!(status, 401 | 408 | 425 | 429)
+}
