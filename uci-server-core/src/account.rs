@@ -110,7 +110,7 @@ impl Account {
     /// The state as bytes of form [`SNAPSHOT_FORMAT`].
     ///
     /// # Errors
-    /// [`ErrorKind::Journal`], which memory that can be written to never gives.
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal), which memory that can be written to never gives.
     pub fn snapshot(&self) -> Result<Bytes, Error> {
         stored::encode(self)
     }
@@ -118,7 +118,7 @@ impl Account {
     /// The state that [`Account::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::Journal`]: an unknown form, or bytes that are not of it.
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal): an unknown form, or bytes that are not of it.
     pub fn from_snapshot(format: u32, bytes: &[u8]) -> Result<Self, Error> {
         if format != SNAPSHOT_FORMAT {
             return Err(stored::unknown_format(format));

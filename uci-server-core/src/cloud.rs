@@ -296,7 +296,7 @@ impl DeviceCloud {
         let now = self.tick(self.wall, now);
         let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
         if let Some(name) = StreamName::parse(stream).filter(loading) {
-            self.drop_stream(&name);
+            self.give_up_loading(&name);
         }
         self.advance(now);
     }
@@ -329,7 +329,7 @@ impl DeviceCloud {
                         self.respond(asked.request, response);
                     }
                 }
-                Timer::Load(name) => self.drop_stream(&name),
+                Timer::Load(name) => self.give_up_loading(&name),
                 Timer::Request(id) => self.respond_unavailable(id),
             }
         }

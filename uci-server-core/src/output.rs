@@ -93,6 +93,12 @@ pub enum Event {
         /// The ownership to report it under.
         generation: u64,
     },
+    /// An account could not be loaded. Its notifications rest until a request, a report or
+    /// [`wake`](crate::DeviceCloud::wake) needs it again: whoever runs the cloud wakes it after a while.
+    Stalled {
+        /// Which account.
+        account: AccountId,
+    },
     /// A stream could not be read: it holds what this release does not understand.
     Unreadable {
         /// Which stream.

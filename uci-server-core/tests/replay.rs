@@ -60,7 +60,7 @@ fn subscription(number: u8, level: u8, coalesce: bool) -> NewSubscription {
         "client".parse().unwrap(),
         "https://events.example.com/".to_owned(),
         vec![1, 2, 3].into(),
-        if level % 2 == 0 {
+        if level.is_multiple_of(2) {
             ContentFormat::Json
         } else {
             ContentFormat::OcfCbor

@@ -1125,6 +1125,7 @@ mod storage {
     #[test]
     fn a_journal_that_does_not_answer_is_a_503() {
         let mut world = World::new();
+        world.light();
         world.journal_silent = true;
         let id = world.start(&subscribe_request("", DEVICES), granted("alice", "g1"));
         // The same append is repeated, and given up after its last attempt.
@@ -1217,6 +1218,22 @@ mod storage {
         let list: serde_json::Value =
             serde_json::from_slice(world.responses[&list].body()).unwrap();
         assert_eq!(list[0]["status"], "offline");
+    }
+
+    #[test]
+    fn an_account_that_could_not_be_loaded_goes_on_when_it_is_woken() {
+        let mut world = World::new();
+        world.light();
+        world.subscribe(&path(1, LIGHT), CHANGED);
+        world.journal_silent = true;
+        world.restart();
+        assert_eq!(world.get("").status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(world.stalled, [account("alice"), account("alice")]);
+        assert!(world.deliveries.is_empty());
+        world.journal_silent = false;
+        world.cloud.wake(account("alice"), world.wall, world.now);
+        world.settle();
+        assert_eq!(world.receive(), seen(&[(0, "resource_contentchanged")]));
     }
 
     #[test]

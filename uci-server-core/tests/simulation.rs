@@ -24,8 +24,8 @@ use http::{Request, StatusCode};
 use rig::{Journal, LIGHT, Labels, Told, account, cbor, device, granted, link, subscribe_request};
 use uci_server_core::account::{Account, Change, Fact, Target};
 use uci_server_core::{
-    Append, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, DeviceReport, Occurrence,
-    Output, TransportFailure,
+    Append, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, DeviceReport, Event,
+    Occurrence, Output, TransportFailure,
 };
 
 /// xorshift64*: repeatable, and good enough to choose faults.
@@ -58,6 +58,7 @@ struct Simulation {
     /// What every receiver has, by subscription and number.
     received: BTreeMap<String, Vec<Told>>,
     crashes: u64,
+    stalled: Vec<uci_server_core::AccountId>,
 }
 
 fn config() -> Config {
@@ -82,6 +83,7 @@ impl Simulation {
             answers: VecDeque::new(),
             received: BTreeMap::new(),
             crashes: 0,
+            stalled: Vec::new(),
         }
     }
 
@@ -97,6 +99,7 @@ impl Simulation {
         self.starts += 1;
         self.cloud = Self::cloud(self.seed, self.starts);
         self.answers.clear();
+        self.stalled.clear();
         if self.journal.due.contains_key("account/alice") {
             self.cloud.wake(account("alice"), self.wall, self.now);
         }
@@ -131,6 +134,7 @@ impl Simulation {
                     }
                 }
                 Output::Deliver { delivery, request } => self.deliver(delivery, &request),
+                Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Ask { .. } | Output::Respond { .. } | Output::Event(_) => {}
             }
         }
@@ -247,6 +251,9 @@ impl Simulation {
         self.now += duration;
         self.wall += duration;
         self.cloud.handle_timeout(self.wall, self.now);
+        for account in std::mem::take(&mut self.stalled) {
+            self.cloud.wake(account, self.wall, self.now);
+        }
     }
 
     fn run(&mut self) {
@@ -256,14 +263,16 @@ impl Simulation {
         }
         // Everything works from here on.
         self.faults = false;
-        self.crash();
+        if self.dice.one_in(2) {
+            self.crash();
+        }
         self.settle();
         for _ in 0..1000 {
             while !self.answers.is_empty() {
                 self.answer();
                 self.settle();
             }
-            if self.cloud.next_deadline().is_none() {
+            if self.cloud.next_deadline().is_none() && self.stalled.is_empty() {
                 return;
             }
             self.pass(Duration::from_secs(60));

@@ -366,6 +366,15 @@ impl DeviceCloud {
         self.movable.insert(name.clone());
     }
 
+    pub(super) fn give_up_loading(&mut self, name: &StreamName) {
+        self.drop_stream(name);
+        if let StreamName::Account(account) = name {
+            let account = account.clone();
+            self.outputs
+                .push_back(Output::Event(Event::Stalled { account }));
+        }
+    }
+
     /// Forgets a stream; what waits for it fails.
     pub(super) fn drop_stream(&mut self, name: &StreamName) {
         let Some(stream) = self.streams.remove(name) else {

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Command, Commands, Outside};
 use crate::{
-    AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome, DeviceAnswer,
-    DeviceCloud, Error, Event, GrantEndId, Loaded, Output, ReportId, RequestId, TransportFailure,
+    AccountId, AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome,
+    DeviceAnswer, DeviceCloud, Error, Event, GrantEndId, Loaded, Output, ReportId, RequestId,
+    TransportFailure,
 };
+
+/// After how long an account that could not be loaded is woken again.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Runs `cloud` until all handles are gone.
 pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Arc<O>) {
@@ -57,6 +62,7 @@ enum Done {
     Delivered(DeliveryId, Result<DeliveryOutcome, TransportFailure>),
     Loaded(String, Option<Loaded>),
     Saved,
+    Stalled(AccountId),
 }
 
 struct Running<O> {
@@ -149,6 +155,12 @@ impl<O: Outside> Running<O> {
                 let sender = self.waiting.grants.remove(&end);
                 drop(sender.map(|sender| sender.send(result)));
             }
+            Output::Event(Event::Stalled { account }) => {
+                self.work.spawn(async move {
+                    sleep(STALLED).await;
+                    Done::Stalled(account)
+                });
+            }
             Output::Event(event) => outside.note(event),
         }
     }
@@ -161,6 +173,7 @@ impl<O: Outside> Running<O> {
             Done::Delivered(id, result) => self.cloud.handle_delivery(id, result, wall, now),
             Done::Loaded(name, Some(loaded)) => self.cloud.handle_loaded(&name, &loaded, wall, now),
             Done::Loaded(name, None) => self.cloud.handle_load_failed(&name, now),
+            Done::Stalled(account) => self.cloud.wake(account, wall, now),
             Done::Saved => {}
         }
     }

@@ -158,6 +158,7 @@ pub(crate) struct World {
     pub(crate) reported: BTreeMap<ReportId, Result<(), ErrorKind>>,
     pub(crate) grants_ended: BTreeMap<GrantEndId, Result<(), ErrorKind>>,
     pub(crate) presumed: Vec<(AccountId, DeviceId, u64)>,
+    pub(crate) stalled: Vec<AccountId>,
     /// What the journal is not asked to do while this is set.
     pub(crate) journal_silent: bool,
     pub(crate) unanswered: Vec<Append>,
@@ -259,6 +260,7 @@ impl World {
             reported: BTreeMap::new(),
             grants_ended: BTreeMap::new(),
             presumed: Vec::new(),
+            stalled: Vec::new(),
             journal_silent: false,
             unanswered: Vec::new(),
             starts: 1,
@@ -302,6 +304,9 @@ impl World {
                 Output::Deliver { delivery, request } => {
                     self.deliveries.push_back((delivery, request));
                 }
+                Output::Load { stream } if self.journal_silent => {
+                    self.cloud.handle_load_failed(&stream, self.now);
+                }
                 Output::Load { stream } => {
                     let loaded = self.journal.load(&stream);
                     self.cloud
@@ -337,6 +342,7 @@ impl World {
                 }) => {
                     self.presumed.push((account, device, generation));
                 }
+                Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Event(other) => panic!("{other:?}"),
             }
         }
