@@ -155,5 +155,7 @@ async fn a_command_that_is_refused_says_so() {
 async fn without_a_reader_of_events_the_task_ends() {
     let (handle, events) = begin(Slow::default());
     drop(events);
+    // The first event is what shows it.
+    assert!(start(&handle).await.is_ok());
     assert!(matches!(start(&handle).await, Err(CommandError::Gone)));
 }

@@ -89,6 +89,20 @@ fn every_attempt_has_a_state_and_a_verifier_of_its_own() {
 }
 
 #[test]
+fn without_pkce_the_state_still_binds() {
+    let mut old = cloud();
+    old.pkce = false;
+    let mut world = World::with(friendly("u-1"), Config::new("home"), old);
+    let (state, location) = world.start(Start::new(user("ann"), cloud_id(), browser(1), "home"));
+    assert!(!location.as_str().contains("code_challenge"));
+    world.agree("ann", "another-state");
+    assert_eq!(refusal(&world.last()), Refusal::UnknownState);
+    world.agree("ann", &state);
+    assert!(matches!(world.last(), Event::Linked { .. }));
+    assert!(!world.asked[0].fields.contains_key("code_verifier"));
+}
+
+#[test]
 fn a_state_is_spent_by_its_first_callback_whatever_it_says() {
     for first in [
         "code=c",

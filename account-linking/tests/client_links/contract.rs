@@ -285,7 +285,8 @@ proptest! {
         }
         prop_assert!(run.open.values().all(|ends| *ends == 1), "a command without an end");
         let left = format!("{:?}", run.links);
-        prop_assert!(left.contains("operations: 0, exchanges: 0"), "something leaks: {left}");
+        // Links go on being refreshed, so that requests may be under way; commands may not.
+        prop_assert!(left.contains("operations: 0,"), "something leaks: {left}");
 
         // C2 and C3: the same inputs to another machine, drained only at the very end, give the same outputs.
         let mut other = machine(&config(), begin);

@@ -140,6 +140,11 @@ async fn come_back(
         }
         _ => "/not-linked",
     };
+    send_on(to)
+}
+
+/// Sends the browser to a page of a fixed list: nothing of the address that it came with is in the new one.
+fn send_on(to: &'static str) -> Response {
     let mut response = Redirect::to(to).into_response();
     pages::protect(&mut response);
     response
@@ -168,4 +173,22 @@ async fn notify(
         || StatusCode::SERVICE_UNAVAILABLE.into_response(),
         |answer| answer.map(axum::body::Body::from),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
+
+    use super::*;
+
+    #[test]
+    fn after_the_callback_the_browser_is_on_a_page_without_code_and_state() {
+        for page in ["/linked", "/not-linked"] {
+            let response = send_on(page);
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            assert_eq!(response.headers()[LOCATION], page);
+            assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        }
+    }
 }
