@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::gateway::{self, Gateway};
 use crate::https::{self, Limits};
 use crate::linking::{self, Linking};
-use crate::outbound::{AddressRule, Outbound};
+use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::products::Products;
 use crate::store::Store;
 use crate::uci;
@@ -139,7 +139,8 @@ fn outbound(config: &Config, ca: &DevelopmentCa) -> Result<Outbound, Error> {
     let policy = uci::settings(config).events_url;
     let rule: AddressRule = Arc::new(move |address| policy.judge_address(address).is_ok());
     let timeout = Duration::from_secs(config.notifications.timeout_seconds);
-    Ok(Outbound::new(client_config(&roots)?, rule, timeout))
+    let tls = client_config(&roots)?;
+    Ok(Outbound::new(tls, Schemes::HttpsOnly, rule, timeout))
 }
 
 async fn told_to_stop() {

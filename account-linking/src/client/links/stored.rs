@@ -55,32 +55,32 @@ impl Stored {
         } else {
             Ledger::Claim(Claim::default())
         };
-        let mut snapshot_version = 0;
+        let kept = u64::try_from(loaded.changes.len()).unwrap_or(u64::MAX);
+        // The version before the first of the changes. It is not 0 where a snapshot stands for those before it, or where
+        // the stream was erased and begun anew.
+        let before = loaded.version.checked_sub(kept).ok_or(ErrorKind::Corrupt)?;
+        let mut snapshot_version = before;
         if let Some(snapshot) = &loaded.snapshot {
-            let has_every_change =
-                u64::try_from(loaded.changes.len()).is_ok_and(|changes| changes == loaded.version);
             if snapshot.format == FORMAT {
                 ledger = match ledger {
                     Ledger::User(_) => Ledger::User(Box::new(decode(&snapshot.bytes)?)),
                     Ledger::Claim(_) => Ledger::Claim(decode(&snapshot.bytes)?),
                 };
                 snapshot_version = snapshot.version;
-            } else if !has_every_change {
+            } else if before > 0 {
+                // Of an unknown form, and not all of the changes that it sums up are there.
                 return Err(ErrorKind::Corrupt.into());
             }
         }
-        // The store gives the changes after the snapshot, or all of them.
-        let after = loaded
-            .version
-            .checked_sub(snapshot_version)
+        let in_snapshot = snapshot_version
+            .checked_sub(before)
             .ok_or(ErrorKind::Corrupt)?;
-        let skip = u64::try_from(loaded.changes.len())
-            .ok()
-            .and_then(|changes| changes.checked_sub(after));
-        let skip = skip
-            .and_then(|skip| usize::try_from(skip).ok())
-            .ok_or(ErrorKind::Corrupt)?;
-        for bytes in loaded.changes.iter().skip(skip) {
+        let in_snapshot = usize::try_from(in_snapshot).map_err(|_| ErrorKind::Corrupt)?;
+        for bytes in loaded
+            .changes
+            .get(in_snapshot..)
+            .ok_or(ErrorKind::Corrupt)?
+        {
             match &mut ledger {
                 Ledger::User(user) => user.apply(&decode(bytes)?),
                 Ledger::Claim(claim) => claim.apply(&decode(bytes)?),

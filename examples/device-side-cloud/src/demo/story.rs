@@ -15,7 +15,7 @@ use crate::certificates::{DevelopmentCa, client_config};
 use crate::clock;
 use crate::config;
 use crate::error::Error;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Schemes};
 
 use super::process::{PATIENCE, Process};
 
@@ -28,6 +28,7 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
     pub(crate) coaps: u16,
     pub(crate) client: u16,
+    pub(crate) control: u16,
 }
 
 /// The story as far as it is told.
@@ -57,6 +58,7 @@ impl Story {
                 https: free_tcp_port()?,
                 coaps: free_udp_port()?,
                 client: free_tcp_port()?,
+                control: free_tcp_port()?,
             },
             cloud: None,
             device: None,
@@ -135,7 +137,8 @@ impl Story {
         self.cloud = Some(cloud);
         if self.http.is_none() {
             let tls = client_config(&[self.ca()?.certificate()])?;
-            self.http = Some(Outbound::new(tls, Arc::new(|_| true), PATIENCE));
+            let rule = Arc::new(|_| true);
+            self.http = Some(Outbound::new(tls, Schemes::AlsoHttp, rule, PATIENCE));
         }
         Ok(line)
     }
@@ -183,7 +186,7 @@ impl Story {
     pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Result<(StatusCode, Value), Error> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.client_url()))
+            .uri(format!("http://127.0.0.1:{}{path}", self.ports.control))
             .header("content-type", "application/json")
             .body(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default()))
             .map_err(|cause| Error::new("the request cannot be made", cause))?;

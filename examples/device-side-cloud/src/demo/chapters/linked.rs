@@ -32,7 +32,9 @@ pub(super) async fn start_client(story: &mut Story, cast: &Cast) -> Result<(), E
         format!("127.0.0.1:{}", story.ports.client).into(),
         "--public-url".into(),
         story.client_url().into(),
-        "--cloud-url".into(),
+        "--control".into(),
+        format!("127.0.0.1:{}", story.ports.control).into(),
+        "--cloud".into(),
         story.cloud_url().into(),
         "--client-id".into(),
         client.id.clone().into(),
@@ -66,7 +68,7 @@ pub(super) async fn an_account_is_linked(story: &mut Story, cast: &mut Cast) -> 
     start_client(story, cast).await?;
     let mut browser = Browser::new(story.http()?.clone());
     // Steps 1 to 5: the user starts at the client-side cloud and is sent to the authorization server.
-    let login = browser.open(&format!("{}/link", story.client_url())).await?;
+    let login = browser.open(&format!("{}/link?user=demo", story.client_url())).await?;
     let authorize = login.uri.to_string();
     if !authorize.starts_with(&story.cloud_url()) || !authorize.contains("code_challenge_method=S256") {
         return Err(Error::plain(format!("the user was not sent to the authorization server with PKCE S256, but to {authorize}")));
@@ -170,7 +172,7 @@ pub(super) async fn the_client_subscribes(story: &mut Story, cast: &mut Cast) ->
     ];
     for level in levels {
         let (status, answer) = story.control(Method::POST, "/subscribe", Some(level.clone())).await?;
-        let id = answer.get("subscriptionId").and_then(Value::as_str);
+        let id = answer.get("id").and_then(Value::as_str);
         let (true, Some(id)) = (status.is_success(), id) else {
             return Err(Error::plain(format!("subscribing to {level} gave {status} {answer}")));
         };
@@ -197,17 +199,17 @@ pub(super) async fn the_client_subscribes(story: &mut Story, cast: &mut Cast) ->
 
 /// Every notification that the client-side cloud has accepted, oldest first.
 pub(super) async fn notifications(story: &Story) -> Result<Vec<Value>, Error> {
-    let (_, all) = story.control(Method::GET, "/notifications", None).await?;
-    match all {
-        Value::Array(all) => Ok(all),
-        other => Err(Error::plain(format!("the client-side cloud said {other}"))),
+    let (status, answer) = story.control(Method::GET, "/notifications", None).await?;
+    match answer.get("notifications") {
+        Some(Value::Array(all)) => Ok(all.clone()),
+        _ => Err(Error::plain(format!("the client-side cloud said {status} {answer}"))),
     }
 }
 
 /// The notifications of one subscription.
 pub(super) async fn of_subscription(story: &Story, id: &str) -> Result<Vec<Value>, Error> {
     let mut all = notifications(story).await?;
-    all.retain(|one| one.get("subscriptionId").and_then(Value::as_str) == Some(id));
+    all.retain(|one| one.get("id").and_then(Value::as_str) == Some(id));
     Ok(all)
 }
 
@@ -223,7 +225,7 @@ pub(super) async fn wait_for_content(story: &Story, id: &str, content: &str) -> 
 
 pub(super) fn sequence(notification: &Value) -> u64 {
     notification
-        .get("sequenceNumber")
+        .get("sequence")
         .and_then(Value::as_u64)
         .unwrap_or(u64::MAX)
 }

@@ -24,7 +24,11 @@ pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) ->
     if list.status() != StatusCode::OK || list.body().as_ref() != b"[]" {
         return Err(Error::plain(format!("{BOB} was listed {}", String::from_utf8_lossy(list.body()))));
     }
-    let subscription = cast.subscriptions.first().map_or("", String::as_str);
+    let (_, subscriptions) = story.control(Method::GET, "/subscriptions", None).await?;
+    let subscription = subscriptions
+        .pointer("/subscriptions/0/subscription")
+        .and_then(serde_json::Value::as_str)
+        .ok_or_else(|| Error::plain(format!("no subscription is known: {subscriptions}")))?;
     let device = format!("/devices/{DEVICE_ID}");
     let light = format!("{device}{LIGHT}");
     let tries = [
@@ -63,7 +67,7 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
     // Unsubscribing ends with subscription_cancelled.
     for id in [device, light] {
         let (status, answer) = story
-            .control(Method::POST, "/unsubscribe", Some(json!({"subscriptionId": id})))
+            .control(Method::POST, "/unsubscribe", Some(json!({"id": id})))
             .await?;
         if !status.is_success() {
             return Err(Error::plain(format!("unsubscribing gave {status} {answer}")));
@@ -73,13 +77,13 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
                 let all = of_subscription(story, id).await?;
                 Ok(all
                     .last()
-                    .is_some_and(|one| one.get("eventType") == Some(&json!("subscription_cancelled")))
+                    .is_some_and(|one| one.get("type") == Some(&json!("subscription_cancelled")))
                     .then_some(()))
             })
             .await?;
     }
     // Unlinking kills the tokens.
-    let (status, answer) = story.control(Method::POST, "/unlink", None).await?;
+    let (status, answer) = story.control(Method::POST, "/unlink", Some(json!({}))).await?;
     if !status.is_success() {
         return Err(Error::plain(format!("unlinking gave {status} {answer}")));
     }
@@ -109,7 +113,7 @@ async fn of_offline(story: &Story, id: &str) -> Result<usize, Error> {
     Ok(all
         .iter()
         .filter(|one| {
-            one.get("eventType") == Some(&json!("devices_offline"))
+            one.get("type") == Some(&json!("devices_offline"))
                 && one.to_string().contains(DEVICE_ID)
         })
         .count())
