@@ -165,8 +165,7 @@ where
         },
         Err(cause) => Answer::Refused(format!("not a command of this program: {cause}")),
     };
-    let mut line =
-        serde_json::to_vec(&answer).map_err(|cause| Error::new("no answer", cause))?;
+    let mut line = serde_json::to_vec(&answer).map_err(|cause| Error::new("no answer", cause))?;
     line.push(b'\n');
     write.write_all(&line).await.map_err(broken)
 }

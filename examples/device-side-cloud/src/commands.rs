@@ -96,7 +96,9 @@ async fn ask(file: &ConfigFile, request: Request) -> Result<(), Error> {
     let config = Config::read(&file.config)?;
     if let Value::Object(answer) = admin::ask(&config.data_dir, &request).await? {
         for (name, value) in answer {
-            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), ToOwned::to_owned);
             say(&format!("{name}: {value}"));
         }
     }

@@ -22,7 +22,10 @@ pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
     let dir = dir.unwrap_or_else(|| {
         std::env::temp_dir().join(format!("device-side-cloud-demo-{}", clock::unix_millis()))
     });
-    if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+    if dir
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some())
+    {
         return Err(Error::plain(format!(
             "{} is not empty; the story starts in a fresh folder",
             dir.display()

@@ -68,10 +68,7 @@ impl Outbound {
             Schemes::HttpsOnly => https.https_only(),
             Schemes::AlsoHttp => https.https_or_http(),
         };
-        let https = https
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(http);
+        let https = https.enable_http1().enable_http2().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))

@@ -46,15 +46,17 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
             server_config(&certificate, &key)?
         }
     };
-    let https = TcpListener::bind(config.https.listen).await.map_err(|cause| {
-        Error::new(
-            format!(
-                "cannot listen on tcp {} (https.listen in the configuration)",
-                config.https.listen
-            ),
-            cause,
-        )
-    })?;
+    let https = TcpListener::bind(config.https.listen)
+        .await
+        .map_err(|cause| {
+            Error::new(
+                format!(
+                    "cannot listen on tcp {} (https.listen in the configuration)",
+                    config.https.listen
+                ),
+                cause,
+            )
+        })?;
     let coaps = gateway::bind(&config.coaps).await?;
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
@@ -71,15 +73,30 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
     let settings = uci::settings(&config);
-    tasks.spawn(uci::drive(settings, cloud_commands, store.clone(), outbound, ask));
+    tasks.spawn(uci::drive(
+        settings,
+        cloud_commands,
+        store.clone(),
+        outbound,
+        ask,
+    ));
     tasks.spawn(linking_machine.run());
-    tasks.spawn(gateway::drive(coaps, config.coaps.clone(), endpoint_calls, outputs));
+    tasks.spawn(gateway::drive(
+        coaps,
+        config.coaps.clone(),
+        endpoint_calls,
+        outputs,
+    ));
     let gateway = Gateway::new(products.clone(), cloud.clone(), calls);
     tasks.spawn(async move {
         gateway.run(device_outputs, asked).await;
         Ok(())
     });
-    let operator = Operator { users, products, linking: linking.clone() };
+    let operator = Operator {
+        users,
+        products,
+        linking: linking.clone(),
+    };
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
@@ -123,7 +140,10 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     result
 }
 
-#[expect(clippy::print_stdout, reason = "the operator and the demo wait for this line")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the operator and the demo wait for this line"
+)]
 fn announce(config: &Config, ca: &DevelopmentCa) {
     println!(
         "device-side-cloud listening on {} and coaps://{}; development CA {}",
@@ -243,7 +263,10 @@ impl Operator {
                     .id_of(&owner)
                     .await
                     .ok_or_else(|| Error::plain(format!("there is no user {owner}")))?;
-                let made = self.products.add_device(&product, device_key, &owner_id).await?;
+                let made = self
+                    .products
+                    .add_device(&product, device_key, &owner_id)
+                    .await?;
                 Ok(json!({"device_key": made.key, "device_secret": made.secret, "owner": owner}))
             }
             admin::Request::AddUser { name, password } => {

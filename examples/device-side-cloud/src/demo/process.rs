@@ -152,8 +152,12 @@ impl Process {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(rustix::process::Pid::from_raw)
         {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-                .map_err(|cause| Error::new(format!("cannot stop {}", self.name), std::io::Error::from(cause)))?;
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|cause| {
+                Error::new(
+                    format!("cannot stop {}", self.name),
+                    std::io::Error::from(cause),
+                )
+            })?;
         }
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await

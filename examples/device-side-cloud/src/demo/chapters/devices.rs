@@ -20,7 +20,10 @@ pub(super) async fn the_cloud_starts(story: &mut Story) -> Result<(), Error> {
             return Err(Error::plain(format!("the cloud made no {made}")));
         }
     }
-    story.saw("the cloud starts", &format!("journal, keys and development CA made; {line}"));
+    story.saw(
+        "the cloud starts",
+        &format!("journal, keys and development CA made; {line}"),
+    );
     Ok(())
 }
 
@@ -30,10 +33,15 @@ pub(super) async fn an_operator_makes_everything(
 ) -> Result<(), Error> {
     cast.password = hex(&clock::entropy::<12>()?);
     for user in [ALICE, BOB] {
-        story.admin(&["user", "add", user], &format!("{}\n", cast.password)).await?;
+        story
+            .admin(&["user", "add", user], &format!("{}\n", cast.password))
+            .await?;
     }
     let product = story
-        .admin(&["product", "add", "Thermostats", "--dynamic-activation"], "")
+        .admin(
+            &["product", "add", "Thermostats", "--dynamic-activation"],
+            "",
+        )
         .await?;
     cast.product_key = value(&product, "product_key")?;
     let secret = value(&product, "product_secret")?;
@@ -41,7 +49,15 @@ pub(super) async fn an_operator_makes_everything(
     crate::certificates::write_private(&path, secret.as_bytes())?;
     let device = story
         .admin(
-            &["device", "add", "--product", &cast.product_key, "--owner", ALICE, "867530900000001"],
+            &[
+                "device",
+                "add",
+                "--product",
+                &cast.product_key,
+                "--owner",
+                ALICE,
+                "867530900000001",
+            ],
             "",
         )
         .await?;
@@ -90,15 +106,24 @@ pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Resu
         "--name".into(),
         "Hall thermostat".into(),
     ];
-    let mut device = Process::start("the device", &sibling("device")?, &arguments, &story.dir.join("device.log"))?;
+    let mut device = Process::start(
+        "the device",
+        &sibling("device")?,
+        &arguments,
+        &story.dir.join("device.log"),
+    )?;
     let activation = event(&mut device, "activated").await?;
     let online = event(&mut device, "online").await?;
     if online.get("mode") != Some(&Value::from(2)) {
-        return Err(Error::plain(format!("the device is not online in SecureMode 2: {online}")));
+        return Err(Error::plain(format!(
+            "the device is not online in SecureMode 2: {online}"
+        )));
     }
     let kept = read_all(&story.dir.join("device"))?;
     if !kept.contains(&cast.device_secret) {
-        return Err(Error::plain("the device did not keep the secret that the operator saw"));
+        return Err(Error::plain(
+            "the device did not keep the secret that the operator saw",
+        ));
     }
     drop(activation);
     story.device = Some(device);
@@ -123,7 +148,9 @@ pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error>
     }
     story.saw(
         "the device publishes",
-        &format!("POST /oic/rd in CBOR; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"),
+        &format!(
+            "POST /oic/rd in CBOR; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"
+        ),
     );
     Ok(())
 }
@@ -152,7 +179,9 @@ fn read_all(dir: &std::path::Path) -> Result<String, Error> {
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_file() {
-            all.push_str(&String::from_utf8_lossy(&std::fs::read(&path).map_err(failed)?));
+            all.push_str(&String::from_utf8_lossy(
+                &std::fs::read(&path).map_err(failed)?,
+            ));
         }
     }
     Ok(all)

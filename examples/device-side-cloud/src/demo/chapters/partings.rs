@@ -20,9 +20,14 @@ pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) ->
         .as_ref()
         .ok_or_else(|| Error::plain("the story's client is not registered"))?;
     let bob = linking::link(story, own, BOB, &cast.password, "r:* w:*").await?;
-    let list = story.uci(Method::GET, "/devices", &bob.access, JSON, None).await?;
+    let list = story
+        .uci(Method::GET, "/devices", &bob.access, JSON, None)
+        .await?;
     if list.status() != StatusCode::OK || list.body().as_ref() != b"[]" {
-        return Err(Error::plain(format!("{BOB} was listed {}", String::from_utf8_lossy(list.body()))));
+        return Err(Error::plain(format!(
+            "{BOB} was listed {}",
+            String::from_utf8_lossy(list.body())
+        )));
     }
     let (_, subscriptions) = story.control(Method::GET, "/subscriptions", None).await?;
     let subscription = subscriptions
@@ -36,13 +41,22 @@ pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) ->
         (Method::GET, device, None),
         (Method::GET, light.clone(), None),
         (Method::POST, light, Some((JSON, r#"{"state":false}"#))),
-        (Method::DELETE, format!("/devices/{DEVICE_ID}{LIGHT}/subscriptions/{subscription}"), None),
+        (
+            Method::DELETE,
+            format!("/devices/{DEVICE_ID}{LIGHT}/subscriptions/{subscription}"),
+            None,
+        ),
     ];
     let count = tries.len();
     for (method, path, body) in tries {
-        let answer = story.uci(method.clone(), &path, &bob.access, JSON, body).await?;
+        let answer = story
+            .uci(method.clone(), &path, &bob.access, JSON, body)
+            .await?;
         if answer.status() != StatusCode::NOT_FOUND {
-            return Err(Error::plain(format!("{BOB} got {} for {method} {path}", answer.status())));
+            return Err(Error::plain(format!(
+                "{BOB} got {} for {method} {path}",
+                answer.status()
+            )));
         }
     }
     story.saw(
@@ -71,7 +85,9 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
             .control(Method::POST, "/unsubscribe", Some(json!({"id": id})))
             .await?;
         if !status.is_success() {
-            return Err(Error::plain(format!("unsubscribing gave {status} {answer}")));
+            return Err(Error::plain(format!(
+                "unsubscribing gave {status} {answer}"
+            )));
         }
         story
             .until("subscription_cancelled", PATIENCE, || async {
@@ -84,11 +100,15 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
             .await?;
     }
     // Unlinking kills the tokens.
-    let (status, answer) = story.control(Method::POST, "/unlink", Some(json!({}))).await?;
+    let (status, answer) = story
+        .control(Method::POST, "/unlink", Some(json!({})))
+        .await?;
     if !status.is_success() {
         return Err(Error::plain(format!("unlinking gave {status} {answer}")));
     }
-    let (status, _) = story.control(Method::GET, "/discover?content=base&format=json", None).await?;
+    let (status, _) = story
+        .control(Method::GET, "/discover?content=base&format=json", None)
+        .await?;
     if status.is_success() {
         return Err(Error::plain("the client-side cloud can still discover"));
     }
@@ -96,9 +116,14 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
         return Err(Error::plain("the story's client is not linked"));
     };
     let (revoked, _) = linking::form(story, own, "/revoke", &[("token", &reader.refresh)]).await?;
-    let after = story.uci(Method::GET, "/devices", &reader.access, JSON, None).await?;
+    let after = story
+        .uci(Method::GET, "/devices", &reader.access, JSON, None)
+        .await?;
     if revoked != StatusCode::OK || after.status() != StatusCode::UNAUTHORIZED {
-        return Err(Error::plain(format!("revoking gave {revoked}, and the token then {}", after.status())));
+        return Err(Error::plain(format!(
+            "revoking gave {revoked}, and the token then {}",
+            after.status()
+        )));
     }
     story.saw(
         "everything ends",
