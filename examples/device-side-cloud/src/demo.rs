@@ -32,15 +32,18 @@ pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
         )));
     }
     let mut story = Story::begin(&dir)?;
-    let told = chapters::tell(&mut story).await;
-    match &told {
-        Ok(()) if keep => return story.end().await,
-        Ok(()) => {
-            story.end().await?;
-            story.say("the story is told: every step saw what it should");
-            drop(std::fs::remove_dir_all(&dir));
+    let cast = match chapters::tell(&mut story).await {
+        Ok(cast) => cast,
+        Err(error) => {
+            story.say(&format!("the data and the logs are in {}", dir.display()));
+            return Err(error);
         }
-        Err(_) => story.say(&format!("the data and the logs are in {}", dir.display())),
+    };
+    story.say("the story is told: every step saw what it should");
+    if keep {
+        chapters::stay(&mut story, &cast).await?;
     }
-    told
+    story.end().await?;
+    drop(std::fs::remove_dir_all(&dir));
+    Ok(())
 }

@@ -164,7 +164,7 @@ pub(crate) fn prepare(
     settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
     let machine = AuthorizationServer::new(
         settings,
-        Box::new(PlainPages::default()),
+        Box::<PlainPages>::default(),
         clock::entropy()?,
         clock::now(),
     )
@@ -238,7 +238,7 @@ impl Running {
                     Ok(id) => drop(self.registrations.insert(id, to)),
                     // The operator may have given up.
                     Err(cause) => {
-                        drop(to.send(Err(Error::new("the client cannot be registered", cause))))
+                        drop(to.send(Err(Error::new("the client cannot be registered", cause))));
                     }
                 }
             }
@@ -358,6 +358,12 @@ impl Running {
                 info!(%account, %client, ?reason, "a link ended");
                 self.end(account, grant);
             }
+            Event::GrantStarted {
+                account,
+                client,
+                grant,
+                ..
+            } => info!(%account, %client, %grant, "an account was linked"),
             other => info!(event = ?other, "account linking reports"),
         }
     }

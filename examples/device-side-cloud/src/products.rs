@@ -309,10 +309,9 @@ fn random_text(length: usize) -> Result<String, Error> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         for byte in clock::entropy::<64>()? {
-            // Bytes from 248 on would make the first letters likelier than the rest.
-            if byte < 248
-                && text.len() < length
-                && let Some(letter) = ALPHABET.get(usize::from(byte) % ALPHABET.len())
+            // Of six bits, 62 and 63 name no letter and are passed over, so that all letters are equally likely.
+            if text.len() < length
+                && let Some(letter) = ALPHABET.get(usize::from(byte & 0x3f))
             {
                 text.push(char::from(*letter));
             }

@@ -244,16 +244,16 @@ struct Operator {
 }
 
 impl Operator {
-    async fn carry_out(&self, request: admin::Request) -> Result<Value, Error> {
+    async fn carry_out(&self, request: admin::New) -> Result<Value, Error> {
         match request {
-            admin::Request::AddProduct {
+            admin::New::Product {
                 name,
                 dynamic_activation,
             } => {
                 let made = self.products.add_product(&name, dynamic_activation).await?;
                 Ok(json!({"product_key": made.key, "product_secret": made.secret}))
             }
-            admin::Request::AddDevice {
+            admin::New::Device {
                 product,
                 owner,
                 device_key,
@@ -269,11 +269,11 @@ impl Operator {
                     .await?;
                 Ok(json!({"device_key": made.key, "device_secret": made.secret, "owner": owner}))
             }
-            admin::Request::AddUser { name, password } => {
+            admin::New::User { name, password } => {
                 let id = self.users.add(&name, password.expose()).await?;
                 Ok(json!({"user": name, "id": id}))
             }
-            admin::Request::AddClient {
+            admin::New::Client {
                 name,
                 redirect_uris,
                 public,

@@ -1,5 +1,10 @@
 //! Two endpoints of the adapter, one as server and one as client, over a wire that the test holds.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::net::SocketAddr;
 

@@ -164,12 +164,4 @@ impl Process {
             .map_err(|_| Error::plain(format!("{} did not stop on SIGTERM", self.name)))?
             .map_err(|cause| Error::new(format!("cannot wait for {}", self.name), cause))
     }
-
-    /// Lets the program go on after this one has ended.
-    pub(crate) async fn wait(&mut self) -> Result<ExitStatus, Error> {
-        self.child
-            .wait()
-            .await
-            .map_err(|cause| Error::new(format!("cannot wait for {}", self.name), cause))
-    }
 }

@@ -250,12 +250,12 @@ impl Story {
     where
         F: Future<Output = Result<Option<T>, Error>>,
     {
-        let end = tokio::time::Instant::now() + patience;
+        let begun = clock::now();
         loop {
             if let Some(found) = attempt().await? {
                 return Ok(found);
             }
-            if tokio::time::Instant::now() >= end {
+            if clock::now().saturating_duration_since(begun) >= patience {
                 return Err(Error::plain(format!(
                     "waited {} s for {what}, in vain",
                     patience.as_secs()
@@ -263,6 +263,11 @@ impl Story {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// This program.
+    pub(crate) fn program(&self) -> Result<PathBuf, Error> {
+        this_program()
     }
 
     /// The device, once it was started.

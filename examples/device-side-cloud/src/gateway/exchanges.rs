@@ -77,7 +77,7 @@ pub(super) fn ask(session: SessionId, ask: Ask, calls: &Calls, exchanges: &Excha
     };
     let (calls, exchanges) = (calls.clone(), exchanges.clone());
     tokio::spawn(async move {
-        let begun = calls
+        calls
             .call(
                 move |endpoint, now| match endpoint.request(session, question, now) {
                     Ok(exchange) => exchanges.begin(exchange, Purpose::Ask(answer)),
@@ -85,7 +85,6 @@ pub(super) fn ask(session: SessionId, ask: Ask, calls: &Calls, exchanges: &Excha
                 },
             )
             .await;
-        drop(begun);
     });
 }
 

@@ -44,9 +44,9 @@ pub(super) async fn an_operator_makes_everything(
         )
         .await?;
     cast.product_key = value(&product, "product_key")?;
-    let secret = value(&product, "product_secret")?;
+    cast.product_secret = value(&product, "product_secret")?;
     let path = story.dir.join("product.secret");
-    crate::certificates::write_private(&path, secret.as_bytes())?;
+    crate::certificates::write_private(&path, cast.product_secret.as_bytes())?;
     let device = story
         .admin(
             &[
@@ -86,8 +86,8 @@ async fn client(story: &Story, name: &str, redirect_uri: &str) -> Result<Client,
     })
 }
 
-pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Result<(), Error> {
-    let state = story.dir.join("device");
+/// Starts the device; its state is in its own folder.
+pub(super) fn start_device(story: &Story, cast: &Cast) -> Result<Process, Error> {
     let arguments: Vec<OsString> = vec![
         "--cloud".into(),
         format!("127.0.0.1:{}", story.ports.coaps).into(),
@@ -98,7 +98,7 @@ pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Resu
         "--product-secret-file".into(),
         story.dir.join("product.secret").into(),
         "--state".into(),
-        state.into(),
+        story.dir.join("device").into(),
         "--lifetime".into(),
         LIFETIME.to_string().into(),
         "--di".into(),
@@ -106,13 +106,13 @@ pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Resu
         "--name".into(),
         "Hall thermostat".into(),
     ];
-    let mut device = Process::start(
-        "the device",
-        &sibling("device")?,
-        &arguments,
-        &story.dir.join("device.log"),
-    )?;
-    let activation = event(&mut device, "activated").await?;
+    let log = story.dir.join("device.log");
+    Process::start("the device", &sibling("device")?, &arguments, &log)
+}
+
+pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Result<(), Error> {
+    let mut device = start_device(story, cast)?;
+    event(&mut device, "activated").await?;
     let online = event(&mut device, "online").await?;
     if online.get("mode") != Some(&Value::from(2)) {
         return Err(Error::plain(format!(
@@ -125,7 +125,6 @@ pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Resu
             "the device did not keep the secret that the operator saw",
         ));
     }
-    drop(activation);
     story.device = Some(device);
     story.saw(
         "the device activates and comes online",

@@ -1,5 +1,6 @@
 //! Steps 11 and 12: who may not see, and how everything ends.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -125,13 +126,75 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
             after.status()
         )));
     }
+    let searched = no_secret_was_kept(story, cast)?;
     story.saw(
         "everything ends",
         &format!(
-            "devices_offline after {LIFETIME} s of silence, subscription_cancelled after each unsubscribe, unlinked, and a revoked token gets 401 at once"
+            "devices_offline after {LIFETIME} s of silence, subscription_cancelled after each unsubscribe, unlinked, \
+             a revoked token gets 401 at once; no secret of the story stands in the {searched} bytes of journals and logs"
         ),
     );
     Ok(())
+}
+
+/// Searches what the clouds wrote for every secret of the story.
+fn no_secret_was_kept(story: &Story, cast: &Cast) -> Result<u64, Error> {
+    let secret_of = |client: &Option<linking::Client>| {
+        client
+            .as_ref()
+            .map_or_else(String::new, |client| client.secret.clone())
+    };
+    let mut secrets = vec![
+        ("the product's secret", cast.product_secret.clone()),
+        ("the device's secret", cast.device_secret.clone()),
+        ("the password", cast.password.clone()),
+        ("a client's secret", secret_of(&cast.cloud_client)),
+        ("a client's secret", secret_of(&cast.own_client)),
+    ];
+    if let Some(reader) = &cast.reader {
+        secrets.push(("an access token", reader.access.clone()));
+        secrets.push(("a refresh token", reader.refresh.clone()));
+    }
+    let mut searched = 0_u64;
+    for place in [
+        "data",
+        "client-data",
+        "cloud.log",
+        "client.log",
+        "device.log",
+    ] {
+        for (path, bytes) in files(&story.dir.join(place))? {
+            for (what, secret) in &secrets {
+                if bytes
+                    .windows(secret.len().max(1))
+                    .any(|part| part == secret.as_bytes())
+                {
+                    return Err(Error::plain(format!("{what} stands in {}", path.display())));
+                }
+            }
+            searched = searched.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(searched)
+}
+
+/// A file, or every file of a folder, with its bytes. Sockets and the like have none.
+fn files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
+    let failed = |cause| Error::new(format!("cannot read {}", path.display()), cause);
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_file() {
+        return Ok(vec![(
+            path.to_path_buf(),
+            std::fs::read(path).map_err(failed)?,
+        )]);
+    }
+    let mut all = Vec::new();
+    if kind.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            all.extend(files(&entry.map_err(failed)?.path())?);
+        }
+    }
+    Ok(all)
 }
 
 async fn of_offline(story: &Story, id: &str) -> Result<usize, Error> {
