@@ -17,6 +17,8 @@
 mod attempts;
 #[path = "client_links/contract.rs"]
 mod contract;
+#[path = "client_links/crashes.rs"]
+mod crashes;
 #[path = "client_links/refreshing.rs"]
 mod refreshing;
 #[path = "client_links/unlinking.rs"]

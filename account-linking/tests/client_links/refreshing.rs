@@ -246,6 +246,35 @@ fn invalid_grant_is_nothing_when_the_store_has_newer_tokens() {
 }
 
 #[test]
+fn the_slower_of_two_nodes_overwrites_nothing() {
+    let (mut world, _) = linked(0);
+    world.pass(Duration::from_secs(3541));
+    let mut other = World::new(friendly("faster"));
+    other.disk = world.disk.clone();
+    (other.now, other.wall) = (world.now, world.wall);
+    other.restart();
+    other.pass(Duration::from_secs(1));
+    world.disk = other.disk.clone();
+    for exchange in std::mem::take(&mut world.held) {
+        world
+            .links
+            .handle_response(exchange, &tokens("slower", 2), world.now);
+    }
+    world.run();
+    assert_eq!(token(&world.token("ann")), jwt("faster", 1));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(
+        world
+            .asked
+            .iter()
+            .filter(|form| form.path == "/revoke")
+            .count(),
+        0,
+        "its refresh token may be the same"
+    );
+}
+
+#[test]
 fn a_rejected_token_is_replaced_once() {
     let (mut world, _) = linked(200);
     let ask = |world: &mut World, token: String| {
