@@ -35,6 +35,7 @@ def curl_lists_the_devices_that_libcoap_published(world):
     status, headers, body = curl(world, "/api/v1/devices?content=base")
     expect(status == 200, f"status {status}: {body[:200]}")
     expect(headers["content-type"].startswith("application/json"), f"headers {headers}")
+    expect(world.published, "libcoap published nothing")
     found = {one["device"]["di"]: [link["href"] for link in one["links"]] for one in json.loads(body)}
     for di in world.published:
         expect(di in found, f"{di} is missing from {sorted(found)}")
@@ -43,6 +44,7 @@ def curl_lists_the_devices_that_libcoap_published(world):
 
 @check
 def curl_sees_the_representation_that_libcoap_posted(world):
+    expect(world.published, "libcoap published nothing")
     for di in world.published:
         status, _, body = curl(world, f"/api/v1/devices/{di}?content=all")
         expect(status == 200, f"status {status}: {body[:200]}")

@@ -29,6 +29,12 @@ def session_for(world, client, **more):
         token_endpoint_auth_method="client_secret_basic" if client.secret else "none",
         **more,
     )
+    return trusting(session, world)
+
+
+def trusting(session, world):
+    """Trusts the cloud's development CA and nothing else; settings of the environment would come before `verify`."""
+    session.trust_env = False
     session.verify = world.cloud.ca
     return session
 
@@ -39,8 +45,7 @@ def link(world, client):
     session = session_for(world, client)
     verifier = generate_token(48)
     url, state = session.create_authorization_url(server["authorization_endpoint"], code_verifier=verifier)
-    with requests.Session() as browser:
-        browser.verify = world.cloud.ca
+    with trusting(requests.Session(), world) as browser:
         answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
     seen = urllib.parse.parse_qs(urllib.parse.urlsplit(answer).query)
     expect("code" in seen, f"no code in the answer: {sorted(seen)}")
@@ -92,8 +97,7 @@ def wrong_verifier_gets_nothing(world):
     server = metadata(world)
     session = session_for(world, world.client)
     url, state = session.create_authorization_url(server["authorization_endpoint"], code_verifier=generate_token(48))
-    with requests.Session() as browser:
-        browser.verify = world.cloud.ca
+    with trusting(requests.Session(), world) as browser:
         answer = log_in_and_allow(browser, url, world.user.name, world.user.password, world.client.redirect_uri)
     code = refused(
         lambda: session.fetch_token(

@@ -14,7 +14,7 @@ use account_linking::{RedirectUri, SecretBytes};
 
 static REGISTRATION: LazyLock<Registration> = LazyLock::new(|| {
     Registration::public(
-        "client".parse().expect("an id"),
+        "client-a".parse().expect("an id"),
         "A client",
         vec![
             "https://client.example/callback"

@@ -78,11 +78,7 @@ impl Cloud {
                 Output::Ask { ask, .. } => {
                     let content =
                         Content::new(ContentFormat::Json, Bytes::from_static(b"{\"state\":true}"));
-                    let answer = DeviceAnswer::Answered {
-                        code: 0x45,
-                        content: Some(content),
-                        max_age: None,
-                    };
+                    let answer = DeviceAnswer::answered(0x45, Some(content), None);
                     self.machine.handle_answer(ask, answer, self.now);
                 }
                 Output::Deliver { .. } | Output::SaveSnapshot { .. } | Output::Event(_) => {}

@@ -8,6 +8,9 @@ use fuzz::TARGETS;
 /// Inputs longer than this are replayed whole but not cut and altered at every place.
 const ALTERED_UP_TO: usize = 2048;
 
+/// Targets that do public-key arithmetic at each run, which takes a tenth of a second without optimization.
+const SLOW: &[&str] = &["coap_dtls"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -45,8 +48,11 @@ fn every_target_stands_the_corpus_of_every_other() {
     for folder in files(&root().join("corpus")) {
         for file in files(&folder) {
             let bytes = fs::read(&file).unwrap();
-            for (_, target) in TARGETS {
-                target(&bytes);
+            let own = folder.file_name().and_then(|name| name.to_str());
+            for (name, target) in TARGETS {
+                if own == Some(*name) || !SLOW.contains(name) {
+                    target(&bytes);
+                }
             }
         }
     }
@@ -60,7 +66,8 @@ fn every_target_stands_its_seeds_cut_short_and_altered() {
             if seed.len() > ALTERED_UP_TO {
                 continue;
             }
-            for at in 0..seed.len() {
+            let step = if SLOW.contains(name) { 16 } else { 1 };
+            for at in (0..seed.len()).step_by(step) {
                 target(&seed[..at]);
                 for change in [0x01, 0x20, 0x80, 0xff] {
                     let mut altered = seed.clone();

@@ -110,7 +110,7 @@ impl Account {
     /// The state as bytes of form [`SNAPSHOT_FORMAT`].
     ///
     /// # Errors
-    /// [`ErrorKind::Journal`], which memory that can be written to never gives.
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal), which memory that can be written to never gives.
     pub fn snapshot(&self) -> Result<Bytes, Error> {
         stored::encode(self)
     }
@@ -118,7 +118,7 @@ impl Account {
     /// The state that [`Account::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::Journal`]: an unknown form, or bytes that are not of it.
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal): an unknown form, or bytes that are not of it.
     pub fn from_snapshot(format: u32, bytes: &[u8]) -> Result<Self, Error> {
         if format != SNAPSHOT_FORMAT {
             return Err(stored::unknown_format(format));
@@ -131,7 +131,11 @@ impl Account {
     fn rebuild_index(&mut self) {
         let mut index = Index::default();
         for (id, subscription) in &self.subscriptions {
-            index.by_target.entry(subscription.made.target.clone()).or_default().insert(*id);
+            index
+                .by_target
+                .entry(subscription.made.target.clone())
+                .or_default()
+                .insert(*id);
             if !subscription.queue.is_empty() {
                 index.owing.insert(*id);
             }
@@ -155,7 +159,10 @@ impl Account {
 
     /// The devices that count as online, with their generations.
     pub fn online_devices(&self) -> impl Iterator<Item = (DeviceId, u64)> + '_ {
-        self.index.online.iter().filter_map(|id| Some((*id, self.devices.get(id)?.generation)))
+        self.index
+            .online
+            .iter()
+            .filter_map(|id| Some((*id, self.devices.get(id)?.generation)))
     }
 
     /// One device.
@@ -253,7 +260,8 @@ impl Subscription {
 
     /// When it ended, when it did.
     pub(crate) fn ended_at(&self) -> Option<UnixMillis> {
-        self.ended.and(self.queue.back()).map(|last| last.since)
+        self.ended?;
+        self.queue.back().map(|last| last.since)
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 /// Names one append. Sent again with the same id, a journal gives the same answer and appends nothing twice.
+#[expect(clippy::exhaustive_structs, reason = "a name is all that it is")]
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct AppendId(
     /// Random; unique for all time.
@@ -48,6 +49,10 @@ pub enum Appended {
 }
 
 /// What a journal holds of a stream.
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a journal fills it in; more to fill in must not compile"
+)]
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Loaded {
     /// The number of changes ever appended; 0 for a stream that does not exist.
@@ -59,6 +64,10 @@ pub struct Loaded {
 }
 
 /// The whole state of a stream at one version.
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a journal fills it in; more to fill in must not compile"
+)]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
     /// The number of changes it covers.

@@ -39,8 +39,17 @@ impl Principal {
         scope: &str,
         expires: SystemTime,
     ) -> Self {
-        let scopes = scope.split_ascii_whitespace().map(ToOwned::to_owned).collect();
-        Self { account, client, grant, scopes, expires }
+        let scopes = scope
+            .split_ascii_whitespace()
+            .map(ToOwned::to_owned)
+            .collect();
+        Self {
+            account,
+            client,
+            grant,
+            scopes,
+            expires,
+        }
     }
 }
 
@@ -86,12 +95,10 @@ impl Refusal {
         HeaderValue::from_static(match self {
             Self::Unauthenticated => "Bearer",
             Self::InvalidToken => "Bearer error=\"invalid_token\"",
-            Self::InsufficientScope { needed: WRITE_NEEDS } => {
-                "Bearer error=\"insufficient_scope\", scope=\"r:* w:*\""
-            }
-            Self::InsufficientScope { .. } => {
-                "Bearer error=\"insufficient_scope\", scope=\"r:*\""
-            }
+            Self::InsufficientScope {
+                needed: WRITE_NEEDS,
+            } => "Bearer error=\"insufficient_scope\", scope=\"r:* w:*\"",
+            Self::InsufficientScope { .. } => "Bearer error=\"insufficient_scope\", scope=\"r:*\"",
         })
     }
 }
@@ -114,8 +121,11 @@ pub(crate) fn authenticate(
 /// Whether the principal's scopes allow the route.
 pub(crate) fn authorize(principal: &Principal, route: &Route) -> Result<(), Refusal> {
     let writes = matches!(route, Route::UpdateResource { .. });
-    let (scopes, needed): (&[&str], _) =
-        if writes { (&[READ_SCOPE, WRITE_SCOPE], WRITE_NEEDS) } else { (&[READ_SCOPE], READ_SCOPE) };
+    let (scopes, needed): (&[&str], _) = if writes {
+        (&[READ_SCOPE, WRITE_SCOPE], WRITE_NEEDS)
+    } else {
+        (&[READ_SCOPE], READ_SCOPE)
+    };
     if scopes.iter().all(|scope| principal.scopes.contains(*scope)) {
         Ok(())
     } else {

@@ -25,7 +25,9 @@ use crate::append::{AppendId, Appended, Loaded};
 use crate::authorization::Authentication;
 use crate::config::Config;
 use crate::delivery::Deliveries;
-use crate::device_port::{DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure};
+use crate::device_port::{
+    DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure,
+};
 use crate::entropy::Entropy;
 use crate::error::ErrorKind;
 use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId};
@@ -141,7 +143,13 @@ impl DeviceCloud {
         let full = self.requests.len() >= self.config.max_pending;
         let deadline = after(now, self.config.request_timeout);
         let correlation = request.headers().get(request::CORRELATION_ID).cloned();
-        self.requests.insert(id, PendingRequest { deadline, correlation });
+        self.requests.insert(
+            id,
+            PendingRequest {
+                deadline,
+                correlation,
+            },
+        );
         self.timers.insert((deadline, Timer::Request(id)));
         if full {
             self.respond_unavailable(id);
@@ -151,7 +159,14 @@ impl DeviceCloud {
             Ok(incoming) => {
                 let needs = [StreamName::Account(incoming.principal.account.clone())];
                 let incoming = Box::new(incoming);
-                self.enqueue(needs, Work::Request { request: id, incoming }, now);
+                self.enqueue(
+                    needs,
+                    Work::Request {
+                        request: id,
+                        incoming,
+                    },
+                    now,
+                );
             }
             Err(problem) => self.respond(id, problem.into_response()),
         }
@@ -164,8 +179,12 @@ impl DeviceCloud {
         if let Some(pending) = self.requests.remove(&id) {
             self.timers.remove(&(pending.deadline, Timer::Request(id)));
         }
-        let asks: Vec<AskId> =
-            self.asks.iter().filter(|(_, asked)| asked.request == id).map(|(ask, _)| *ask).collect();
+        let asks: Vec<AskId> = self
+            .asks
+            .iter()
+            .filter(|(_, asked)| asked.request == id)
+            .map(|(ask, _)| *ask)
+            .collect();
         for ask in asks {
             self.take_ask(ask);
         }
@@ -182,7 +201,8 @@ impl DeviceCloud {
         let id = ReportId::new(self.number());
         if self.open_commands >= self.config.max_pending {
             let result = Err(ErrorKind::Full.into());
-            self.outputs.push_back(Output::Event(Event::Reported { report: id, result }));
+            self.outputs
+                .push_back(Output::Event(Event::Reported { report: id, result }));
             return id;
         }
         self.open_commands = self.open_commands.saturating_add(1);
@@ -193,7 +213,14 @@ impl DeviceCloud {
             Occurrence::Registered | Occurrence::Unregistered => vec![account, device],
             _ => vec![account],
         };
-        self.enqueue(needs, Work::Report { report: id, told: Box::new(report) }, now);
+        self.enqueue(
+            needs,
+            Work::Report {
+                report: id,
+                told: Box::new(report),
+            },
+            now,
+        );
         self.advance(now);
         id
     }
@@ -211,11 +238,16 @@ impl DeviceCloud {
         let id = GrantEndId::new(self.number());
         if self.open_commands >= self.config.max_pending {
             let result = Err(ErrorKind::Full.into());
-            self.outputs.push_back(Output::Event(Event::GrantEnded { end: id, result }));
+            self.outputs
+                .push_back(Output::Event(Event::GrantEnded { end: id, result }));
             return id;
         }
         self.open_commands = self.open_commands.saturating_add(1);
-        self.enqueue([StreamName::Account(account)], Work::EndGrant { end: id, grant }, now);
+        self.enqueue(
+            [StreamName::Account(account)],
+            Work::EndGrant { end: id, grant },
+            now,
+        );
         self.advance(now);
         id
     }
@@ -251,13 +283,7 @@ impl DeviceCloud {
     }
 
     /// Takes what the journal holds of a stream, after an [`Output::Load`].
-    pub fn handle_loaded(
-        &mut self,
-        stream: &str,
-        loaded: &Loaded,
-        wall: SystemTime,
-        now: Instant,
-    ) {
+    pub fn handle_loaded(&mut self, stream: &str, loaded: &Loaded, wall: SystemTime, now: Instant) {
         let now = self.tick(wall, now);
         if let Some(name) = StreamName::parse(stream) {
             self.finish_loading(&name, loaded, now);
@@ -270,7 +296,7 @@ impl DeviceCloud {
         let now = self.tick(self.wall, now);
         let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
         if let Some(name) = StreamName::parse(stream).filter(loading) {
-            self.drop_stream(&name);
+            self.give_up_loading(&name);
         }
         self.advance(now);
     }
@@ -303,7 +329,7 @@ impl DeviceCloud {
                         self.respond(asked.request, response);
                     }
                 }
-                Timer::Load(name) => self.drop_stream(&name),
+                Timer::Load(name) => self.give_up_loading(&name),
                 Timer::Request(id) => self.respond_unavailable(id),
             }
         }
@@ -344,12 +370,18 @@ impl DeviceCloud {
 
     /// Answers a request, if it still waits.
     fn respond(&mut self, request: RequestId, mut response: Response<Bytes>) {
-        let Some(pending) = self.requests.remove(&request) else { return };
-        self.timers.remove(&(pending.deadline, Timer::Request(request)));
+        let Some(pending) = self.requests.remove(&request) else {
+            return;
+        };
+        self.timers
+            .remove(&(pending.deadline, Timer::Request(request)));
         if let Some(correlation) = pending.correlation {
-            response.headers_mut().insert(request::CORRELATION_ID, correlation);
+            response
+                .headers_mut()
+                .insert(request::CORRELATION_ID, correlation);
         }
-        self.outputs.push_back(Output::Respond { request, response });
+        self.outputs
+            .push_back(Output::Respond { request, response });
     }
 
     fn respond_unavailable(&mut self, request: RequestId) {
@@ -368,7 +400,14 @@ impl DeviceCloud {
     /// Puts a command of the machine's own in an account's line.
     fn enqueue_settlement(&mut self, account: &AccountId, command: Command, now: Instant) {
         let needs = [StreamName::Account(account.clone())];
-        self.enqueue(needs, Work::Settle { account: account.clone(), command }, now);
+        self.enqueue(
+            needs,
+            Work::Settle {
+                account: account.clone(),
+                command,
+            },
+            now,
+        );
     }
 }
 

@@ -57,7 +57,11 @@ pub struct AccountLimits {
 
 impl Default for AccountLimits {
     fn default() -> Self {
-        Self { devices: 1024, links: 256, subscriptions: 4096 }
+        Self {
+            devices: 1024,
+            links: 256,
+            subscriptions: 4096,
+        }
     }
 }
 
@@ -73,7 +77,10 @@ pub struct QueueRules {
 
 impl Default for QueueRules {
     fn default() -> Self {
-        Self { coalesce: true, limit: 256 }
+        Self {
+            coalesce: true,
+            limit: 256,
+        }
     }
 }
 

@@ -41,8 +41,13 @@ struct Line {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    InFlight { id: DeliveryId, until: Instant },
-    Waiting { until: Instant },
+    InFlight {
+        id: DeliveryId,
+        until: Instant,
+    },
+    Waiting {
+        until: Instant,
+    },
     /// The delay is over.
     Ready,
     Confirmed,
@@ -106,7 +111,9 @@ impl Deliveries {
     ) -> Option<(AccountId, SubscriptionId, Verdict)> {
         let subscription = self.attempts.remove(&id)?;
         let line = self.lines.get_mut(&subscription)?;
-        let State::InFlight { until, .. } = line.state else { return None };
+        let State::InFlight { until, .. } = line.state else {
+            return None;
+        };
         self.timers.remove(&(until, subscription));
         let verdict = judge(line, result, rules);
         let retry_after = result.ok().and_then(|outcome| outcome.retry_after);
@@ -136,7 +143,9 @@ impl Deliveries {
 
     /// Forgets a subscription and whatever is under way for it.
     pub(crate) fn forget(&mut self, subscription: SubscriptionId) {
-        let Some(line) = self.lines.remove(&subscription) else { return };
+        let Some(line) = self.lines.remove(&subscription) else {
+            return;
+        };
         match line.state {
             State::InFlight { id, until } => {
                 self.attempts.remove(&id);
@@ -168,9 +177,8 @@ impl Deliveries {
 
     /// Forgets all lines of an account.
     pub(crate) fn forget_account(&mut self, account: &AccountId) {
-        let of_account = |(id, line): (&SubscriptionId, &Line)| {
-            (line.account == *account).then_some(*id)
-        };
+        let of_account =
+            |(id, line): (&SubscriptionId, &Line)| (line.account == *account).then_some(*id);
         let ids: Vec<SubscriptionId> = self.lines.iter().filter_map(of_account).collect();
         for id in ids {
             self.forget(id);
@@ -225,13 +233,21 @@ fn judge(
     result: Result<DeliveryOutcome, TransportFailure>,
     rules: &DeliveryRules,
 ) -> Verdict {
-    let Ok(outcome) = result else { return Verdict::Retry };
+    let Ok(outcome) = result else {
+        return Verdict::Retry;
+    };
     match outcome.status {
-        status if status.is_success() => Verdict::Delivered { sequence: line.sequence },
+        status if status.is_success() => Verdict::Delivered {
+            sequence: line.sequence,
+        },
         StatusCode::GONE => Verdict::Gone,
         StatusCode::BAD_REQUEST => {
             line.refusals = line.refusals.saturating_add(1);
-            if line.refusals >= rules.max_refusals { Verdict::Refused } else { Verdict::Retry }
+            if line.refusals >= rules.max_refusals {
+                Verdict::Refused
+            } else {
+                Verdict::Retry
+            }
         }
         _ => Verdict::Retry,
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use uci_model::{Content, ContentFormat, DeviceId, DeviceProperties, Href, Interface, ResourceLink};
+use uci_model::{
+    Content, ContentFormat, DeviceId, DeviceProperties, Href, Interface, ResourceLink,
+};
 
 use crate::ids::AccountId;
 
@@ -61,7 +63,11 @@ impl DeviceAnswer {
     /// What the device answered; `content` when there is a payload in a known format.
     #[must_use]
     pub fn answered(code: u8, content: Option<Content>, max_age: Option<Duration>) -> Self {
-        Self::Answered { code, content, max_age }
+        Self::Answered {
+            code,
+            content,
+            max_age,
+        }
     }
 }
 
@@ -88,7 +94,12 @@ impl DeviceReport {
         generation: u64,
         occurrence: Occurrence,
     ) -> Self {
-        Self { account, device, generation, occurrence }
+        Self {
+            account,
+            device,
+            generation,
+            occurrence,
+        }
     }
 }
 
@@ -150,6 +161,9 @@ impl DeliveryOutcome {
             .get(http::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        Self { status: response.status(), retry_after }
+        Self {
+            status: response.status(),
+            retry_after,
+        }
     }
 }

@@ -19,7 +19,9 @@ impl Entropy {
     pub(crate) fn draw(&mut self) -> [u8; 32] {
         self.counter = self.counter.wrapping_add(1);
         // A 32-byte key is never refused: HMAC takes any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.seed) else { return [0; 32] };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.seed) else {
+            return [0; 32];
+        };
         mac.update(&self.counter.to_be_bytes());
         mac.finalize().into_bytes().into()
     }

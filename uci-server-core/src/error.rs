@@ -56,7 +56,10 @@ impl Error {
         kind: ErrorKind,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, source: Some(source.into()) }
+        Self {
+            kind,
+            source: Some(source.into()),
+        }
     }
 
     /// What went wrong.
@@ -118,7 +121,11 @@ mod tests {
         ];
         for (kind, status, fault) in table {
             let error = Error::from(kind);
-            assert_eq!((error.status().as_u16(), error.fault()), (status, fault), "{kind:?}");
+            assert_eq!(
+                (error.status().as_u16(), error.fault()),
+                (status, fault),
+                "{kind:?}"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ const MAX_TEXT_ID: usize = 128;
 /// A text is not an id: empty, too long, or with characters outside visible ASCII, or with a slash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not an id of 1 to 128 visible ASCII characters without a slash")]
+#[non_exhaustive]
 pub struct ParseIdError;
 
 macro_rules! text_id {

@@ -32,7 +32,9 @@ struct MediaRange<'a> {
 /// the heaviest format wins, and JSON wins a tie. Elements that cannot be read are left out; no `Accept` accepts anything.
 #[must_use]
 pub fn response_format(headers: &HeaderMap) -> Option<ContentFormat> {
-    let Some(list) = accept_list(headers) else { return Some(ContentFormat::Json) };
+    let Some(list) = accept_list(headers) else {
+        return Some(ContentFormat::Json);
+    };
     let ranges = ranges(&list);
     let mut best = None;
     for format in OFFERED {
@@ -50,14 +52,24 @@ pub fn response_format(headers: &HeaderMap) -> Option<ContentFormat> {
 /// and not a 406: the header of a subscribe request does not speak of its own answer, which is always JSON.
 #[must_use]
 pub fn notification_format(headers: &HeaderMap) -> ContentFormat {
-    let Some(list) = accept_list(headers) else { return ContentFormat::Json };
+    let Some(list) = accept_list(headers) else {
+        return ContentFormat::Json;
+    };
     let ranges = ranges(&list);
     let place = |format| {
-        ranges.iter().position(|range| precision(range, format) == Some(Precision::Exact))
+        ranges
+            .iter()
+            .position(|range| precision(range, format) == Some(Precision::Exact))
     };
     OFFERED
         .into_iter()
-        .map(|format| (weight_of(format, &ranges), place(format).unwrap_or(usize::MAX), format))
+        .map(|format| {
+            (
+                weight_of(format, &ranges),
+                place(format).unwrap_or(usize::MAX),
+                format,
+            )
+        })
         .filter(|(weight, ..)| *weight > 0)
         // Heaviest first, then the earliest; `min_by_key` keeps the first of equals, which is JSON.
         .min_by_key(|(weight, place, _)| (FULL_WEIGHT.saturating_sub(*weight), *place))
@@ -66,8 +78,11 @@ pub fn notification_format(headers: &HeaderMap) -> ContentFormat {
 
 /// All lines joined; `None` when there is none with content.
 fn accept_list(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<&str> =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let list = lines.join(",");
     let present = headers.contains_key(ACCEPT);
     // A header that is there but unreadable is not the same as no header: it accepts nothing.
@@ -76,7 +91,10 @@ fn accept_list(headers: &HeaderMap) -> Option<String> {
 }
 
 fn ranges(list: &str) -> Vec<MediaRange<'_>> {
-    split_unquoted(list, ',').into_iter().filter_map(parse_range).collect()
+    split_unquoted(list, ',')
+        .into_iter()
+        .filter_map(parse_range)
+        .collect()
 }
 
 fn parse_range(element: &str) -> Option<MediaRange<'_>> {
@@ -93,7 +111,11 @@ fn parse_range(element: &str) -> Option<MediaRange<'_>> {
             weight = parse_weight(value.trim())?;
         }
     }
-    Some(MediaRange { kind, subtype, weight })
+    Some(MediaRange {
+        kind,
+        subtype,
+        weight,
+    })
 }
 
 /// RFC 9110, 12.4.2: `0` or `1` with up to three decimals, at most 1.
@@ -133,7 +155,10 @@ fn precision(range: &MediaRange<'_>, format: ContentFormat) -> Option<Precision>
 /// RFC 9110, 5.6.2.
 fn is_token(text: &str) -> bool {
     let symbol = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || symbol(byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || symbol(byte))
 }
 
 /// Splits at `separator` outside of quoted strings (RFC 9110, 5.6.4).

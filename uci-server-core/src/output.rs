@@ -12,7 +12,10 @@ use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, ReportId, RequestId};
 /// Something to be done, in this order.
 #[derive(Debug)]
 #[must_use = "an output left undone stalls what waits for it"]
-#[expect(clippy::exhaustive_enums, reason = "an output that is not done stalls: a new one must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an output that is not done stalls: a new one must not compile"
+)]
 pub enum Output {
     /// Send the answer to an HTTP request.
     Respond {
@@ -89,6 +92,12 @@ pub enum Event {
         device: DeviceId,
         /// The ownership to report it under.
         generation: u64,
+    },
+    /// An account could not be loaded. Its notifications rest until a request, a report or
+    /// [`wake`](crate::DeviceCloud::wake) needs it again: whoever runs the cloud wakes it after a while.
+    Stalled {
+        /// Which account.
+        account: AccountId,
     },
     /// A stream could not be read: it holds what this release does not understand.
     Unreadable {

@@ -51,7 +51,10 @@ impl Ownership {
         }
         let first = self.owner.is_none() && self.generation == 0;
         if generation > self.generation || first {
-            Ok(Some(OwnershipChange::Assigned { account: account.clone(), generation }))
+            Ok(Some(OwnershipChange::Assigned {
+                account: account.clone(),
+                generation,
+            }))
         } else {
             Err(ErrorKind::Superseded.into())
         }
@@ -74,7 +77,10 @@ impl Ownership {
 
     pub(crate) fn apply(&mut self, change: &OwnershipChange) {
         match change {
-            OwnershipChange::Assigned { account, generation } => {
+            OwnershipChange::Assigned {
+                account,
+                generation,
+            } => {
                 self.owner = Some(account.clone());
                 self.generation = *generation;
             }
@@ -97,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_new_owner_needs_a_later_generation() {
-        let (first, second): (AccountId, AccountId) =
-            ("a".parse().unwrap(), "b".parse().unwrap());
+        let (first, second): (AccountId, AccountId) = ("a".parse().unwrap(), "b".parse().unwrap());
         let mut ownership = Ownership::default();
         let change = ownership.decide_assign(&first, 0).unwrap().unwrap();
         ownership.apply(&change);
@@ -108,12 +113,21 @@ mod tests {
         let change = ownership.decide_assign(&second, 1).unwrap().unwrap();
         ownership.apply(&change);
         assert_eq!(ownership.owner(), Some(&second));
-        assert_eq!(ownership.decide_assign(&first, 0).unwrap_err().kind(), ErrorKind::Superseded);
-        assert_eq!(ownership.decide_release(&first, 0).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            ownership.decide_assign(&first, 0).unwrap_err().kind(),
+            ErrorKind::Superseded
+        );
+        assert_eq!(
+            ownership.decide_release(&first, 0).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
         ownership.apply(&ownership.decide_release(&second, 1).unwrap());
         assert_eq!(ownership.owner(), None);
         // Registered again after a release needs a later generation: reports of the old one may still be under way.
-        assert_eq!(ownership.decide_assign(&second, 1).unwrap_err().kind(), ErrorKind::Superseded);
+        assert_eq!(
+            ownership.decide_assign(&second, 1).unwrap_err().kind(),
+            ErrorKind::Superseded
+        );
         assert!(ownership.decide_assign(&second, 2).is_ok());
     }
 }

@@ -3,11 +3,14 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request};
+use http::Request;
+use uci_model::api::{
+    BatchFormat, IncomingRequest as _, RequestOptions, retrieve_device, retrieve_devices,
+    retrieve_resource, subscribe_to_device, subscribe_to_devices, subscribe_to_resource,
+    update_resource,
+};
 use uci_model::{
-    Content, ContentFormat, CorrelationId, DeviceId, EventTypes, Href, Interface, SigningSecret,
-    SubscribeBody, SubscriptionId, SubscriptionLevel, Value,
+    Content, ContentFormat, DeviceId, Href, Interface, SubscribeBody, SubscriptionId, Value,
 };
 
 use crate::account::Target;
@@ -30,19 +33,26 @@ pub(crate) struct Incoming {
 /// What is asked for, one variant for each kind of answer.
 #[derive(Debug)]
 pub(crate) enum Action {
-    RetrieveDevices { batch: Batch, format: ContentFormat },
-    RetrieveDevice { device: DeviceId, batch: Batch, format: ContentFormat },
+    RetrieveDevices {
+        batch: BatchFormat,
+        format: ContentFormat,
+    },
+    RetrieveDevice {
+        device: DeviceId,
+        batch: BatchFormat,
+        format: ContentFormat,
+    },
     RetrieveResource(ResourceAction),
-    UpdateResource { on: ResourceAction, content: Content, value: Value },
+    UpdateResource {
+        on: ResourceAction,
+        content: Content,
+        value: Value,
+    },
     Subscribe(Subscribe),
-    Unsubscribe { target: Target, subscription: SubscriptionId },
-}
-
-/// `content=base|all`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Batch {
-    Base,
-    All,
+    Unsubscribe {
+        target: Target,
+        subscription: SubscriptionId,
+    },
 }
 
 /// A resource, how to look at it and how to answer.
@@ -58,14 +68,14 @@ pub(crate) struct ResourceAction {
 #[derive(Debug)]
 pub(crate) struct Subscribe {
     pub(crate) target: Target,
+    pub(crate) body: SubscribeBody,
+    /// As it was checked, not as it was written: what is sent to is what was judged.
     pub(crate) events_url: String,
-    pub(crate) event_types: EventTypes,
-    pub(crate) signing_secret: SigningSecret,
-    pub(crate) correlation: Option<CorrelationId>,
+    pub(crate) options: RequestOptions,
     pub(crate) format: ContentFormat,
 }
 
-/// Reads a request: credentials, path, scopes, formats, query, body, in this order.
+/// Reads a request: credentials, path, scopes, formats, then query and body.
 pub(crate) fn read(
     config: &Config,
     request: &Request<Bytes>,
@@ -75,47 +85,65 @@ pub(crate) fn read(
     let principal = authenticate(authentication, wall).map_err(Problem::refused)?;
     let route = route(&config.prefix, request.method(), request.uri().path())?;
     authorize(&principal, &route).map_err(Problem::refused)?;
-    let headers = request.headers();
-    let query = Query::read(request.uri().query().unwrap_or_default());
-    let negotiated = || response_format(headers).ok_or_else(Problem::not_acceptable);
-    let resource = |device, href| -> Result<ResourceAction, Problem> {
-        Ok(ResourceAction { device, href, interface: query.interface()?, format: negotiated()? })
-    };
-    let action = match route {
-        Route::RetrieveDevices => {
-            let format = negotiated()?;
-            Action::RetrieveDevices { batch: query.batch()?, format }
-        }
-        Route::RetrieveDevice { device } => {
-            let format = negotiated()?;
-            Action::RetrieveDevice { device, batch: query.batch()?, format }
-        }
-        Route::RetrieveResource { device, href } => {
-            Action::RetrieveResource(resource(device, href)?)
-        }
-        Route::UpdateResource { device, href } => {
-            let on = resource(device, href)?;
-            let content = content(config, request)?;
-            let value = content.decode(&config.content)?;
-            Action::UpdateResource { on, content, value }
-        }
-        Route::Subscribe { target } => Action::Subscribe(subscribe(config, request, target)?),
-        Route::Unsubscribe { target, subscription } => Action::Unsubscribe { target, subscription },
-    };
-    Ok(Incoming { principal, action })
-}
-
-/// The body with its format; anything but the two formats is a 415.
-fn content(config: &Config, request: &Request<Bytes>) -> Result<Content, Problem> {
-    let format = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| ContentFormat::from_content_type(value.to_str().ok()?))
-        .ok_or_else(Problem::unsupported_media_type)?;
     if request.body().len() > config.content.max_length {
         return Err(Problem::bad_request("the body is too long"));
     }
-    Ok(Content::new(format, request.body().clone()))
+    let negotiated = || response_format(request.headers()).ok_or_else(Problem::not_acceptable);
+    let action = match route {
+        Route::RetrieveDevices => {
+            let format = negotiated()?;
+            let typed = retrieve_devices::Request::try_from_http_request(request, &[])?;
+            Action::RetrieveDevices {
+                batch: typed.batch_format,
+                format,
+            }
+        }
+        Route::RetrieveDevice { device } => {
+            let format = negotiated()?;
+            let path_args = [&*device.to_string()];
+            let typed = retrieve_device::Request::try_from_http_request(request, &path_args)?;
+            Action::RetrieveDevice {
+                device,
+                batch: typed.batch_format,
+                format,
+            }
+        }
+        Route::RetrieveResource { device, href } => {
+            let format = negotiated()?;
+            let path_args = [&*device.to_string(), href.as_str()];
+            let typed = retrieve_resource::Request::try_from_http_request(request, &path_args)?;
+            let interface = typed.interface;
+            Action::RetrieveResource(ResourceAction {
+                device,
+                href,
+                interface,
+                format,
+            })
+        }
+        Route::UpdateResource { device, href } => {
+            let format = negotiated()?;
+            let path_args = [&*device.to_string(), href.as_str()];
+            let typed = update_resource::Request::try_from_http_request(request, &path_args)?;
+            let (interface, content) = (typed.interface, typed.content);
+            let value = content.decode(&config.content)?;
+            let on = ResourceAction {
+                device,
+                href,
+                interface,
+                format,
+            };
+            Action::UpdateResource { on, content, value }
+        }
+        Route::Subscribe { target } => Action::Subscribe(subscribe(config, request, target)?),
+        Route::Unsubscribe {
+            target,
+            subscription,
+        } => Action::Unsubscribe {
+            target,
+            subscription,
+        },
+    };
+    Ok(Incoming { principal, action })
 }
 
 fn subscribe(
@@ -123,72 +151,32 @@ fn subscribe(
     request: &Request<Bytes>,
     target: Target,
 ) -> Result<Subscribe, Problem> {
-    let level = match target {
-        Target::Devices => SubscriptionLevel::Devices,
-        Target::Device(_) => SubscriptionLevel::Device,
-        Target::Resource(..) => SubscriptionLevel::Resource,
+    let (body, options) = match &target {
+        Target::Devices => {
+            let typed = subscribe_to_devices::Request::try_from_http_request(request, &[])?;
+            (typed.body, typed.options)
+        }
+        Target::Device(device) => {
+            let path_args = [&*device.to_string()];
+            let typed = subscribe_to_device::Request::try_from_http_request(request, &path_args)?;
+            (typed.body, typed.options)
+        }
+        Target::Resource(device, href) => {
+            let path_args = [&*device.to_string(), href.as_str()];
+            let typed = subscribe_to_resource::Request::try_from_http_request(request, &path_args)?;
+            (typed.body, typed.options)
+        }
     };
-    let body = SubscribeBody::decode(level, &content(config, request)?, &config.content)?;
     let url = config
         .events_url
         .check(body.events_url.as_str())
         .map_err(|error| Problem::bad_request(&error.to_string()))?;
+    let format = notification_format(request.headers());
     Ok(Subscribe {
         target,
-        // As it was checked, not as it was written: what is sent to is what was judged.
+        body,
         events_url: url.into(),
-        event_types: body.event_types,
-        signing_secret: body.signing_secret,
-        correlation: correlation(request.headers()),
-        format: notification_format(request.headers()),
+        options,
+        format,
     })
-}
-
-/// The `Correlation-ID`, when it is one.
-fn correlation(headers: &HeaderMap) -> Option<CorrelationId> {
-    headers.get(CORRELATION_ID)?.to_str().ok()?.parse().ok()
-}
-
-/// The parameters that mean something here; all others are ignored.
-struct Query {
-    content: Vec<String>,
-    interfaces: Vec<String>,
-}
-
-impl Query {
-    fn read(query: &str) -> Self {
-        let values = |wanted: &str| {
-            url::form_urlencoded::parse(query.as_bytes())
-                .filter(|(name, _)| name == wanted)
-                .map(|(_, value)| value.into_owned())
-                .collect()
-        };
-        Self { content: values("content"), interfaces: values("if") }
-    }
-
-    fn batch(&self) -> Result<Batch, Problem> {
-        let mut batches = self.content.iter().map(|value| match value.as_str() {
-            "base" => Ok(Batch::Base),
-            "all" => Ok(Batch::All),
-            _ => Err(Problem::bad_request("content is neither base nor all")),
-        });
-        let first = batches.next().unwrap_or(Ok(Batch::Base))?;
-        for batch in batches {
-            if batch? != first {
-                return Err(Problem::bad_request("content is given twice"));
-            }
-        }
-        Ok(first)
-    }
-
-    fn interface(&self) -> Result<Option<Interface>, Problem> {
-        match self.interfaces.as_slice() {
-            [] => Ok(None),
-            [one] => one
-                .parse()
-                .map(Some)
-                .map_err(|_| Problem::bad_request("if does not name an interface")),
-            _ => Err(Problem::bad_request("if is given twice")),
-        }
-    }
 }

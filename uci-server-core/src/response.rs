@@ -22,7 +22,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: &str) -> Self {
-        Self { status, header: None, negotiated: false, detail: detail.to_owned() }
+        Self {
+            status,
+            header: None,
+            negotiated: false,
+            detail: detail.to_owned(),
+        }
     }
 
     fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -50,11 +55,6 @@ impl Problem {
         problem
     }
 
-    pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "Content-Type is neither application/json nor application/vnd.ocf+cbor";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
-    }
-
     pub(crate) fn try_again(status: StatusCode, detail: &str, after: Duration) -> Self {
         Self::new(status, detail).with_header(RETRY_AFTER, HeaderValue::from(whole_seconds(after)))
     }
@@ -72,8 +72,11 @@ impl Problem {
 
     /// A device refused the method; what it may take instead is the other one.
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "the method is not allowed here")
-            .with_header(ALLOW, HeaderValue::from_static(allow))
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "the method is not allowed here",
+        )
+        .with_header(ALLOW, HeaderValue::from_static(allow))
     }
 
     pub(crate) fn into_response(self) -> Response<Bytes> {
@@ -111,7 +114,9 @@ impl From<uci_model::Error> for Problem {
 /// A success with content in the negotiated format.
 pub(crate) fn negotiated(content: Content) -> Response<Bytes> {
     let mut response = with_content(StatusCode::OK, content);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
     response
 }
 

@@ -110,16 +110,28 @@ pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteEr
     if first == SUBSCRIPTIONS {
         return devices_level(method, rest);
     }
-    let Ok(device) = first.parse::<DeviceId>() else { return Err(RouteError::NotFound) };
+    let Ok(device) = first.parse::<DeviceId>() else {
+        return Err(RouteError::NotFound);
+    };
     below_device(method, device, rest)
 }
 
 /// `/devices/subscriptions...`
 fn devices_level(method: &Method, rest: &[String]) -> Result<Route, RouteError> {
     match rest {
-        [] => by_method(method, None, Some(Route::Subscribe { target: Target::Devices }), None),
+        [] => by_method(
+            method,
+            None,
+            Some(Route::Subscribe {
+                target: Target::Devices,
+            }),
+            None,
+        ),
         [id] => {
-            let unsubscribe = |subscription| Route::Unsubscribe { target: Target::Devices, subscription };
+            let unsubscribe = |subscription| Route::Unsubscribe {
+                target: Target::Devices,
+                subscription,
+            };
             // An id that is no UUID names no subscription; other methods are refused whatever it is.
             match id.parse() {
                 Ok(subscription) => by_method(method, None, None, Some(unsubscribe(subscription))),
@@ -139,17 +151,21 @@ fn below_device(method: &Method, device: DeviceId, rest: &[String]) -> Result<Ro
     };
     let get = match href_of(rest)? {
         None => return by_method(method, Some(Route::RetrieveDevice { device }), None, None),
-        Some(href) => Route::RetrieveResource { device: device.clone(), href },
+        Some(href) => Route::RetrieveResource { device, href },
     };
     let (post, delete) = match rest {
-        [href @ .., last] if last == SUBSCRIPTIONS => {
-            (Route::Subscribe { target: target(device, href)? }, None)
-        }
+        [href @ .., last] if last == SUBSCRIPTIONS => (
+            Route::Subscribe {
+                target: target(device, href)?,
+            },
+            None,
+        ),
         [href @ .., middle, id] if middle == SUBSCRIPTIONS => {
             let unsubscribe = match id.parse() {
-                Ok(subscription) => {
-                    Some(Route::Unsubscribe { target: target(device.clone(), href)?, subscription })
-                }
+                Ok(subscription) => Some(Route::Unsubscribe {
+                    target: target(device, href)?,
+                    subscription,
+                }),
                 Err(_) => None,
             };
             (update(device, rest)?, unsubscribe)
@@ -177,7 +193,10 @@ fn href_of(segments: &[String]) -> Result<Option<Href>, RouteError> {
         return Ok(None);
     }
     // What is not an href at all (too long, say) names no resource.
-    format!("/{}", segments.join("/")).parse().map(Some).map_err(|_| RouteError::NotFound)
+    format!("/{}", segments.join("/"))
+        .parse()
+        .map(Some)
+        .map_err(|_| RouteError::NotFound)
 }
 
 /// Picks the method's route, or says which methods there are.

@@ -79,13 +79,21 @@ mod tests {
     #[test]
     fn every_row_of_the_table_holds() {
         for &(class, detail, status) in TABLE {
-            assert_eq!(http_status(class << 5 | detail).as_u16(), status, "{class}.{detail:02}");
+            assert_eq!(
+                http_status(class << 5 | detail).as_u16(),
+                status,
+                "{class}.{detail:02}"
+            );
         }
     }
 
     #[test]
     fn no_other_code_is_a_success() {
-        let listed = |code: u8| TABLE.iter().any(|&(class, detail, _)| class << 5 | detail == code);
+        let listed = |code: u8| {
+            TABLE
+                .iter()
+                .any(|&(class, detail, _)| class << 5 | detail == code)
+        };
         for code in (0..=u8::MAX).filter(|code| !listed(*code)) {
             assert_eq!(http_status(code), StatusCode::BAD_GATEWAY, "{code}");
         }

@@ -19,7 +19,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
 use proptest::prelude::*;
-use rig::{Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request};
+use rig::{
+    Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request,
+};
 use uci_server_core::{
     AppendId, Appended, AskId, Config, DeliveryId, DeliveryOutcome, DeviceAnswer, DeviceCloud,
     DeviceReport, Event, Occurrence, Output, TransportFailure,
@@ -28,11 +30,24 @@ use uci_server_core::{
 /// Something that happens to the machine without an output of its own.
 #[derive(Clone, Debug)]
 enum Input {
-    Request { account: u8, kind: u8 },
-    Report { account: u8, device: u8, kind: u8 },
-    EndGrant { account: u8 },
-    Wake { account: u8 },
-    Timeout { milliseconds: u64 },
+    Request {
+        account: u8,
+        kind: u8,
+    },
+    Report {
+        account: u8,
+        device: u8,
+        kind: u8,
+    },
+    EndGrant {
+        account: u8,
+    },
+    Wake {
+        account: u8,
+    },
+    Timeout {
+        milliseconds: u64,
+    },
     /// A timeout in the past.
     Backwards,
 }
@@ -80,7 +95,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         mood,
         prop::collection::vec(any::<u8>(), 0..6),
     );
-    let step = step.prop_map(|(burst, journal, answers)| Step { burst, journal, answers });
+    let step = step.prop_map(|(burst, journal, answers)| Step {
+        burst,
+        journal,
+        answers,
+    });
     prop::collection::vec(step, 1..20)
 }
 
@@ -150,7 +169,11 @@ impl Driver {
                 let id = self.cloud.handle_request(&request, who, wall, now);
                 self.opened(format!("request {id}"));
             }
-            Input::Report { account: number, device: which, kind } => {
+            Input::Report {
+                account: number,
+                device: which,
+                kind,
+            } => {
                 let href: uci_model::Href = LIGHT.parse().unwrap();
                 let what = match kind {
                     0 => Occurrence::Registered,
@@ -159,7 +182,10 @@ impl Driver {
                     4 => Occurrence::LinksPublished(vec![link(LIGHT)]),
                     5 => Occurrence::LinksWithdrawn(vec![href]),
                     6 => Occurrence::Unregistered,
-                    _ => Occurrence::RepresentationChanged { href, content: cbor("{\"a\":1}") },
+                    _ => Occurrence::RepresentationChanged {
+                        href,
+                        content: cbor("{\"a\":1}"),
+                    },
                 };
                 let report = DeviceReport::new(account(owner(*number)), device(*which), 1, what);
                 let id = self.cloud.handle_report(report, wall, now);
@@ -167,7 +193,9 @@ impl Driver {
             }
             Input::EndGrant { account: number } => {
                 let grant = "g".parse().unwrap();
-                let id = self.cloud.end_grant(account(owner(*number)), grant, wall, now);
+                let id = self
+                    .cloud
+                    .end_grant(account(owner(*number)), grant, wall, now);
                 self.opened(format!("grant end {id}"));
             }
             Input::Wake { account: number } => {
@@ -178,10 +206,15 @@ impl Driver {
                 self.wall += Duration::from_millis(*milliseconds);
                 self.cloud.handle_timeout(self.wall, self.now);
                 let next = self.cloud.next_deadline();
-                assert!(next.is_none_or(|next| next > self.now), "C5: {next:?} {:?}", self.now);
+                assert!(
+                    next.is_none_or(|next| next > self.now),
+                    "C5: {next:?} {:?}",
+                    self.now
+                );
             }
             Input::Backwards => {
-                self.cloud.handle_timeout(wall, now - Duration::from_secs(1));
+                self.cloud
+                    .handle_timeout(wall, now - Duration::from_secs(1));
                 // The past is over: what is due is due by the latest time that was given.
                 let next = self.cloud.next_deadline();
                 assert!(next.is_none_or(|next| next > now), "C5: {next:?} {now:?}");
@@ -194,7 +227,10 @@ impl Driver {
     }
 
     fn closed(&mut self, what: &str) {
-        let count = self.open.get_mut(what).expect("C7: an id that was never given");
+        let count = self
+            .open
+            .get_mut(what)
+            .expect("C7: an id that was never given");
         *count += 1;
         assert_eq!(*count, 1, "C7: {what}");
     }
@@ -221,12 +257,14 @@ impl Driver {
         for answer in &step.answers {
             if let Some(ask) = self.asks.pop_front() {
                 self.old_asks.push(ask);
-                self.cloud.handle_answer(ask, device_answer(*answer), self.now);
+                self.cloud
+                    .handle_answer(ask, device_answer(*answer), self.now);
             }
             if let Some(delivery) = self.deliveries.pop_front() {
                 self.old_deliveries.push(delivery);
                 let result = delivery_result(*answer);
-                self.cloud.handle_delivery(delivery, result, self.wall, self.now);
+                self.cloud
+                    .handle_delivery(delivery, result, self.wall, self.now);
             }
         }
         self.carry_out(step);
@@ -236,14 +274,20 @@ impl Driver {
         self.drain();
         while let Some(output) = self.pending.pop_front() {
             match output {
-                Output::Load { .. } | Output::Append(_) if matches!(step.journal, JournalMood::Silent) => {}
+                Output::Load { .. } | Output::Append(_)
+                    if matches!(step.journal, JournalMood::Silent) => {}
                 Output::Load { stream } => {
                     let loaded = self.journal.load(&stream);
-                    self.cloud.handle_loaded(&stream, &loaded, self.wall, self.now);
+                    self.cloud
+                        .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
                 Output::Append(append) => {
                     self.old_appends.push(append.id);
-                    let tries = self.old_appends.iter().filter(|id| **id == append.id).count();
+                    let tries = self
+                        .old_appends
+                        .iter()
+                        .filter(|id| **id == append.id)
+                        .count();
                     let odd = append.id.0[0] % 2 == 1;
                     let appended = match step.journal {
                         JournalMood::Conflicting if odd => Appended::Conflict,
@@ -255,7 +299,8 @@ impl Driver {
                         }
                         _ => self.journal.append(&append),
                     };
-                    self.cloud.handle_appended(append.id, appended, self.wall, self.now);
+                    self.cloud
+                        .handle_appended(append.id, appended, self.wall, self.now);
                 }
                 Output::SaveSnapshot { stream, snapshot } => {
                     self.journal.snapshots.insert(stream, snapshot);
@@ -306,7 +351,10 @@ fn delivery_result(choice: u8) -> Result<DeliveryOutcome, TransportFailure> {
         3 => StatusCode::GONE,
         _ => StatusCode::OK,
     };
-    let response = http::Response::builder().status(status).body(bytes::Bytes::new()).unwrap();
+    let response = http::Response::builder()
+        .status(status)
+        .body(bytes::Bytes::new())
+        .unwrap();
     Ok(DeliveryOutcome::from_response(&response))
 }
 

@@ -18,7 +18,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use rig::{Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request};
+use rig::{
+    Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request,
+};
 use tower_service::Service as _;
 use uci_server_core::driver::{self, Handle, Outside};
 use uci_server_core::{
@@ -67,7 +69,10 @@ impl Outside for Fake {
             }
         }
         let told = rig::read_notification(&request);
-        self.delivered.lock().unwrap().push((told.sequence, told.event));
+        self.delivered
+            .lock()
+            .unwrap()
+            .push((told.sequence, told.event));
         Ok(Response::new(Bytes::new()))
     }
 
@@ -95,7 +100,10 @@ async fn light(handle: &Handle) {
         Occurrence::Registered,
         Occurrence::Online,
         Occurrence::LinksPublished(vec![link(LIGHT)]),
-        Occurrence::RepresentationChanged { href, content: cbor("{}") },
+        Occurrence::RepresentationChanged {
+            href,
+            content: cbor("{}"),
+        },
     ] {
         let report = DeviceReport::new(account("alice"), device(1), 1, what);
         handle.report(report).await.unwrap();
@@ -105,7 +113,10 @@ async fn light(handle: &Handle) {
 #[tokio::test(start_paused = true)]
 async fn requests_reports_and_deliveries_go_through() {
     let failures = Mutex::new(3);
-    let (handle, fake, task) = run(Fake { failures, ..Fake::default() });
+    let (handle, fake, task) = run(Fake {
+        failures,
+        ..Fake::default()
+    });
     light(&handle).await;
     let path = format!("/{}{LIGHT}", device(1));
     let read = call(&handle, request(Method::GET, &path)).await;
@@ -115,8 +126,14 @@ async fn requests_reports_and_deliveries_go_through() {
     // Three failures, three delays.
     tokio::time::sleep(Duration::from_secs(30)).await;
     let first = (0, "resource_contentchanged".to_owned());
-    assert_eq!(*fake.delivered.lock().unwrap(), std::slice::from_ref(&first));
-    handle.end_grant(account("alice"), "g1".parse().unwrap()).await.unwrap();
+    assert_eq!(
+        *fake.delivered.lock().unwrap(),
+        std::slice::from_ref(&first)
+    );
+    handle
+        .end_grant(account("alice"), "g1".parse().unwrap())
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let last = (1, "subscription_cancelled".to_owned());
     assert_eq!(*fake.delivered.lock().unwrap(), [first, last]);
@@ -134,10 +151,17 @@ async fn a_request_without_authentication_gets_a_challenge() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_device_is_a_504_in_its_time() {
-    let (handle, _, _) = run(Fake { silent_device: true, ..Fake::default() });
+    let (handle, _, _) = run(Fake {
+        silent_device: true,
+        ..Fake::default()
+    });
     light(&handle).await;
     let start = tokio::time::Instant::now();
-    let response = call(&handle, request(Method::GET, &format!("/{}{LIGHT}", device(1)))).await;
+    let response = call(
+        &handle,
+        request(Method::GET, &format!("/{}{LIGHT}", device(1))),
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(start.elapsed().as_secs(), 10);
 }
@@ -146,7 +170,13 @@ async fn a_silent_device_is_a_504_in_its_time() {
 async fn a_stopped_cloud_says_so() {
     let (handle, commands) = driver::handle(1);
     drop(commands);
-    assert_eq!(call(&handle, request(Method::GET, "")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        call(&handle, request(Method::GET, "")).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     let report = DeviceReport::new(account("alice"), device(1), 1, Occurrence::Online);
-    assert_eq!(handle.report(report).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        handle.report(report).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use rig::{LIGHT, World, cbor, device, json, link};
 use serde_json::{Value, json as value};
-use uci_server_core::account::{Account, Change};
 use uci_server_core::Occurrence;
+use uci_server_core::account::{Account, Change};
 
 const STREAM: &str = "account/alice";
 
@@ -36,7 +36,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &Value) -> Vec<u8> {
     let digits = text.as_str().unwrap().as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// A life of an account in which every fact happens.
@@ -87,24 +89,36 @@ fn what_released_versions_wrote_still_loads() {
     let file = folder().join(concat!(env!("CARGO_PKG_VERSION"), ".json"));
     if std::env::var_os("WRITE_JOURNAL_COMPAT").is_some() {
         assert!(!file.exists(), "a released version is never written anew");
-        let changes: Vec<Vec<u8>> =
-            lived().journal.streams[STREAM].iter().map(|bytes| bytes.to_vec()).collect();
+        let changes: Vec<Vec<u8>> = lived().journal.streams[STREAM]
+            .iter()
+            .map(|bytes| bytes.to_vec())
+            .collect();
         let written: Vec<String> = changes.iter().map(|bytes| hex(bytes)).collect();
         let snapshot = hex(&load(&changes).snapshot().unwrap());
-        let text = serde_json::to_string_pretty(&value!({"format": 1, "changes": written, "snapshot": snapshot}));
+        let text = serde_json::to_string_pretty(
+            &value!({"format": 1, "changes": written, "snapshot": snapshot}),
+        );
         std::fs::write(&file, text.unwrap() + "\n").unwrap();
     }
     let mut files = 0;
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let changes: Vec<Vec<u8>> =
-            written["changes"].as_array().unwrap().iter().map(unhex).collect();
+        let changes: Vec<Vec<u8>> = written["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(unhex)
+            .collect();
         let format = u32::try_from(written["format"].as_u64().unwrap()).unwrap();
         let replayed = load(&changes);
         let loaded = Account::from_snapshot(format, &unhex(&written["snapshot"])).unwrap();
         // Whatever the form is today, both ways lead to the same state.
-        assert_eq!(replayed.snapshot().unwrap(), loaded.snapshot().unwrap(), "{path:?}");
+        assert_eq!(
+            replayed.snapshot().unwrap(),
+            loaded.snapshot().unwrap(),
+            "{path:?}"
+        );
         assert_eq!(replayed.owing().count(), 2, "{path:?}");
         assert_eq!(replayed.devices().count(), 1, "{path:?}");
         files += 1;
@@ -138,5 +152,8 @@ fn every_kind_of_fact_is_among_them() {
         "SubscriptionEnded",
         "SubscriptionRemoved",
     ];
-    assert_eq!(facts.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        facts.iter().map(String::as_str).collect::<Vec<_>>(),
+        expected
+    );
 }

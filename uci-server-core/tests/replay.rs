@@ -40,7 +40,10 @@ fn event_types(target: &Target) -> Vec<EventType> {
             EventType::DevicesOnline,
             EventType::DevicesOffline,
         ],
-        Target::Device(_) => vec![EventType::ResourcesPublished, EventType::ResourcesUnpublished],
+        Target::Device(_) => vec![
+            EventType::ResourcesPublished,
+            EventType::ResourcesUnpublished,
+        ],
         _ => vec![EventType::ResourceContentChanged],
     }
 }
@@ -57,7 +60,11 @@ fn subscription(number: u8, level: u8, coalesce: bool) -> NewSubscription {
         "client".parse().unwrap(),
         "https://events.example.com/".to_owned(),
         vec![1, 2, 3].into(),
-        if level % 2 == 0 { ContentFormat::Json } else { ContentFormat::OcfCbor },
+        if level.is_multiple_of(2) {
+            ContentFormat::Json
+        } else {
+            ContentFormat::OcfCbor
+        },
         rules,
     )
 }
@@ -81,14 +88,27 @@ fn commands() -> impl Strategy<Value = Vec<(Command, u64)>> {
                 content: cbor(&format!("{{\"v\":{value}}}")),
             },
         };
-        Command::Report { device: device(number), generation: 1, occurrence }
+        Command::Report {
+            device: device(number),
+            generation: 1,
+            occurrence,
+        }
     });
     let subscribe = (0..6_u8, any::<u8>(), any::<bool>()).prop_map(|(number, level, coalesce)| {
-        Command::Subscribe { id: id(number), made: Box::new(subscription(number, level, coalesce)) }
+        Command::Subscribe {
+            id: id(number),
+            made: Box::new(subscription(number, level, coalesce)),
+        }
     });
     let other = (0..6_u8, 0..4_u8, 0..12_u64).prop_map(|(number, kind, sequence)| match kind {
-        0 => Command::Delivered { id: id(number), sequence },
-        1 => Command::End { id: id(number), cause: EndCause::Expired },
+        0 => Command::Delivered {
+            id: id(number),
+            sequence,
+        },
+        1 => Command::End {
+            id: id(number),
+            cause: EndCause::Expired,
+        },
         2 => Command::Remove { id: id(number) },
         _ => Command::EndGrant {
             grant: format!("g{}", number % 2).parse().unwrap(),
@@ -113,11 +133,19 @@ fn run(commands: &[(Command, u64)]) -> (Account, Vec<Change>) {
         let moment = Moment::new(UnixMillis(*wall), AccountLimits::default());
         let before = account.snapshot().unwrap();
         let Ok(changes) = account.decide(command, &moment) else {
-            assert_eq!(account.snapshot().unwrap(), before, "a refused command changed something");
+            assert_eq!(
+                account.snapshot().unwrap(),
+                before,
+                "a refused command changed something"
+            );
             continue;
         };
         assert_eq!(account.decide(command, &moment).unwrap(), changes, "L1");
-        assert_eq!(account.snapshot().unwrap(), before, "decide touched something");
+        assert_eq!(
+            account.snapshot().unwrap(),
+            before,
+            "decide touched something"
+        );
         for change in &changes {
             account.apply(change);
         }

@@ -1,6 +1,12 @@
 //! The table of uci-wire 1.6, row by row, and what precedes it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use http::Method;
 use proptest::prelude::*;
@@ -18,7 +24,10 @@ fn found(method: &Method, path: &str) -> String {
         Ok(Route::RetrieveResource { device, href }) => format!("get {device} {href}"),
         Ok(Route::UpdateResource { device, href }) => format!("update {device} {href}"),
         Ok(Route::Subscribe { target }) => format!("subscribe {}", level(&target)),
-        Ok(Route::Unsubscribe { target, subscription }) => {
+        Ok(Route::Unsubscribe {
+            target,
+            subscription,
+        }) => {
             format!("unsubscribe {} {subscription}", level(&target))
         }
         Ok(other) => panic!("{other:?}"),
@@ -42,10 +51,25 @@ fn every_row_of_the_table_holds() {
     // Path below /devices; GET, POST, DELETE.
     let rows = [
         ("", "devices", "405 GET", "405 GET"),
-        ("/subscriptions", "405 POST", "subscribe devices", "405 POST"),
-        ("/subscriptions/S", "405 DELETE", "405 DELETE", "unsubscribe devices S"),
+        (
+            "/subscriptions",
+            "405 POST",
+            "subscribe devices",
+            "405 POST",
+        ),
+        (
+            "/subscriptions/S",
+            "405 DELETE",
+            "405 DELETE",
+            "unsubscribe devices S",
+        ),
         ("/D", "device D", "405 GET", "405 GET"),
-        ("/D/subscriptions", "get D /subscriptions", "subscribe device D", "405 GET, POST"),
+        (
+            "/D/subscriptions",
+            "get D /subscriptions",
+            "subscribe device D",
+            "405 GET, POST",
+        ),
         (
             "/D/subscriptions/S",
             "get D /subscriptions/S",
@@ -70,7 +94,12 @@ fn every_row_of_the_table_holds() {
             "update D /light/1/subscriptions/7",
             "405 GET, POST",
         ),
-        ("/D/light/1", "get D /light/1", "update D /light/1", "405 GET, POST"),
+        (
+            "/D/light/1",
+            "get D /light/1",
+            "update D /light/1",
+            "405 GET, POST",
+        ),
     ];
     for (path, get, post, delete) in rows {
         let fill = |text: &str| text.replace('D', D).replace('S', S);
@@ -81,7 +110,11 @@ fn every_row_of_the_table_holds() {
         };
         assert_eq!(found(&Method::GET, &uri), expected(get), "GET {path}");
         assert_eq!(found(&Method::POST, &uri), expected(post), "POST {path}");
-        assert_eq!(found(&Method::DELETE, &uri), expected(delete), "DELETE {path}");
+        assert_eq!(
+            found(&Method::DELETE, &uri),
+            expected(delete),
+            "DELETE {path}"
+        );
     }
 }
 
@@ -89,7 +122,10 @@ fn every_row_of_the_table_holds() {
 fn other_methods_are_named_what_is_allowed() {
     for method in [Method::PUT, Method::PATCH, Method::HEAD, Method::OPTIONS] {
         assert_eq!(found(&method, "/api/v1/devices"), "405 GET");
-        assert_eq!(found(&method, &format!("/api/v1/devices/{D}/light")), "405 GET, POST");
+        assert_eq!(
+            found(&method, &format!("/api/v1/devices/{D}/light")),
+            "405 GET, POST"
+        );
     }
 }
 
@@ -106,13 +142,22 @@ fn one_resource_has_many_spellings() {
         format!("/{D}/{D}/light/1"),
         format!("/{D}/l%69ght/1"),
     ] {
-        assert_eq!(found(&Method::GET, &format!("/api/v1/devices{path}")), expected, "{path}");
+        assert_eq!(
+            found(&Method::GET, &format!("/api/v1/devices{path}")),
+            expected,
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn a_post_to_subscriptions_is_never_an_update() {
-    for tail in ["subscriptions", "subscriptions/", "%73ubscriptions", "x%2Fsubscriptions"] {
+    for tail in [
+        "subscriptions",
+        "subscriptions/",
+        "%73ubscriptions",
+        "x%2Fsubscriptions",
+    ] {
         let found = found(&Method::POST, &format!("/api/v1/devices/{D}/light/{tail}"));
         assert!(found.starts_with("subscribe resource"), "{tail}: {found}");
     }
@@ -120,10 +165,32 @@ fn a_post_to_subscriptions_is_never_an_update() {
 
 #[test]
 fn what_cannot_be_a_path_is_malformed() {
-    for tail in ["..", "a/../b", ".", "%2e%2E", "a%2F..%2Fb", "%", "%4", "%zz", "a%00", "a%0Ab", "%ff"] {
-        assert_eq!(found(&Method::GET, &format!("/api/v1/devices/{D}/{tail}")), "400", "{tail}");
+    for tail in [
+        "..",
+        "a/../b",
+        ".",
+        "%2e%2E",
+        "a%2F..%2Fb",
+        "%",
+        "%4",
+        "%zz",
+        "a%00",
+        "a%0Ab",
+        "%ff",
+    ] {
+        assert_eq!(
+            found(&Method::GET, &format!("/api/v1/devices/{D}/{tail}")),
+            "400",
+            "{tail}"
+        );
     }
-    assert_eq!(found(&Method::GET, &format!("/api/v1/devices/{D}/{}", "a".repeat(3000))), "400");
+    assert_eq!(
+        found(
+            &Method::GET,
+            &format!("/api/v1/devices/{D}/{}", "a".repeat(3000))
+        ),
+        "400"
+    );
 }
 
 #[test]
@@ -141,7 +208,10 @@ fn what_nothing_can_be_called_is_not_found() {
     ] {
         assert_eq!(found(&Method::GET, path), "404", "{path}");
     }
-    assert_eq!(found(&Method::DELETE, "/api/v1/devices/subscriptions/no-uuid"), "404");
+    assert_eq!(
+        found(&Method::DELETE, "/api/v1/devices/subscriptions/no-uuid"),
+        "404"
+    );
 }
 
 #[test]

@@ -20,12 +20,17 @@ use rig::{
     subscribe_request,
 };
 use serde_json::json as value;
+use uci_server_core::account::{Change, Fact};
 use uci_server_core::{Authentication, Config, ErrorKind, Occurrence};
 
 const PUBLISHED: &[&str] = &["resources_published", "resources_unpublished"];
 const CHANGED: &[&str] = &["resource_contentchanged"];
-const DEVICES: &[&str] =
-    &["devices_registered", "devices_unregistered", "devices_online", "devices_offline"];
+const DEVICES: &[&str] = &[
+    "devices_registered",
+    "devices_unregistered",
+    "devices_online",
+    "devices_offline",
+];
 
 fn path(number: u8, href: &str) -> String {
     format!("/{}{href}", device(number))
@@ -66,7 +71,10 @@ mod requests {
         }
         assert!(world.asks.is_empty());
         let who = Authentication::Granted(principal("alice", "g1", "user:read"));
-        assert_eq!(world.call(&request(Method::GET, ""), who).status(), StatusCode::FORBIDDEN);
+        assert_eq!(
+            world.call(&request(Method::GET, ""), who).status(),
+            StatusCode::FORBIDDEN
+        );
     }
 
     #[test]
@@ -103,14 +111,21 @@ mod requests {
         // Offline it is data like any other.
         world.report(device(1), Occurrence::Offline);
         let offline = world.get_json(&format!("/{one}?content=all"));
-        assert_eq!((&offline["status"], &offline["links"]), (&value!("offline"), &all["links"]));
+        assert_eq!(
+            (&offline["status"], &offline["links"]),
+            (&value!("offline"), &all["links"])
+        );
     }
 
     #[test]
     fn an_unknown_batch_format_is_a_bad_request() {
         let mut world = World::new();
         for query in ["?content=foo", "?content=base&content=all", "?content="] {
-            assert_eq!(world.get(query).status(), StatusCode::BAD_REQUEST, "{query}");
+            assert_eq!(
+                world.get(query).status(),
+                StatusCode::BAD_REQUEST,
+                "{query}"
+            );
         }
         assert_eq!(world.get("?rt=oic.d.light").status(), StatusCode::OK);
     }
@@ -120,13 +135,18 @@ mod requests {
         let mut world = World::new();
         world.light();
         let mut cbor = request(Method::GET, "");
-        cbor.headers_mut().insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
+        cbor.headers_mut()
+            .insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
         let response = world.call(&cbor, granted("alice", "g1"));
-        assert_eq!(response.headers()["content-type"], "application/vnd.ocf+cbor");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/vnd.ocf+cbor"
+        );
         assert_eq!(response.headers()["vary"], "Accept");
         for path in ["", "?content=all", &path(1, ""), &path(1, LIGHT)] {
             let mut html = request(Method::GET, path);
-            html.headers_mut().insert("accept", "text/html".parse().unwrap());
+            html.headers_mut()
+                .insert("accept", "text/html".parse().unwrap());
             let response = world.call(&html, granted("alice", "g1"));
             assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE, "{path}");
             assert_eq!(response.headers()["vary"], "Accept");
@@ -138,7 +158,9 @@ mod requests {
     fn a_correlation_id_comes_back() {
         let mut world = World::new();
         let mut correlated = request(Method::GET, "/nothing");
-        correlated.headers_mut().insert("correlation-id", "abc".parse().unwrap());
+        correlated
+            .headers_mut()
+            .insert("correlation-id", "abc".parse().unwrap());
         let response = world.call(&correlated, granted("alice", "g1"));
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
         assert_eq!(response.headers()["correlation-id"], "abc");
@@ -151,7 +173,10 @@ mod requests {
         world.light();
         let id = world.subscribe("", DEVICES);
         let bob = || granted("bob", "b1");
-        assert_eq!(world.call(&request(Method::GET, ""), bob()).body().as_ref(), b"[]");
+        assert_eq!(
+            world.call(&request(Method::GET, ""), bob()).body().as_ref(),
+            b"[]"
+        );
         let nothing = world.call(&request(Method::GET, &path(9, LIGHT)), bob());
         assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
         let tries = [
@@ -198,7 +223,9 @@ mod devices {
         assert_eq!(response.headers()["vary"], "Accept");
         assert_eq!(response.body().as_ref(), br#"{"power":21.0,"state":true}"#);
         let mut native = request(Method::GET, &path(1, LIGHT));
-        native.headers_mut().insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
+        native
+            .headers_mut()
+            .insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
         let id = world.start(&native, granted("alice", "g1"));
         // Bytes that were not re-encoded: an indefinite length map.
         let content = uci_model::Content::new(
@@ -213,7 +240,11 @@ mod devices {
     fn an_update_reaches_a_cbor_device_as_cbor() {
         let mut world = World::new();
         world.light();
-        let update = post(&path(1, LIGHT), "application/json; charset=utf-8", r#"{"t":21.0,"n":[1,2.5]}"#);
+        let update = post(
+            &path(1, LIGHT),
+            "application/json; charset=utf-8",
+            r#"{"t":21.0,"n":[1,2.5]}"#,
+        );
         let id = world.start(&update, granted("alice", "g1"));
         let asked = world.answer_ask(68, None);
         let uci_server_core::Operation::Update(content) = asked.operation else {
@@ -221,11 +252,38 @@ mod devices {
         };
         // Integers in an array with floats become floats, and floats have 64 bits.
         let expected = uci_model::Content::encode_for_device(
-            &json(r#"{"t":21.0,"n":[1.0,2.5]}"#).decode(&uci_model::Limits::default()).unwrap(),
+            &json(r#"{"t":21.0,"n":[1.0,2.5]}"#)
+                .decode(&uci_model::Limits::default())
+                .unwrap(),
         );
         assert_eq!(content, expected);
         let response = &world.responses[&id];
-        assert_eq!((response.status(), response.body().len()), (StatusCode::OK, 0));
+        assert_eq!(
+            (response.status(), response.body().len()),
+            (StatusCode::OK, 0)
+        );
+    }
+
+    #[test]
+    fn an_update_is_answered_in_the_negotiated_format() {
+        let mut world = World::new();
+        world.light();
+        for (accept, body) in [
+            ("application/json", json(r#"{"state":false}"#)),
+            ("application/vnd.ocf+cbor", cbor(r#"{"state":false}"#)),
+        ] {
+            let mut update = post(&path(1, LIGHT), "application/json", r#"{"state":false}"#);
+            update
+                .headers_mut()
+                .insert("accept", accept.parse().unwrap());
+            let id = world.start(&update, granted("alice", "g1"));
+            world.answer_ask(68, Some(cbor(r#"{"state":false}"#)));
+            let response = &world.responses[&id];
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()["content-type"], accept);
+            assert_eq!(response.headers()["vary"], "Accept");
+            assert_eq!(response.body(), body.body());
+        }
     }
 
     #[test]
@@ -240,14 +298,19 @@ mod devices {
         for content_type in ["text/plain", "application/cbor", "application/octet-stream"] {
             let update = post(&path(1, LIGHT), content_type, "{}");
             let response = world.call(&update, granted("alice", "g1"));
-            assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
+            assert_eq!(
+                response.status(),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{content_type}"
+            );
         }
         let mut bare = post(&path(1, LIGHT), "text/plain", "{}");
         bare.headers_mut().remove("content-type");
         let response = world.call(&bare, granted("alice", "g1"));
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         let mut html = post(&path(1, LIGHT), "application/json", "{}");
-        html.headers_mut().insert("accept", "text/html".parse().unwrap());
+        html.headers_mut()
+            .insert("accept", "text/html".parse().unwrap());
         let response = world.call(&html, granted("alice", "g1"));
         assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE);
         assert!(world.asks.is_empty());
@@ -282,7 +345,12 @@ mod devices {
     fn what_does_not_exist_is_not_found() {
         let mut world = World::new();
         world.light();
-        for path in [path(9, ""), path(9, LIGHT), path(1, "/nothing"), path(1, "/x/subscriptions")] {
+        for path in [
+            path(9, ""),
+            path(9, LIGHT),
+            path(1, "/nothing"),
+            path(1, "/x/subscriptions"),
+        ] {
             assert_eq!(world.get(&path).status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
@@ -291,7 +359,10 @@ mod devices {
     fn a_silent_device_is_a_gateway_timeout() {
         let mut world = World::new();
         world.light();
-        let id = world.start(&request(Method::GET, &path(1, LIGHT)), granted("alice", "g1"));
+        let id = world.start(
+            &request(Method::GET, &path(1, LIGHT)),
+            granted("alice", "g1"),
+        );
         world.pass(Duration::from_secs(9));
         assert!(world.responses.is_empty());
         world.pass(Duration::from_secs(1));
@@ -320,11 +391,17 @@ mod devices {
             (163, None, 503, Some("60")),
             (164, None, 504, Some("60")),
         ] {
-            let id = world.start(&request(Method::GET, &path(1, LIGHT)), granted("alice", "g1"));
+            let id = world.start(
+                &request(Method::GET, &path(1, LIGHT)),
+                granted("alice", "g1"),
+            );
             world.answer_ask_with(code, None, max_age);
             let response = &world.responses[&id];
             assert_eq!(response.status(), status, "{code}");
-            let seen = response.headers().get("retry-after").map(|value| value.to_str().unwrap());
+            let seen = response
+                .headers()
+                .get("retry-after")
+                .map(|value| value.to_str().unwrap());
             assert_eq!(seen, retry, "{code}");
             assert!(!response.body().is_empty());
         }
@@ -334,16 +411,24 @@ mod devices {
     fn a_collection_is_an_array() {
         let mut world = World::new();
         world.light();
-        let id = world.start(&request(Method::GET, &path(1, LIGHT)), granted("alice", "g1"));
+        let id = world.start(
+            &request(Method::GET, &path(1, LIGHT)),
+            granted("alice", "g1"),
+        );
         world.answer_ask(69, Some(cbor(r#"[{"href":"/a","rep":{}}]"#)));
-        assert_eq!(world.responses[&id].body().as_ref(), br#"[{"href":"/a","rep":{}}]"#);
+        assert_eq!(
+            world.responses[&id].body().as_ref(),
+            br#"[{"href":"/a","rep":{}}]"#
+        );
     }
 
     #[test]
     fn reports_of_a_former_ownership_are_refused() {
         let mut world = World::new();
         world.light();
-        world.report_as("alice", device(1), 2, Occurrence::Registered).unwrap();
+        world
+            .report_as("alice", device(1), 2, Occurrence::Registered)
+            .unwrap();
         let old = world.report_as("alice", device(1), 1, Occurrence::Offline);
         assert_eq!(old, Err(ErrorKind::Superseded));
         assert_eq!(world.get_json("")[0]["status"], "online");
@@ -358,7 +443,9 @@ mod devices {
         let stolen = world.report_as("bob", device(1), 1, Occurrence::Registered);
         assert_eq!(stolen, Err(ErrorKind::Superseded));
         let before = world.journal.appends;
-        world.report_as("bob", device(1), 2, Occurrence::Registered).unwrap();
+        world
+            .report_as("bob", device(1), 2, Occurrence::Registered)
+            .unwrap();
         assert_eq!(world.journal.appends, before + 1);
         assert_eq!(world.get_json(""), value!([]));
         let response = world.call(&request(Method::GET, ""), granted("bob", "b1"));
@@ -369,7 +456,9 @@ mod devices {
             world.report_as("alice", device(1), 1, Occurrence::Unregistered),
             Err(ErrorKind::NotFound)
         );
-        world.report_as("bob", device(1), 2, Occurrence::Unregistered).unwrap();
+        world
+            .report_as("bob", device(1), 2, Occurrence::Unregistered)
+            .unwrap();
         let response = world.call(&request(Method::GET, ""), granted("bob", "b1"));
         assert_eq!(response.body().as_ref(), b"[]");
     }
@@ -380,7 +469,10 @@ mod devices {
         world.light();
         let href: uci_model::Href = LIGHT.parse().unwrap();
         for content in [json("{"), json("{}{}"), json(r#"{"a":1,"a":1}"#)] {
-            let what = Occurrence::RepresentationChanged { href: href.clone(), content };
+            let what = Occurrence::RepresentationChanged {
+                href: href.clone(),
+                content,
+            };
             let refused = world.report_as("alice", device(1), 1, what);
             assert_eq!(refused, Err(ErrorKind::Malformed));
         }
@@ -399,8 +491,10 @@ mod subscriptions {
         let id = world.subscribe("", DEVICES);
         let told = world.receive_all();
         assert!(told.iter().all(|told| told.subscription == id));
-        let bodies: Vec<_> =
-            told.iter().map(|told| (told.sequence, told.event.as_str(), told.json())).collect();
+        let bodies: Vec<_> = told
+            .iter()
+            .map(|told| (told.sequence, told.event.as_str(), told.json()))
+            .collect();
         assert_eq!(
             bodies,
             [
@@ -427,15 +521,23 @@ mod subscriptions {
         let id = world.start(&subscribe_request("", DEVICES), granted("alice", "g1"));
         assert!(world.responses.is_empty() && world.deliveries.is_empty());
         let append = world.unanswered.remove(0);
-        assert_eq!(world.journal.append(&append), uci_server_core::Appended::Done);
+        assert_eq!(
+            world.journal.append(&append),
+            uci_server_core::Appended::Done
+        );
         let done = uci_server_core::Appended::Done;
-        world.cloud.handle_appended(append.id, done, world.wall, world.now);
+        world
+            .cloud
+            .handle_appended(append.id, done, world.wall, world.now);
         let outputs: Vec<_> = std::iter::from_fn(|| world.cloud.poll_output()).collect();
         let uci_server_core::Output::Respond { request, response } = &outputs[0] else {
             panic!("{outputs:?}")
         };
         assert_eq!((*request, response.status()), (id, StatusCode::CREATED));
-        assert!(matches!(outputs[1], uci_server_core::Output::Deliver { .. }));
+        assert!(matches!(
+            outputs[1],
+            uci_server_core::Output::Deliver { .. }
+        ));
         assert_eq!(outputs.len(), 2);
     }
 
@@ -445,7 +547,10 @@ mod subscriptions {
         world.light();
         let id = world.subscribe(&path(1, LIGHT), CHANGED);
         let (_, request) = world.deliveries[0].clone();
-        assert_eq!((request.method(), request.uri().to_string()), (&Method::POST, rig::EVENTS.into()));
+        assert_eq!(
+            (request.method(), request.uri().to_string()),
+            (&Method::POST, rig::EVENTS.into())
+        );
         let headers = request.headers();
         assert_eq!(headers["event-type"], "resource_contentchanged");
         assert_eq!(headers["subscription-id"], id.as_str());
@@ -455,7 +560,10 @@ mod subscriptions {
         assert_eq!(headers["content-type"], "application/json");
         assert_eq!(headers.len(), 7);
         // The rig verifies the signature over what was sent.
-        assert_eq!(rig::read_notification(&request).json(), value!({"state": true}));
+        assert_eq!(
+            rig::read_notification(&request).json(),
+            value!({"state": true})
+        );
     }
 
     #[test]
@@ -463,12 +571,17 @@ mod subscriptions {
         let mut world = World::new();
         world.light();
         let mut subscribe = subscribe_request(&path(1, LIGHT), CHANGED);
-        subscribe.headers_mut().insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
+        subscribe
+            .headers_mut()
+            .insert("accept", "application/vnd.ocf+cbor".parse().unwrap());
         let response = world.call(&subscribe, granted("alice", "g1"));
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(response.headers()["content-type"], "application/json");
         let told = world.receive_all();
-        assert_eq!(told[0].content_type.as_deref(), Some("application/vnd.ocf+cbor"));
+        assert_eq!(
+            told[0].content_type.as_deref(),
+            Some("application/vnd.ocf+cbor")
+        );
         assert_eq!(&told[0].body, cbor(r#"{"state":true}"#).body());
     }
 
@@ -486,10 +599,19 @@ mod subscriptions {
         world.report(device(1), Occurrence::Online);
         world.report(device(1), Occurrence::Online);
         world.report(device(1), Occurrence::LinksPublished(vec![link("/other")]));
-        assert_eq!(world.receive(), seen(&[(2, "devices_offline"), (3, "devices_online")]));
-        world.report(device(2), Occurrence::LinksPublished(vec![link("/a"), link("/b")]));
+        assert_eq!(
+            world.receive(),
+            seen(&[(2, "devices_offline"), (3, "devices_online")])
+        );
+        world.report(
+            device(2),
+            Occurrence::LinksPublished(vec![link("/a"), link("/b")]),
+        );
         world.report(device(2), Occurrence::LinksPublished(vec![link("/a")]));
-        world.report(device(2), Occurrence::LinksWithdrawn(vec!["/b".parse().unwrap()]));
+        world.report(
+            device(2),
+            Occurrence::LinksWithdrawn(vec!["/b".parse().unwrap()]),
+        );
         let told = world.receive_all();
         assert_eq!(told.len(), 2);
         assert_eq!(told[0].json().as_array().unwrap().len(), 2);
@@ -510,9 +632,14 @@ mod subscriptions {
         world.report(device(1), Occurrence::Unregistered);
         let told = world.receive_all();
         let di = value!([{"di": device(1).to_string()}]);
-        let seen: Vec<_> = told.iter().map(|t| (t.sequence, t.event.as_str(), t.json())).collect();
-        let expected =
-            [(2, "devices_registered", di.clone()), (3, "devices_unregistered", di)];
+        let seen: Vec<_> = told
+            .iter()
+            .map(|t| (t.sequence, t.event.as_str(), t.json()))
+            .collect();
+        let expected = [
+            (2, "devices_registered", di.clone()),
+            (3, "devices_unregistered", di),
+        ];
         assert_eq!(seen, expected);
     }
 
@@ -526,7 +653,10 @@ mod subscriptions {
         world.report(device(1), Occurrence::Offline);
         let told = world.receive_all();
         assert_eq!(told.len(), 1);
-        assert_eq!((told[0].sequence, told[0].event.as_str()), (4, "subscription_cancelled"));
+        assert_eq!(
+            (told[0].sequence, told[0].event.as_str()),
+            (4, "subscription_cancelled")
+        );
         assert_eq!((&told[0].content_type, told[0].body.len()), (&None, 0));
         assert_eq!(world.unsubscribe("", &id), StatusCode::NOT_FOUND);
         world.pass(Duration::from_secs(3600));
@@ -541,11 +671,20 @@ mod subscriptions {
         let id = world.subscribe(&path(1, LIGHT), CHANGED);
         let (delivery, _) = world.next_delivery().unwrap();
         world.fail_delivery(delivery);
-        assert_eq!(world.unsubscribe(&path(1, LIGHT), &id), StatusCode::ACCEPTED);
-        assert_eq!(world.unsubscribe(&path(1, LIGHT), &id), StatusCode::NOT_FOUND);
+        assert_eq!(
+            world.unsubscribe(&path(1, LIGHT), &id),
+            StatusCode::ACCEPTED
+        );
+        assert_eq!(
+            world.unsubscribe(&path(1, LIGHT), &id),
+            StatusCode::NOT_FOUND
+        );
         world.pass(Duration::from_secs(2));
         // What may have been received already keeps its number and goes first.
-        let expected = seen(&[(0, "resource_contentchanged"), (1, "subscription_cancelled")]);
+        let expected = seen(&[
+            (0, "resource_contentchanged"),
+            (1, "subscription_cancelled"),
+        ]);
         assert_eq!(world.receive(), expected);
     }
 
@@ -554,14 +693,29 @@ mod subscriptions {
         let mut world = World::new();
         world.light();
         let id = world.subscribe(&path(1, LIGHT), CHANGED);
-        for path in [String::new(), path(1, ""), path(1, "/light"), path(2, LIGHT)] {
-            assert_eq!(world.unsubscribe(&path, &id), StatusCode::NOT_FOUND, "{path}");
+        for path in [
+            String::new(),
+            path(1, ""),
+            path(1, "/light"),
+            path(2, LIGHT),
+        ] {
+            assert_eq!(
+                world.unsubscribe(&path, &id),
+                StatusCode::NOT_FOUND,
+                "{path}"
+            );
         }
-        let delete = request(Method::DELETE, &format!("{}/subscriptions/{id}", path(1, LIGHT)));
+        let delete = request(
+            Method::DELETE,
+            &format!("{}/subscriptions/{id}", path(1, LIGHT)),
+        );
         let other = world.call(&delete, granted("alice", "g2"));
         assert_eq!(other.status(), StatusCode::NOT_FOUND);
         let upper = id.to_uppercase();
-        assert_eq!(world.unsubscribe(&path(1, LIGHT), &upper), StatusCode::ACCEPTED);
+        assert_eq!(
+            world.unsubscribe(&path(1, LIGHT), &upper),
+            StatusCode::ACCEPTED
+        );
     }
 
     #[test]
@@ -569,8 +723,13 @@ mod subscriptions {
         let mut world = World::new();
         let id = world.subscribe("", DEVICES);
         let mut delete = request(Method::DELETE, &format!("/subscriptions/{id}"));
-        delete.headers_mut().insert("token", "linked-account".parse().unwrap());
-        assert_eq!(world.call(&delete, granted("alice", "g1")).status(), StatusCode::ACCEPTED);
+        delete
+            .headers_mut()
+            .insert("token", "linked-account".parse().unwrap());
+        assert_eq!(
+            world.call(&delete, granted("alice", "g1")).status(),
+            StatusCode::ACCEPTED
+        );
     }
 
     #[test]
@@ -592,7 +751,8 @@ mod subscriptions {
     fn bad_subscribe_requests_make_nothing() {
         let mut world = World::new();
         world.light();
-        let good = value!({"eventsUrl": rig::EVENTS, "eventTypes": DEVICES, "signingSecret": rig::SECRET});
+        let good =
+            value!({"eventsUrl": rig::EVENTS, "eventTypes": DEVICES, "signingSecret": rig::SECRET});
         let with = |name: &str, to: serde_json::Value| {
             let mut body = good.clone();
             match to {
@@ -608,7 +768,10 @@ mod subscriptions {
             with("signingSecret", null),
             with("eventTypes", value!([])),
             with("eventTypes", value!(["resources_published"])),
-            with("eventTypes", value!(["devices_online", "resource_contentchanged"])),
+            with(
+                "eventTypes",
+                value!(["devices_online", "resource_contentchanged"]),
+            ),
             with("signingSecret", value!("a".repeat(31))),
             with("signingSecret", value!("a".repeat(257))),
             with("eventsUrl", value!("http://events.example.com/")),
@@ -621,7 +784,11 @@ mod subscriptions {
             let response = world.call(&request, granted("alice", "g1"));
             assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
         }
-        let cbor = post("/subscriptions", "application/vnd.ocf+cbor", &good.to_string());
+        let cbor = post(
+            "/subscriptions",
+            "application/vnd.ocf+cbor",
+            &good.to_string(),
+        );
         let response = world.call(&cbor, granted("alice", "g1"));
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         for (path, types) in [
@@ -633,7 +800,10 @@ mod subscriptions {
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
         assert!(world.deliveries.is_empty());
-        for body in [with("more", value!(1)), with("signingSecret", value!("a".repeat(44)))] {
+        for body in [
+            with("more", value!(1)),
+            with("signingSecret", value!("a".repeat(44))),
+        ] {
             let request = post("/subscriptions", "application/json", &body);
             let response = world.call(&request, granted("alice", "g1"));
             assert_eq!(response.status(), StatusCode::CREATED, "{body}");
@@ -645,15 +815,21 @@ mod subscriptions {
         let mut world = World::new();
         world.light();
         let reader = || Authentication::Granted(principal("alice", "g1", "r:*"));
-        for (path, types) in
-            [(String::new(), DEVICES), (path(1, ""), PUBLISHED), (path(1, LIGHT), CHANGED)]
-        {
+        for (path, types) in [
+            (String::new(), DEVICES),
+            (path(1, ""), PUBLISHED),
+            (path(1, LIGHT), CHANGED),
+        ] {
             let response = world.call(&subscribe_request(&path, types), reader());
             assert_eq!(response.status(), StatusCode::CREATED, "{path}");
             let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
             let id = body["subscriptionId"].as_str().unwrap();
             let delete = request(Method::DELETE, &format!("{path}/subscriptions/{id}"));
-            assert_eq!(world.call(&delete, reader()).status(), StatusCode::ACCEPTED, "{path}");
+            assert_eq!(
+                world.call(&delete, reader()).status(),
+                StatusCode::ACCEPTED,
+                "{path}"
+            );
         }
     }
 
@@ -737,7 +913,10 @@ mod deliveries {
             }
             for (failures, wait) in waits.iter().enumerate() {
                 let whole = Duration::from_secs(1 << failures);
-                assert!(*wait >= whole / 2 && *wait <= whole, "{status} {failures} {wait:?}");
+                assert!(
+                    *wait >= whole / 2 && *wait <= whole,
+                    "{status} {failures} {wait:?}"
+                );
             }
             assert_eq!(world.receive().len(), 1);
         }
@@ -763,9 +942,14 @@ mod deliveries {
             .body(bytes::Bytes::new())
             .unwrap();
         let outcome = uci_server_core::DeliveryOutcome::from_response(&response);
-        world.cloud.handle_delivery(id, Ok(outcome), world.wall, world.now);
+        world
+            .cloud
+            .handle_delivery(id, Ok(outcome), world.wall, world.now);
         world.settle();
-        assert_eq!(world.cloud.next_deadline(), Some(world.now + Duration::from_secs(120)));
+        assert_eq!(
+            world.cloud.next_deadline(),
+            Some(world.now + Duration::from_secs(120))
+        );
     }
 
     #[test]
@@ -800,8 +984,14 @@ mod deliveries {
             set(&mut world, power);
         }
         let told = world.receive_all();
-        let seen: Vec<_> = told.iter().map(|told| (told.sequence, told.json())).collect();
-        assert_eq!(seen, [(0, value!({"state": true})), (1, value!({"power": 5}))]);
+        let seen: Vec<_> = told
+            .iter()
+            .map(|told| (told.sequence, told.json()))
+            .collect();
+        assert_eq!(
+            seen,
+            [(0, value!({"state": true})), (1, value!({"power": 5}))]
+        );
         set(&mut world, 6);
         assert_eq!(world.receive_all()[0].sequence, 2);
     }
@@ -816,7 +1006,11 @@ mod deliveries {
         for power in 1..=5 {
             set(&mut world, power);
         }
-        let sequences: Vec<_> = world.receive_all().iter().map(|told| told.sequence).collect();
+        let sequences: Vec<_> = world
+            .receive_all()
+            .iter()
+            .map(|told| told.sequence)
+            .collect();
         assert_eq!(sequences, [0, 1, 2, 3, 4, 5]);
     }
 
@@ -831,7 +1025,9 @@ mod deliveries {
         let append = world.unanswered.remove(0);
         world.journal_silent = false;
         let appended = world.journal.append(&append);
-        world.cloud.handle_appended(append.id, appended, world.wall, world.now);
+        world
+            .cloud
+            .handle_appended(append.id, appended, world.wall, world.now);
         world.settle();
         assert_eq!(world.next_delivery().unwrap().1.sequence, 1);
     }
@@ -856,7 +1052,9 @@ mod deliveries {
         let mut world = watched();
         let mut last = None;
         for _ in 0..2000 {
-            let Some((id, told)) = world.next_delivery() else { break };
+            let Some((id, told)) = world.next_delivery() else {
+                break;
+            };
             last = Some(told.event.clone());
             world.fail_delivery(id);
             world.pass(Duration::from_secs(300));
@@ -910,7 +1108,10 @@ mod deliveries {
             .filter(|told| told.event == "resource_contentchanged")
             .map(|told| (told.sequence, told.json()))
             .collect();
-        assert_eq!(light, [(0, value!({"state": true})), (1, value!({"power": 2}))]);
+        assert_eq!(
+            light,
+            [(0, value!({"state": true})), (1, value!({"power": 2}))]
+        );
         assert_eq!(told.len(), 6);
         world.report(device(1), Occurrence::Offline);
         assert_eq!(world.receive(), seen(&[(4, "devices_offline")]));
@@ -924,6 +1125,7 @@ mod storage {
     #[test]
     fn a_journal_that_does_not_answer_is_a_503() {
         let mut world = World::new();
+        world.light();
         world.journal_silent = true;
         let id = world.start(&subscribe_request("", DEVICES), granted("alice", "g1"));
         // The same append is repeated, and given up after its last attempt.
@@ -945,14 +1147,10 @@ mod storage {
     fn a_conflict_is_decided_again_on_what_is_there() {
         let mut world = World::new();
         world.light();
-        // Another node appended behind this one's back: the device was handed to nobody there, only its state changed.
+        // Another node appended behind this one's back.
         let name = "account/alice";
-        let offline = uci_server_core::account::Change::decode(
-            &world.journal.streams[name].iter().nth(1).unwrap().clone(),
-        )
-        .unwrap();
-        let mut change = offline;
-        change.fact = uci_server_core::account::Fact::DeviceOffline { device: device(1) };
+        let mut change = Change::decode(&world.journal.streams[name][1]).unwrap();
+        change.fact = Fact::DeviceOffline { device: device(1) };
         let bytes = change.encode().unwrap();
         world.journal.streams.get_mut(name).unwrap().push(bytes);
         world.subscribe("", &["devices_offline"]);
@@ -968,12 +1166,17 @@ mod storage {
         let id = world.start(&subscribe_request("", DEVICES), granted("alice", "g1"));
         let append = world.unanswered.remove(0);
         let fenced = uci_server_core::Appended::Fenced;
-        world.cloud.handle_appended(append.id, fenced, world.wall, world.now);
+        world
+            .cloud
+            .handle_appended(append.id, fenced, world.wall, world.now);
         let mut saw = Vec::new();
         while let Some(output) = world.cloud.poll_output() {
             saw.push(format!("{output:?}"));
         }
-        assert!(saw[0].contains("503") && saw[0].contains(&format!("{id:?}")), "{saw:?}");
+        assert!(
+            saw[0].contains("503") && saw[0].contains(&format!("{id:?}")),
+            "{saw:?}"
+        );
         assert!(saw[1].contains("Fenced"), "{saw:?}");
         assert_eq!(saw.len(), 2);
     }
@@ -1007,7 +1210,9 @@ mod storage {
         assert!(world.reported.is_empty() && world.responses.is_empty());
         let append = world.unanswered.remove(0);
         let appended = world.journal.append(&append);
-        world.cloud.handle_appended(append.id, appended, world.wall, world.now);
+        world
+            .cloud
+            .handle_appended(append.id, appended, world.wall, world.now);
         world.settle();
         assert_eq!(world.reported.get(&report), Some(&Ok(())));
         let list: serde_json::Value =
@@ -1016,10 +1221,29 @@ mod storage {
     }
 
     #[test]
+    fn an_account_that_could_not_be_loaded_goes_on_when_it_is_woken() {
+        let mut world = World::new();
+        world.light();
+        world.subscribe(&path(1, LIGHT), CHANGED);
+        world.journal_silent = true;
+        world.restart();
+        assert_eq!(world.get("").status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(world.stalled, [account("alice"), account("alice")]);
+        assert!(world.deliveries.is_empty());
+        world.journal_silent = false;
+        world.cloud.wake(account("alice"), world.wall, world.now);
+        world.settle();
+        assert_eq!(world.receive(), seen(&[(0, "resource_contentchanged")]));
+    }
+
+    #[test]
     fn a_cancelled_request_is_never_answered() {
         let mut world = World::new();
         world.light();
-        let id = world.start(&request(Method::GET, &path(1, LIGHT)), granted("alice", "g1"));
+        let id = world.start(
+            &request(Method::GET, &path(1, LIGHT)),
+            granted("alice", "g1"),
+        );
         world.cloud.cancel_request(id);
         world.answer_ask(69, None);
         world.pass(Duration::from_secs(60));
@@ -1033,9 +1257,15 @@ mod storage {
         config.max_pending = 1;
         let mut world = World::with(config);
         world.light();
-        let first = world.start(&request(Method::GET, &path(1, LIGHT)), granted("alice", "g1"));
+        let first = world.start(
+            &request(Method::GET, &path(1, LIGHT)),
+            granted("alice", "g1"),
+        );
         let second = world.start(&request(Method::GET, ""), granted("alice", "g1"));
-        assert_eq!(world.responses[&second].status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            world.responses[&second].status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         assert!(!world.responses.contains_key(&first));
     }
 }

@@ -13,24 +13,24 @@ use crate::error::Error;
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// What an operator asks for.
+/// What an operator wants to have made.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", tag = "do")]
-pub(crate) enum Request {
-    AddProduct {
+#[serde(rename_all = "snake_case", tag = "new")]
+pub(crate) enum New {
+    Product {
         name: String,
         dynamic_activation: bool,
     },
-    AddDevice {
+    Device {
         product: String,
         owner: String,
         device_key: Option<String>,
     },
-    AddUser {
+    User {
         name: String,
         password: Password,
     },
-    AddClient {
+    Client {
         name: String,
         redirect_uris: Vec<String>,
         public: bool,
@@ -74,7 +74,7 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The cloud is not running, or refused.
-pub(crate) async fn ask(data_dir: &Path, request: &Request) -> Result<Value, Error> {
+pub(crate) async fn ask(data_dir: &Path, request: &New) -> Result<Value, Error> {
     let path = socket(data_dir);
     let mut stream = UnixStream::connect(&path).await.map_err(|cause| {
         Error::new(
@@ -121,7 +121,7 @@ pub(crate) fn listen(data_dir: &Path) -> Result<UnixListener, Error> {
 /// Answers operators one after another, for as long as the task is let live.
 pub(crate) async fn serve<H, F>(listener: UnixListener, handler: H)
 where
-    H: Fn(Request) -> F,
+    H: Fn(New) -> F,
     F: Future<Output = Result<Value, Error>>,
 {
     loop {
@@ -141,7 +141,7 @@ where
 
 async fn converse<H, F>(stream: UnixStream, handler: &H) -> Result<(), Error>
 where
-    H: Fn(Request) -> F,
+    H: Fn(New) -> F,
     F: Future<Output = Result<Value, Error>>,
 {
     let broken = |cause| Error::new("the operator's side ended the conversation", cause);
@@ -155,7 +155,7 @@ where
     .await
     .map_err(|cause| Error::new("no command came", cause))?
     .map_err(broken)?;
-    let answer = match serde_json::from_slice::<Request>(&line) {
+    let answer = match serde_json::from_slice::<New>(&line) {
         Ok(request) => match handler(request).await {
             Ok(value) => {
                 info!("an operator's command was done");
@@ -165,8 +165,7 @@ where
         },
         Err(cause) => Answer::Refused(format!("not a command of this program: {cause}")),
     };
-    let mut line =
-        serde_json::to_vec(&answer).map_err(|cause| Error::new("no answer", cause))?;
+    let mut line = serde_json::to_vec(&answer).map_err(|cause| Error::new("no answer", cause))?;
     line.push(b'\n');
     write.write_all(&line).await.map_err(broken)
 }

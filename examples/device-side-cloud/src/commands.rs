@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::admin::{self, Password, Request};
+use crate::admin::{self, New, Password};
 use crate::args::{Client, ConfigFile, Device, Product, User};
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
@@ -40,7 +40,7 @@ pub(crate) async fn product(command: Product) -> Result<(), Error> {
         dynamic_activation,
         file,
     } = command;
-    let request = Request::AddProduct {
+    let request = New::Product {
         name,
         dynamic_activation,
     };
@@ -55,7 +55,7 @@ pub(crate) async fn device(command: Device) -> Result<(), Error> {
         device_key,
         file,
     } = command;
-    let request = Request::AddDevice {
+    let request = New::Device {
         product,
         owner,
         device_key,
@@ -72,7 +72,7 @@ pub(crate) async fn user(command: User) -> Result<(), Error> {
         .read_line(&mut line)
         .map_err(|cause| Error::new("no password on standard input", cause))?;
     let password = Password::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    ask(&file, Request::AddUser { name, password }).await
+    ask(&file, New::User { name, password }).await
 }
 
 /// Client commands.
@@ -83,7 +83,7 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         file,
     } = command;
-    let request = Request::AddClient {
+    let request = New::Client {
         name,
         redirect_uris,
         public,
@@ -92,11 +92,13 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
 }
 
 /// Asks the running cloud and prints its answer as lines `name: value`.
-async fn ask(file: &ConfigFile, request: Request) -> Result<(), Error> {
+async fn ask(file: &ConfigFile, request: New) -> Result<(), Error> {
     let config = Config::read(&file.config)?;
     if let Value::Object(answer) = admin::ask(&config.data_dir, &request).await? {
         for (name, value) in answer {
-            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), ToOwned::to_owned);
             say(&format!("{name}: {value}"));
         }
     }

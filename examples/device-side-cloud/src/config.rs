@@ -184,7 +184,9 @@ impl Config {
             ));
         }
         if config.coaps.answer_seconds == 0 || config.notifications.timeout_seconds == 0 {
-            return Err(Error::plain("a time limit of 0 seconds would fail everything"));
+            return Err(Error::plain(
+                "a time limit of 0 seconds would fail everything",
+            ));
         }
         if config.linking.access_token_seconds < 360 {
             return Err(Error::plain(
@@ -196,7 +198,11 @@ impl Config {
 
     /// The issuer of access tokens: `https.public_url` without the closing slash.
     pub(crate) fn issuer(&self) -> String {
-        self.https.public_url.as_str().trim_end_matches('/').to_owned()
+        self.https
+            .public_url
+            .as_str()
+            .trim_end_matches('/')
+            .to_owned()
     }
 }
 
@@ -227,7 +233,11 @@ mod tests {
 
     #[test]
     fn public_url_must_be_a_plain_https_origin() {
-        for bad in ["http://localhost:8443", "https://localhost:8443/x", "https://u@h"] {
+        for bad in [
+            "http://localhost:8443",
+            "https://localhost:8443/x",
+            "https://u@h",
+        ] {
             let text = SAMPLE.replace("https://localhost:8443", bad);
             assert!(Config::parse(&text).is_err(), "{bad}");
         }

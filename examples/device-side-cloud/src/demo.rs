@@ -22,22 +22,28 @@ pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
     let dir = dir.unwrap_or_else(|| {
         std::env::temp_dir().join(format!("device-side-cloud-demo-{}", clock::unix_millis()))
     });
-    if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+    if dir
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some())
+    {
         return Err(Error::plain(format!(
             "{} is not empty; the story starts in a fresh folder",
             dir.display()
         )));
     }
     let mut story = Story::begin(&dir)?;
-    let told = chapters::tell(&mut story).await;
-    match &told {
-        Ok(()) if keep => return story.end().await,
-        Ok(()) => {
-            story.end().await?;
-            story.say("the story is told: every step saw what it should");
-            drop(std::fs::remove_dir_all(&dir));
+    let cast = match chapters::tell(&mut story).await {
+        Ok(cast) => cast,
+        Err(error) => {
+            story.say(&format!("the data and the logs are in {}", dir.display()));
+            return Err(error);
         }
-        Err(_) => story.say(&format!("the data and the logs are in {}", dir.display())),
+    };
+    story.say("the story is told: every step saw what it should");
+    if keep {
+        chapters::stay(&mut story, &cast).await?;
     }
-    told
+    story.end().await?;
+    drop(std::fs::remove_dir_all(&dir));
+    Ok(())
 }

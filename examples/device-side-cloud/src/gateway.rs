@@ -173,10 +173,8 @@ impl Gateway {
                     return;
                 };
                 info!(session = session.0, device = %identity.device(), %peer, "online");
-                let open = self
-                    .sessions
-                    .entry(session)
-                    .or_insert_with(|| Open { tasks: Device::start(
+                let open = self.sessions.entry(session).or_insert_with(|| Open {
+                    tasks: Device::start(
                         session,
                         name,
                         self.products.clone(),
@@ -185,7 +183,8 @@ impl Gateway {
                         self.exchanges.clone(),
                         self.identified.clone(),
                         TASKS,
-                    ) });
+                    ),
+                });
                 give(&open.tasks, Task::Online);
             }
             Event::Offline {
@@ -241,7 +240,13 @@ impl Gateway {
     }
 
     /// A device that knows only its product's secret asks for its own. What follows is durable before it is told.
-    fn activate(&self, exchange: ExchangeId, identity: &PskIdentity, name: Name, request: &Request) {
+    fn activate(
+        &self,
+        exchange: ExchangeId,
+        identity: &PskIdentity,
+        name: Name,
+        request: &Request,
+    ) {
         if !activation::permits(identity.device(), request) {
             return respond(&self.calls, exchange, Response::new(Code::FORBIDDEN));
         }
@@ -384,4 +389,3 @@ fn give(tasks: &mpsc::Sender<Task>, task: Task) {
         }
     }
 }
-

@@ -100,7 +100,10 @@ pub(crate) async fn serve<H, F>(
             }
         });
     }
-    if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(FAREWELL, graceful.shutdown())
+        .await
+        .is_err()
+    {
         warn!("some connections were cut: they had not finished in time");
     }
 }

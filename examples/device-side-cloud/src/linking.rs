@@ -43,7 +43,10 @@ pub(crate) struct Registered {
 enum Command {
     Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
     Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
-    Register(Box<Registration>, oneshot::Sender<Result<Registered, Error>>),
+    Register(
+        Box<Registration>,
+        oneshot::Sender<Result<Registered, Error>>,
+    ),
 }
 
 /// Speaks to the running machine; clones speak to the same one.
@@ -66,7 +69,10 @@ impl Linking {
     }
 
     /// Checks the access token of a request.
-    pub(crate) async fn authenticate(&self, request: &Request<Bytes>) -> Result<Principal, Refusal> {
+    pub(crate) async fn authenticate(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<Principal, Refusal> {
         let (send, receive) = oneshot::channel();
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();
@@ -158,7 +164,7 @@ pub(crate) fn prepare(
     settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
     let machine = AuthorizationServer::new(
         settings,
-        Box::new(PlainPages::default()),
+        Box::<PlainPages>::default(),
         clock::entropy()?,
         clock::now(),
     )
@@ -231,10 +237,9 @@ impl Running {
                 {
                     Ok(id) => drop(self.registrations.insert(id, to)),
                     // The operator may have given up.
-                    Err(cause) => drop(to.send(Err(Error::new(
-                        "the client cannot be registered",
-                        cause,
-                    )))),
+                    Err(cause) => {
+                        drop(to.send(Err(Error::new("the client cannot be registered", cause))));
+                    }
                 }
             }
         }
@@ -353,6 +358,12 @@ impl Running {
                 info!(%account, %client, ?reason, "a link ended");
                 self.end(account, grant);
             }
+            Event::GrantStarted {
+                account,
+                client,
+                grant,
+                ..
+            } => info!(%account, %client, %grant, "an account was linked"),
             other => info!(event = ?other, "account linking reports"),
         }
     }

@@ -68,7 +68,10 @@ async fn run(command: Command) -> Result<(), Error> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the operator reads why a command failed")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the operator reads why a command failed"
+)]
 fn complain(error: &Error) {
     eprintln!("error: {}", error.chain());
 }

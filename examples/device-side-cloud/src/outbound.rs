@@ -40,21 +40,35 @@ impl std::fmt::Debug for Outbound {
     }
 }
 
+/// Which schemes are spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Schemes {
+    /// HTTPS and nothing else.
+    HttpsOnly,
+    /// Plain HTTP as well, for commands on loopback.
+    AlsoHttp,
+}
+
 impl Outbound {
     /// A client that trusts the roots of `tls` and connects only where `rule` allows.
-    pub(crate) fn new(tls: rustls::ClientConfig, rule: AddressRule, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        tls: rustls::ClientConfig,
+        schemes: Schemes,
+        rule: AddressRule,
+        timeout: Duration,
+    ) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver {
             rule: Arc::clone(&rule),
         });
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
         http.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(http);
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let https = match schemes {
+            Schemes::HttpsOnly => https.https_only(),
+            Schemes::AlsoHttp => https.https_or_http(),
+        };
+        let https = https.enable_http1().enable_http2().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))

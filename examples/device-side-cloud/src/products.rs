@@ -166,9 +166,10 @@ impl Products {
     pub(crate) async fn key_for(&self, identity: &PskIdentity) -> Option<PskKey> {
         let name = Name::of(identity)?;
         let (proof, field) = match identity.mode() {
-            SecureMode::DeviceSecret => {
-                (Proof::OwnSecret, Registry::device_secret_field(&name.device))
-            }
+            SecureMode::DeviceSecret => (
+                Proof::OwnSecret,
+                Registry::device_secret_field(&name.device),
+            ),
             SecureMode::ProductSecret => (
                 Proof::ProductSecret,
                 Registry::product_secret_field().to_owned(),
@@ -187,8 +188,12 @@ impl Products {
             .inspect_err(|error| warn!(error = error.chain(), "a stored secret cannot be opened"))
             .ok()?;
         let key = match proof {
-            Proof::OwnSecret => DeviceSecret::new(secret.as_str()).ok()?.key(KeyBytes::default()),
-            Proof::ProductSecret => ProductSecret::new(secret.as_str()).ok()?.key(KeyBytes::default()),
+            Proof::OwnSecret => DeviceSecret::new(secret.as_str())
+                .ok()?
+                .key(KeyBytes::default()),
+            Proof::ProductSecret => ProductSecret::new(secret.as_str())
+                .ok()?
+                .key(KeyBytes::default()),
         };
         Some(key)
     }
@@ -199,7 +204,10 @@ impl Products {
     /// It may not ask, or the journal cannot be written.
     pub(crate) async fn activate(&self, name: &Name) -> Result<DeviceSecret, Error> {
         let device = name.device.clone();
-        match self.command(&name.product, Command::Activate { device }).await? {
+        match self
+            .command(&name.product, Command::Activate { device })
+            .await?
+        {
             Reply::Secret(sealed) => {
                 let stream = Registry::stream(&name.product);
                 let field = Registry::device_secret_field(&name.device);
@@ -231,10 +239,9 @@ impl Products {
         {
             // Each product is a ledger of its own, and an id belongs to one device of all of them.
             let kept = self.kept.lock().await;
-            if kept
-                .iter()
-                .any(|(product, kept)| *product != name.product && kept.ledger().device_by_id(&id).is_some())
-            {
+            if kept.iter().any(|(product, kept)| {
+                *product != name.product && kept.ledger().device_by_id(&id).is_some()
+            }) {
                 return Err(Error::plain("another device has this device id"));
             }
         }
@@ -284,7 +291,11 @@ impl Products {
     }
 }
 
-async fn carry_out(kept: &mut Kept<Registry>, store: &Store, command: Command) -> Result<Reply, Error> {
+async fn carry_out(
+    kept: &mut Kept<Registry>,
+    store: &Store,
+    command: Command,
+) -> Result<Reply, Error> {
     let decision = kept
         .ledger()
         .decide(command, clock::wall())
@@ -298,10 +309,9 @@ fn random_text(length: usize) -> Result<String, Error> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         for byte in clock::entropy::<64>()? {
-            // Bytes from 248 on would make the first letters likelier than the rest.
-            if byte < 248
-                && text.len() < length
-                && let Some(letter) = ALPHABET.get(usize::from(byte) % ALPHABET.len())
+            // Of six bits, 62 and 63 name no letter and are passed over, so that all letters are equally likely.
+            if text.len() < length
+                && let Some(letter) = ALPHABET.get(usize::from(byte & 0x3f))
             {
                 text.push(char::from(*letter));
             }

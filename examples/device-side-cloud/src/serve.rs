@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::gateway::{self, Gateway};
 use crate::https::{self, Limits};
 use crate::linking::{self, Linking};
-use crate::outbound::{AddressRule, Outbound};
+use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::products::Products;
 use crate::store::Store;
 use crate::uci;
@@ -46,15 +46,17 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
             server_config(&certificate, &key)?
         }
     };
-    let https = TcpListener::bind(config.https.listen).await.map_err(|cause| {
-        Error::new(
-            format!(
-                "cannot listen on tcp {} (https.listen in the configuration)",
-                config.https.listen
-            ),
-            cause,
-        )
-    })?;
+    let https = TcpListener::bind(config.https.listen)
+        .await
+        .map_err(|cause| {
+            Error::new(
+                format!(
+                    "cannot listen on tcp {} (https.listen in the configuration)",
+                    config.https.listen
+                ),
+                cause,
+            )
+        })?;
     let coaps = gateway::bind(&config.coaps).await?;
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
@@ -71,15 +73,30 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
     let settings = uci::settings(&config);
-    tasks.spawn(uci::drive(settings, cloud_commands, store.clone(), outbound, ask));
+    tasks.spawn(uci::drive(
+        settings,
+        cloud_commands,
+        store.clone(),
+        outbound,
+        ask,
+    ));
     tasks.spawn(linking_machine.run());
-    tasks.spawn(gateway::drive(coaps, config.coaps.clone(), endpoint_calls, outputs));
+    tasks.spawn(gateway::drive(
+        coaps,
+        config.coaps.clone(),
+        endpoint_calls,
+        outputs,
+    ));
     let gateway = Gateway::new(products.clone(), cloud.clone(), calls);
     tasks.spawn(async move {
         gateway.run(device_outputs, asked).await;
         Ok(())
     });
-    let operator = Operator { users, products, linking: linking.clone() };
+    let operator = Operator {
+        users,
+        products,
+        linking: linking.clone(),
+    };
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
@@ -123,7 +140,10 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     result
 }
 
-#[expect(clippy::print_stdout, reason = "the operator and the demo wait for this line")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the operator and the demo wait for this line"
+)]
 fn announce(config: &Config, ca: &DevelopmentCa) {
     println!(
         "device-side-cloud listening on {} and coaps://{}; development CA {}",
@@ -139,7 +159,8 @@ fn outbound(config: &Config, ca: &DevelopmentCa) -> Result<Outbound, Error> {
     let policy = uci::settings(config).events_url;
     let rule: AddressRule = Arc::new(move |address| policy.judge_address(address).is_ok());
     let timeout = Duration::from_secs(config.notifications.timeout_seconds);
-    Ok(Outbound::new(client_config(&roots)?, rule, timeout))
+    let tls = client_config(&roots)?;
+    Ok(Outbound::new(tls, Schemes::HttpsOnly, rule, timeout))
 }
 
 async fn told_to_stop() {
@@ -223,16 +244,16 @@ struct Operator {
 }
 
 impl Operator {
-    async fn carry_out(&self, request: admin::Request) -> Result<Value, Error> {
+    async fn carry_out(&self, request: admin::New) -> Result<Value, Error> {
         match request {
-            admin::Request::AddProduct {
+            admin::New::Product {
                 name,
                 dynamic_activation,
             } => {
                 let made = self.products.add_product(&name, dynamic_activation).await?;
                 Ok(json!({"product_key": made.key, "product_secret": made.secret}))
             }
-            admin::Request::AddDevice {
+            admin::New::Device {
                 product,
                 owner,
                 device_key,
@@ -242,14 +263,17 @@ impl Operator {
                     .id_of(&owner)
                     .await
                     .ok_or_else(|| Error::plain(format!("there is no user {owner}")))?;
-                let made = self.products.add_device(&product, device_key, &owner_id).await?;
+                let made = self
+                    .products
+                    .add_device(&product, device_key, &owner_id)
+                    .await?;
                 Ok(json!({"device_key": made.key, "device_secret": made.secret, "owner": owner}))
             }
-            admin::Request::AddUser { name, password } => {
+            admin::New::User { name, password } => {
                 let id = self.users.add(&name, password.expose()).await?;
                 Ok(json!({"user": name, "id": id}))
             }
-            admin::Request::AddClient {
+            admin::New::Client {
                 name,
                 redirect_uris,
                 public,

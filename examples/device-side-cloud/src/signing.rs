@@ -40,11 +40,11 @@ impl SigningKey {
             .map_err(|cause| Error::new(format!("cannot read {}", path.display()), cause))?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &document, &random)
             .map_err(|_| {
-                Error::plain(format!(
-                    "{} is not the key that this program wrote",
-                    path.display()
-                ))
-            })?;
+            Error::plain(format!(
+                "{} is not the key that this program wrote",
+                path.display()
+            ))
+        })?;
         let digest = Sha256::digest(pair.public_key().as_ref());
         let id = URL_SAFE_NO_PAD.encode(digest.get(..9).unwrap_or(&digest));
         Ok(Self { pair, random, id })

@@ -34,7 +34,12 @@ impl Store {
         let file = data_dir.join("journal.redb");
         let journal = Embedded::open(&file)
             .map_err(|cause| Error::new(format!("cannot open {}", file.display()), cause))?;
-        let keys = |cause| Error::new(format!("cannot use the keys in {}", key_dir.display()), cause);
+        let keys = |cause| {
+            Error::new(
+                format!("cannot use the keys in {}", key_dir.display()),
+                cause,
+            )
+        };
         let master = MasterKey::load_or_create(key_dir.join("master.key"), clock::entropy()?)
             .map_err(keys)?;
         let keyring = Keyring::load(master, key_dir.join("streams")).map_err(keys)?;
@@ -175,7 +180,11 @@ impl<L: Ledger> Kept<L> {
     ///
     /// # Errors
     /// They could not be written; then nothing changed.
-    pub(crate) async fn record(&mut self, store: &Store, changes: &[L::Change]) -> Result<(), Error> {
+    pub(crate) async fn record(
+        &mut self,
+        store: &Store,
+        changes: &[L::Change],
+    ) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
         }

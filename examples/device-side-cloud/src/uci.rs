@@ -153,13 +153,14 @@ impl Outside for Surroundings {
         answered.await.unwrap_or(DeviceAnswer::Unreachable)
     }
 
-    async fn deliver(
-        &self,
-        request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, TransportFailure> {
+    async fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportFailure> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         self.outbound.send(request).await.map_err(|error| {
-            info!(host, error = error.chain(), "a notification was not delivered");
+            info!(
+                host,
+                error = error.chain(),
+                "a notification was not delivered"
+            );
             TransportFailure::Connection
         })
     }

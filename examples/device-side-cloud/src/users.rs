@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::Argon2;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore};
@@ -147,7 +147,11 @@ impl Users {
     ///
     /// # Errors
     /// The check itself could not be made.
-    pub(crate) async fn verify(&self, name: &str, password: String) -> Result<Option<String>, Error> {
+    pub(crate) async fn verify(
+        &self,
+        name: &str,
+        password: String,
+    ) -> Result<Option<String>, Error> {
         let user = self.kept.lock().await.ledger().by_name.get(name).cloned();
         if password.len() > MAX_PASSWORD {
             return Ok(None);
@@ -162,8 +166,11 @@ impl Users {
             .await
             .map_err(|cause| Error::new("the cloud is stopping", cause))?;
         let right = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&known)
-                .is_ok_and(|known| Argon2::default().verify_password(password.as_bytes(), &known).is_ok())
+            PasswordHash::new(&known).is_ok_and(|known| {
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &known)
+                    .is_ok()
+            })
         })
         .await
         .map_err(|cause| Error::new("the password check failed", cause))?;

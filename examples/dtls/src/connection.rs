@@ -93,10 +93,7 @@ impl Connection {
         let slot = Arc::new(KeySlot::default());
         slot.put(identity.to_vec(), key);
         let config = Config::builder()
-            .with_psk_client(
-                identity.to_vec(),
-                Arc::clone(&slot) as Arc<dyn PskResolver>,
-            )
+            .with_psk_client(identity.to_vec(), Arc::clone(&slot) as Arc<dyn PskResolver>)
             .build()?;
         let mut dtls = Dtls::new_12_psk(Arc::new(config), now);
         dtls.set_active(true);

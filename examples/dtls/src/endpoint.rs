@@ -189,8 +189,18 @@ impl DimplEndpoint {
 
     /// Takes out a connection whose engine gave up: an error of `dimpl` is final.
     fn fail(&mut self, id: u64, in_handshake: CloseReason) {
-        let established = self.connections.get(&id).is_some_and(Connection::is_established);
-        self.remove(id, if established { CloseReason::Fault } else { in_handshake });
+        let established = self
+            .connections
+            .get(&id)
+            .is_some_and(Connection::is_established);
+        self.remove(
+            id,
+            if established {
+                CloseReason::Fault
+            } else {
+                in_handshake
+            },
+        );
     }
 
     /// Feeds a datagram of a handshake, unless it brings the identity: then the key is asked for first.
@@ -296,8 +306,7 @@ impl DtlsEndpoint for DimplEndpoint {
         if !matches!(connection.phase, Phase::WaitingForKey { .. }) {
             return;
         }
-        let Phase::WaitingForKey { held } =
-            std::mem::replace(&mut connection.phase, Phase::Keyed)
+        let Phase::WaitingForKey { held } = std::mem::replace(&mut connection.phase, Phase::Keyed)
         else {
             return;
         };

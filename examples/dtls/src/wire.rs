@@ -25,7 +25,17 @@ pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         loop {
             let (header, body) = rest.split_at_checked(RECORD_HEADER)?;
-            let &[kind, _, _, epoch_high, epoch_low, .., length_high, length_low] = header else {
+            let &[
+                kind,
+                _,
+                _,
+                epoch_high,
+                epoch_low,
+                ..,
+                length_high,
+                length_low,
+            ] = header
+            else {
                 return None;
             };
             let length = usize::from(u16::from_be_bytes([length_high, length_low]));

@@ -1,5 +1,10 @@
 //! Two endpoints of the adapter, one as server and one as client, over a wire that the test holds.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::net::SocketAddr;
 
@@ -180,7 +185,13 @@ fn a_second_handshake_from_the_same_address_replaces_the_session_only_when_verif
 #[test]
 fn junk_and_half_handshakes_change_nothing() {
     let mut pair = Pair::new(Some([7; 16]));
-    for junk in [&b""[..], b"\0", &[22; 13], &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255], &[255; 1500]] {
+    for junk in [
+        &b""[..],
+        b"\0",
+        &[22; 13],
+        &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255],
+        &[255; 1500],
+    ] {
         pair.server.handle_datagram(pair.client_at, junk, pair.now);
     }
     assert!(pair.server.poll_event().is_none());

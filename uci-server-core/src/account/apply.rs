@@ -38,27 +38,40 @@ impl Account {
                 }
             }
             Fact::LinksPublished { device, links } => {
-                let Some(record) = self.devices.get_mut(device) else { return touched };
+                let Some(record) = self.devices.get_mut(device) else {
+                    return touched;
+                };
                 for link in links {
                     let representation = record
                         .resources
                         .remove(&link.href)
                         .and_then(|resource| resource.representation);
-                    let resource = ResourceRecord { link: link.clone(), representation };
+                    let resource = ResourceRecord {
+                        link: link.clone(),
+                        representation,
+                    };
                     record.resources.insert(link.href.clone(), resource);
                 }
                 let body = Body::published(*device, links);
                 self.tell(&Target::Device(*device), body, &mut touched);
             }
             Fact::LinksWithdrawn { device, hrefs } => {
-                let Some(record) = self.devices.get_mut(device) else { return touched };
-                let withdrawn: Vec<ResourceRecord> =
-                    hrefs.iter().filter_map(|href| record.resources.remove(href)).collect();
+                let Some(record) = self.devices.get_mut(device) else {
+                    return touched;
+                };
+                let withdrawn: Vec<ResourceRecord> = hrefs
+                    .iter()
+                    .filter_map(|href| record.resources.remove(href))
+                    .collect();
                 let links = withdrawn.iter().map(|resource| &resource.link);
                 let body = Body::unpublished(*device, links);
                 self.tell(&Target::Device(*device), body, &mut touched);
             }
-            Fact::RepresentationChanged { device, href, content } => {
+            Fact::RepresentationChanged {
+                device,
+                href,
+                content,
+            } => {
                 self.apply_representation(*device, href, content, &mut touched);
             }
             Fact::Subscribed { id, made } => self.apply_subscribed(*id, made, &mut touched),
@@ -68,7 +81,10 @@ impl Account {
                 self.remove(*id);
                 touched.insert(*id);
             }
-            Fact::GrantEnded { grant, remember_until } => {
+            Fact::GrantEnded {
+                grant,
+                remember_until,
+            } => {
                 let clock = self.clock;
                 self.ended_grants.retain(|_, until| *until > clock);
                 self.ended_grants.insert(grant.clone(), *remember_until);
@@ -114,9 +130,7 @@ impl Account {
         self.index.online.remove(&device);
         let body = Body::new(Event::DevicesUnregistered(vec![device]));
         self.tell(&Target::Devices, body, touched);
-        let of_device = |target: &Target| {
-            matches!(target, Target::Device(of) | Target::Resource(of, _) if *of == device)
-        };
+        let of_device = |target: &Target| matches!(target, Target::Device(of) | Target::Resource(of, _) if *of == device);
         let concerned: Vec<SubscriptionId> = self
             .index
             .by_target
@@ -135,7 +149,9 @@ impl Account {
         online: bool,
         touched: &mut BTreeSet<SubscriptionId>,
     ) {
-        let Some(record) = self.devices.get_mut(&device) else { return };
+        let Some(record) = self.devices.get_mut(&device) else {
+            return;
+        };
         if record.online == online {
             return;
         }
@@ -157,8 +173,10 @@ impl Account {
         content: &Content,
         touched: &mut BTreeSet<SubscriptionId>,
     ) {
-        let resource =
-            self.devices.get_mut(&device).and_then(|record| record.resources.get_mut(href));
+        let resource = self
+            .devices
+            .get_mut(&device)
+            .and_then(|record| record.resources.get_mut(href));
         let Some(resource) = resource else { return };
         resource.representation = Some(content.clone());
         let target = Target::Resource(device, href.clone());
@@ -166,20 +184,21 @@ impl Account {
     }
 
     /// One notification for every subscription of the target that wants the event.
-    fn tell(
-        &mut self,
-        target: &Target,
-        mut body: Body,
-        touched: &mut BTreeSet<SubscriptionId>,
-    ) {
+    fn tell(&mut self, target: &Target, mut body: Body, touched: &mut BTreeSet<SubscriptionId>) {
         let (at, event) = (self.clock, body.event_type());
-        let Some(ids) = self.index.by_target.get(target) else { return };
+        let Some(ids) = self.index.by_target.get(target) else {
+            return;
+        };
         for id in ids {
-            let Some(subscription) = self.subscriptions.get_mut(id) else { continue };
+            let Some(subscription) = self.subscriptions.get_mut(id) else {
+                continue;
+            };
             if !subscription.made.event_types.contains(&event) {
                 continue;
             }
-            let Some(bytes) = body.render(subscription.made.format) else { continue };
+            let Some(bytes) = body.render(subscription.made.format) else {
+                continue;
+            };
             subscription.push(event.clone(), bytes, at);
             self.index.owing.insert(*id);
             touched.insert(*id);
@@ -199,12 +218,18 @@ impl Account {
             ended: None,
         };
         for event in &made.event_types {
-            let body = self.initial_body(&made.target, event).and_then(|mut body| body.render(made.format));
+            let body = self
+                .initial_body(&made.target, event)
+                .and_then(|mut body| body.render(made.format));
             if let Some(bytes) = body {
                 subscription.push(event.clone(), bytes, self.clock);
             }
         }
-        self.index.by_target.entry(made.target.clone()).or_default().insert(id);
+        self.index
+            .by_target
+            .entry(made.target.clone())
+            .or_default()
+            .insert(id);
         if !subscription.queue.is_empty() {
             self.index.owing.insert(id);
         }
@@ -215,8 +240,13 @@ impl Account {
     /// The present state as the event tells it. A representation that is not known yet is told when it comes.
     fn initial_body(&self, target: &Target, event: &EventType) -> Option<Body> {
         let all = |online: Option<bool>| {
-            let wanted = |record: &DeviceRecord| online.is_none_or(|online| record.online == online);
-            self.devices.iter().filter(|(_, record)| wanted(record)).map(|(id, _)| *id).collect()
+            let wanted =
+                |record: &DeviceRecord| online.is_none_or(|online| record.online == online);
+            self.devices
+                .iter()
+                .filter(|(_, record)| wanted(record))
+                .map(|(id, _)| *id)
+                .collect()
         };
         let event = match (target, event) {
             (Target::Devices, EventType::DevicesRegistered) => Event::DevicesRegistered(all(None)),
@@ -246,8 +276,13 @@ impl Account {
         sequence: u64,
         touched: &mut BTreeSet<SubscriptionId>,
     ) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        if subscription.head().is_none_or(|head| head.sequence != sequence) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        if subscription
+            .head()
+            .is_none_or(|head| head.sequence != sequence)
+        {
             return;
         }
         subscription.queue.pop_front();
@@ -262,7 +297,9 @@ impl Account {
 
     fn end(&mut self, id: SubscriptionId, cause: EndCause, touched: &mut BTreeSet<SubscriptionId>) {
         let at = self.clock;
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
         subscription.end(cause, at);
         self.index.owing.insert(id);
         touched.insert(id);
@@ -270,7 +307,9 @@ impl Account {
 
     /// The sealed secret goes with it.
     fn remove(&mut self, id: SubscriptionId) {
-        let Some(subscription) = self.subscriptions.remove(&id) else { return };
+        let Some(subscription) = self.subscriptions.remove(&id) else {
+            return;
+        };
         self.index.owing.remove(&id);
         let target = subscription.made.target;
         if let Some(ids) = self.index.by_target.get_mut(&target) {
@@ -341,6 +380,11 @@ impl Subscription {
     fn number(&mut self, event_type: EventType, body: Bytes, since: UnixMillis) {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.saturating_add(1);
-        self.queue.push_back(Notification { sequence, event_type, body, since });
+        self.queue.push_back(Notification {
+            sequence,
+            event_type,
+            body,
+            since,
+        });
     }
 }

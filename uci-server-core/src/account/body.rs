@@ -12,7 +12,11 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(event: Event) -> Self {
-        Self { event, json: None, cbor: None }
+        Self {
+            event,
+            json: None,
+            cbor: None,
+        }
     }
 
     pub(super) fn published<'a>(
@@ -55,7 +59,10 @@ fn for_cloud<'a>(
     device: DeviceId,
     links: impl IntoIterator<Item = &'a ResourceLink>,
 ) -> Vec<ResourceLink> {
-    links.into_iter().map(|link| link.clone().for_cloud(device)).collect()
+    links
+        .into_iter()
+        .map(|link| link.clone().for_cloud(device))
+        .collect()
 }
 
 /// Bounds for content that is in a ledger already. They are part of the rule by which a change is applied, so no setting may

@@ -95,12 +95,17 @@ impl Account {
     /// [`ErrorKind::GrantEnded`]; then nothing follows.
     pub fn decide(&self, command: &Command, moment: &Moment) -> Result<Vec<Change>, Error> {
         let fact = match command {
-            Command::Report { device, generation, occurrence } => {
-                self.decide_report(*device, *generation, occurrence, &moment.limits)?
-            }
+            Command::Report {
+                device,
+                generation,
+                occurrence,
+            } => self.decide_report(*device, *generation, occurrence, &moment.limits)?,
             Command::Subscribe { id, made } => {
                 self.decide_subscribe(made, &moment.limits)?;
-                Some(Fact::Subscribed { id: *id, made: made.clone() })
+                Some(Fact::Subscribed {
+                    id: *id,
+                    made: made.clone(),
+                })
             }
             Command::Unsubscribe { id, target, grant } => {
                 let subscription = self.subscriptions.get(id).filter(|subscription| {
@@ -109,23 +114,42 @@ impl Account {
                     made.grant == *grant && made.target == *target && subscription.ended.is_none()
                 });
                 subscription.ok_or(ErrorKind::NotFound)?;
-                Some(Fact::SubscriptionEnded { id: *id, cause: EndCause::Unsubscribed })
+                Some(Fact::SubscriptionEnded {
+                    id: *id,
+                    cause: EndCause::Unsubscribed,
+                })
             }
             Command::Delivered { id, sequence } => {
-                let head = self.subscriptions.get(id).and_then(|subscription| subscription.head());
+                let head = self
+                    .subscriptions
+                    .get(id)
+                    .and_then(|subscription| subscription.head());
                 let is_head = head.is_some_and(|head| head.sequence == *sequence);
-                is_head.then_some(Fact::Delivered { id: *id, sequence: *sequence })
+                is_head.then_some(Fact::Delivered {
+                    id: *id,
+                    sequence: *sequence,
+                })
             }
             Command::End { id, cause } => {
-                let open = self.subscriptions.get(id).is_some_and(|s| s.ended.is_none());
-                open.then_some(Fact::SubscriptionEnded { id: *id, cause: *cause })
+                let open = self
+                    .subscriptions
+                    .get(id)
+                    .is_some_and(|s| s.ended.is_none());
+                open.then_some(Fact::SubscriptionEnded {
+                    id: *id,
+                    cause: *cause,
+                })
             }
             Command::Remove { id } => self
                 .subscriptions
                 .contains_key(id)
                 .then_some(Fact::SubscriptionRemoved { id: *id }),
-            Command::EndGrant { grant, remember_until } => (!self.has_ended(grant)).then(|| {
-                Fact::GrantEnded { grant: grant.clone(), remember_until: *remember_until }
+            Command::EndGrant {
+                grant,
+                remember_until,
+            } => (!self.has_ended(grant)).then(|| Fact::GrantEnded {
+                grant: grant.clone(),
+                remember_until: *remember_until,
             }),
         };
         let at = self.clock.max(moment.wall);
@@ -196,7 +220,11 @@ impl Account {
                     check_content(content)?;
                 }
                 let content = content.clone();
-                (!known).then_some(Fact::RepresentationChanged { device, href, content })
+                (!known).then_some(Fact::RepresentationChanged {
+                    device,
+                    href,
+                    content,
+                })
             }
         })
     }
@@ -228,14 +256,20 @@ impl DeviceRecord {
         for link in links {
             let mut link = link.clone();
             link.href = link.href.without_device(device);
-            let known = self.resources.get(&link.href).is_some_and(|known| known.link == link);
+            let known = self
+                .resources
+                .get(&link.href)
+                .is_some_and(|known| known.link == link);
             if known {
                 news.remove(&link.href);
             } else {
                 news.insert(link.href.clone(), link);
             }
         }
-        let added = news.keys().filter(|href| !self.resources.contains_key(*href)).count();
+        let added = news
+            .keys()
+            .filter(|href| !self.resources.contains_key(*href))
+            .count();
         if self.resources.len().saturating_add(added) > limits.links {
             return Err(ErrorKind::Full.into());
         }
@@ -247,9 +281,14 @@ impl DeviceRecord {
         if hrefs.is_empty() {
             return self.resources.keys().cloned().collect();
         }
-        let named: BTreeSet<Href> =
-            hrefs.iter().map(|href| href.without_device(device)).collect();
-        named.into_iter().filter(|href| self.resources.contains_key(href)).collect()
+        let named: BTreeSet<Href> = hrefs
+            .iter()
+            .map(|href| href.without_device(device))
+            .collect();
+        named
+            .into_iter()
+            .filter(|href| self.resources.contains_key(href))
+            .collect()
     }
 }
 

@@ -28,7 +28,10 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 
 /// A snapshot of a form that this release does not know.
 pub(crate) fn unknown_format(format: u32) -> Error {
-    Error::with_source(ErrorKind::Journal, format!("snapshot format {format} is unknown"))
+    Error::with_source(
+        ErrorKind::Journal,
+        format!("snapshot format {format} is unknown"),
+    )
 }
 
 #[derive(Deserialize, Serialize)]
@@ -39,7 +42,10 @@ struct StoredContent {
 
 impl From<&Content> for StoredContent {
     fn from(content: &Content) -> Self {
-        Self { format: content.format(), body: content.body().clone() }
+        Self {
+            format: content.format(),
+            body: content.body().clone(),
+        }
     }
 }
 
@@ -76,7 +82,10 @@ pub(super) mod optional_content {
         content: &Option<Content>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        content.as_ref().map(StoredContent::from).serialize(serializer)
+        content
+            .as_ref()
+            .map(StoredContent::from)
+            .serialize(serializer)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(

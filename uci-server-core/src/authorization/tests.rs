@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
@@ -55,9 +57,17 @@ fn an_update_needs_both_scopes() {
 #[test]
 fn subscribing_and_unsubscribing_need_reading_only() {
     let id = "1eeb465c-5e8d-4305-a366-bbf035fff671";
-    for level in ["/api/v1/devices".to_owned(), DEVICE.to_owned(), format!("{DEVICE}/light/1")] {
+    for level in [
+        "/api/v1/devices".to_owned(),
+        DEVICE.to_owned(),
+        format!("{DEVICE}/light/1"),
+    ] {
         let subscriptions = format!("{level}/subscriptions");
-        assert_eq!(refusal("r:*", &Method::POST, &subscriptions), None, "{level}");
+        assert_eq!(
+            refusal("r:*", &Method::POST, &subscriptions),
+            None,
+            "{level}"
+        );
         let one = format!("{subscriptions}/{id}");
         assert_eq!(refusal("r:*", &Method::DELETE, &one), None, "{level}");
     }
@@ -68,9 +78,21 @@ fn a_token_is_good_until_it_expires() {
     let wall = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     let granted = || Authentication::Granted(principal("r:*"));
     assert!(authenticate(granted(), wall(99)).is_ok());
-    assert_eq!(authenticate(granted(), wall(100)), Err(Refusal::InvalidToken));
-    assert_eq!(authenticate(Authentication::Invalid, wall(0)), Err(Refusal::InvalidToken));
+    assert_eq!(
+        authenticate(granted(), wall(100)),
+        Err(Refusal::InvalidToken)
+    );
+    assert_eq!(
+        authenticate(Authentication::Invalid, wall(0)),
+        Err(Refusal::InvalidToken)
+    );
     let missing = authenticate(Authentication::Missing, wall(0)).unwrap_err();
-    assert_eq!((missing.status().as_u16(), missing.challenge()), (401, "Bearer".parse().unwrap()));
-    assert_eq!(Refusal::InvalidToken.challenge(), "Bearer error=\"invalid_token\"");
+    assert_eq!(
+        (missing.status().as_u16(), missing.challenge()),
+        (401, "Bearer".parse().unwrap())
+    );
+    assert_eq!(
+        Refusal::InvalidToken.challenge(),
+        "Bearer error=\"invalid_token\""
+    );
 }

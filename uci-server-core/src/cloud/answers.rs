@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use uci_model::api::BatchFormat;
 use uci_model::{
     Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, DeviceStatus,
     ResourceContent, Value,
@@ -15,14 +16,17 @@ use crate::config::Config;
 use crate::device_port::{DeviceAnswer, DeviceRequest, Operation};
 use crate::ids::{AccountId, AskId, RequestId};
 use crate::output::Output;
-use crate::request::{Action, Batch, ResourceAction};
+use crate::request::{Action, ResourceAction};
 use crate::response::{self, Problem};
 use crate::status::{http_status, wants_retry_after};
 
 /// What an account's state says to a request.
 pub(super) enum Answer {
     Respond(Response<Bytes>),
-    Ask { ask: Box<DeviceRequest>, format: ContentFormat },
+    Ask {
+        ask: Box<DeviceRequest>,
+        format: ContentFormat,
+    },
 }
 
 /// Answers everything but what changes the account.
@@ -33,20 +37,31 @@ pub(super) fn answer(
     action: &Action,
 ) -> Result<Answer, Problem> {
     let content = match action {
-        Action::RetrieveDevices { batch: Batch::Base, format } => {
+        Action::RetrieveDevices {
+            batch: BatchFormat::All,
+            format,
+        } => {
+            let devices: Vec<DeviceContentAll> = account
+                .devices()
+                .map(|(id, d)| with_content(config, id, d))
+                .collect();
+            Content::encode(*format, &devices)?
+        }
+        Action::RetrieveDevices { format, .. } => {
             let devices: Vec<Device> = account.devices().map(|(id, d)| with_links(id, d)).collect();
             Content::encode(*format, &devices)?
         }
-        Action::RetrieveDevices { batch: Batch::All, format } => {
-            let devices: Vec<DeviceContentAll> =
-                account.devices().map(|(id, d)| with_content(config, id, d)).collect();
-            Content::encode(*format, &devices)?
-        }
-        Action::RetrieveDevice { device, batch, format } => {
+        Action::RetrieveDevice {
+            device,
+            batch,
+            format,
+        } => {
             let record = account.device(*device).ok_or_else(not_found)?;
             match batch {
-                Batch::Base => Content::encode(*format, &with_links(*device, record))?,
-                Batch::All => Content::encode(*format, &with_content(config, *device, record))?,
+                BatchFormat::All => {
+                    Content::encode(*format, &with_content(config, *device, record))?
+                }
+                _ => Content::encode(*format, &with_links(*device, record))?,
             }
         }
         Action::RetrieveResource(on) => {
@@ -103,11 +118,16 @@ fn ask(
         accept: resource.representation().map(Content::format),
         timeout: config.ask_timeout,
     };
-    Ok(Answer::Ask { ask: Box::new(request), format: on.format })
+    Ok(Answer::Ask {
+        ask: Box::new(request),
+        format: on.format,
+    })
 }
 
 fn with_links(id: DeviceId, record: &DeviceRecord) -> Device {
-    let links = record.resources().map(|(_, resource)| resource.link().clone().for_cloud(id));
+    let links = record
+        .resources()
+        .map(|(_, resource)| resource.link().clone().for_cloud(id));
     Device::new(properties(id, record), status(record), links.collect())
 }
 
@@ -122,11 +142,18 @@ fn with_content(config: &Config, id: DeviceId, record: &DeviceRecord) -> DeviceC
 }
 
 fn properties(id: DeviceId, record: &DeviceRecord) -> DeviceProperties {
-    record.properties().cloned().unwrap_or_else(|| DeviceProperties::new(id))
+    record
+        .properties()
+        .cloned()
+        .unwrap_or_else(|| DeviceProperties::new(id))
 }
 
 fn status(record: &DeviceRecord) -> DeviceStatus {
-    if record.is_online() { DeviceStatus::Online } else { DeviceStatus::Offline }
+    if record.is_online() {
+        DeviceStatus::Online
+    } else {
+        DeviceStatus::Offline
+    }
 }
 
 /// The same for what does not exist and for what is somebody else's.
@@ -149,19 +176,37 @@ impl DeviceCloud {
         now: Instant,
     ) {
         let id = AskId::new(self.number());
-        let Some(pending) = self.requests.get_mut(&request) else { return };
+        let Some(pending) = self.requests.get_mut(&request) else {
+            return;
+        };
         let deadline = after(now, self.config.ask_timeout);
-        self.timers.remove(&(pending.deadline, Timer::Request(request)));
+        self.timers
+            .remove(&(pending.deadline, Timer::Request(request)));
         self.timers.insert((deadline, Timer::Ask(id)));
         let updates = matches!(ask.operation, Operation::Update(_));
-        self.asks.insert(id, Asked { request, deadline, format, updates });
-        self.outputs.push_back(Output::Ask { ask: id, request: ask });
+        self.asks.insert(
+            id,
+            Asked {
+                request,
+                deadline,
+                format,
+                updates,
+            },
+        );
+        self.outputs.push_back(Output::Ask {
+            ask: id,
+            request: ask,
+        });
     }
 
     /// A device's answer as HTTP (uci-wire 5.1 and 5.3).
     pub(super) fn answer_response(&self, asked: &Asked, answer: DeviceAnswer) -> Response<Bytes> {
         let (code, content, max_age) = match answer {
-            DeviceAnswer::Answered { code, content, max_age } => (code, content, max_age),
+            DeviceAnswer::Answered {
+                code,
+                content,
+                max_age,
+            } => (code, content, max_age),
             DeviceAnswer::Unreachable => {
                 let detail = "the device does not answer";
                 let status = StatusCode::GATEWAY_TIMEOUT;
@@ -187,7 +232,9 @@ impl DeviceCloud {
 
     fn content_response(&self, asked: &Asked, content: Option<Content>) -> Response<Bytes> {
         // No answer is a 204: peers in the field take that for an error.
-        let Some(content) = content else { return response::empty(StatusCode::OK) };
+        let Some(content) = content else {
+            return response::empty(StatusCode::OK);
+        };
         match content.in_format(asked.format, &self.config.content) {
             Ok(content) => response::negotiated(content),
             Err(_) => {

@@ -35,11 +35,23 @@ pub(super) struct Task {
 
 #[derive(Debug)]
 pub(super) enum Work {
-    Request { request: RequestId, incoming: Box<Incoming> },
-    Report { report: ReportId, told: Box<DeviceReport> },
-    EndGrant { end: GrantEndId, grant: GrantId },
+    Request {
+        request: RequestId,
+        incoming: Box<Incoming>,
+    },
+    Report {
+        report: ReportId,
+        told: Box<DeviceReport>,
+    },
+    EndGrant {
+        end: GrantEndId,
+        grant: GrantId,
+    },
     /// The machine's own: a delivery came to something.
-    Settle { account: AccountId, command: Command },
+    Settle {
+        account: AccountId,
+        command: Command,
+    },
     Wake,
 }
 
@@ -47,7 +59,11 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) enum Effect {
     Respond(RequestId, Response<Bytes>),
-    Ask { request: RequestId, ask: Box<DeviceRequest>, format: uci_model::ContentFormat },
+    Ask {
+        request: RequestId,
+        ask: Box<DeviceRequest>,
+        format: uci_model::ContentFormat,
+    },
     Reported(ReportId, Result<(), Error>),
     GrantEnded(GrantEndId, Result<(), Error>),
 }
@@ -78,7 +94,10 @@ impl DeviceCloud {
         now: Instant,
     ) {
         let id = TaskId(self.number());
-        let task = Task { needs: needs.into_iter().collect(), work };
+        let task = Task {
+            needs: needs.into_iter().collect(),
+            work,
+        };
         for name in &task.needs {
             if !self.streams.contains_key(name) {
                 self.load(name.clone(), now);
@@ -148,7 +167,9 @@ impl DeviceCloud {
         let id = AppendId(self.entropy.draw_16());
         let mut streams = Vec::with_capacity(batch.changes.len());
         for (name, changes) in mem::take(&mut batch.changes) {
-            let Some(stream) = self.streams.get_mut(&name) else { continue };
+            let Some(stream) = self.streams.get_mut(&name) else {
+                continue;
+            };
             streams.push(StreamAppend {
                 stream: name.to_string(),
                 expected_version: stream.version,
@@ -158,27 +179,52 @@ impl DeviceCloud {
             stream.busy = Some(id);
         }
         // Streams that were read and not changed are free again.
-        let needs = batch.tasks.iter().flat_map(|task| task.needs.iter().cloned());
+        let needs = batch
+            .tasks
+            .iter()
+            .flat_map(|task| task.needs.iter().cloned());
         self.movable.extend(needs);
         let append = Append { id, streams };
         let deadline = after(now, self.config.append_timeout);
         self.timers.insert((deadline, Timer::Append(id)));
         self.outputs.push_back(Output::Append(append.clone()));
-        self.appends.insert(id, InFlight { append, batch, deadline, attempts: 1 });
+        self.appends.insert(
+            id,
+            InFlight {
+                append,
+                batch,
+                deadline,
+                attempts: 1,
+            },
+        );
     }
 
     /// Remembers that a subscription is to be looked at again once the append is through.
-    pub(super) fn touch(&mut self, id: AppendId, account: &AccountId, subscription: SubscriptionId) {
+    pub(super) fn touch(
+        &mut self,
+        id: AppendId,
+        account: &AccountId,
+        subscription: SubscriptionId,
+    ) {
         if let Some(in_flight) = self.appends.get_mut(&id) {
-            in_flight.batch.touched.insert((account.clone(), subscription));
+            in_flight
+                .batch
+                .touched
+                .insert((account.clone(), subscription));
         }
     }
 
     pub(super) fn finish_append(&mut self, id: AppendId, appended: Appended, now: Instant) {
-        let Some(mut in_flight) = self.appends.remove(&id) else { return };
+        let Some(mut in_flight) = self.appends.remove(&id) else {
+            return;
+        };
         self.timers.remove(&(in_flight.deadline, Timer::Append(id)));
-        let names: Vec<StreamName> =
-            in_flight.append.streams.iter().filter_map(|s| StreamName::parse(&s.stream)).collect();
+        let names: Vec<StreamName> = in_flight
+            .append
+            .streams
+            .iter()
+            .filter_map(|s| StreamName::parse(&s.stream))
+            .collect();
         match appended {
             Appended::Done => {
                 self.make_durable(&in_flight.append);
@@ -198,14 +244,16 @@ impl DeviceCloud {
                 for name in names {
                     self.drop_stream(&name);
                     let stream = name.to_string();
-                    self.outputs.push_back(Output::Event(Event::Fenced { stream }));
+                    self.outputs
+                        .push_back(Output::Event(Event::Fenced { stream }));
                 }
             }
             Appended::Unknown if in_flight.attempts < self.config.append_attempts => {
                 in_flight.attempts = in_flight.attempts.saturating_add(1);
                 in_flight.deadline = after(now, self.config.append_timeout);
                 self.timers.insert((in_flight.deadline, Timer::Append(id)));
-                self.outputs.push_back(Output::Append(in_flight.append.clone()));
+                self.outputs
+                    .push_back(Output::Append(in_flight.append.clone()));
                 self.appends.insert(id, in_flight);
             }
             // Whether it happened is seen when the streams are loaded; deciding again could do it twice.
@@ -220,14 +268,19 @@ impl DeviceCloud {
 
     fn make_durable(&mut self, append: &Append) {
         for part in &append.streams {
-            let Some(name) = StreamName::parse(&part.stream) else { continue };
-            let Some(stream) = self.streams.get_mut(&name) else { continue };
+            let Some(name) = StreamName::parse(&part.stream) else {
+                continue;
+            };
+            let Some(stream) = self.streams.get_mut(&name) else {
+                continue;
+            };
             let count = u64::try_from(part.changes.len()).unwrap_or(u64::MAX);
             stream.version = part.expected_version.saturating_add(count);
             stream.busy = None;
             if let Some(snapshot) = stream.snapshot(self.config.snapshot_every) {
                 let stream = part.stream.clone();
-                self.outputs.push_back(Output::SaveSnapshot { stream, snapshot });
+                self.outputs
+                    .push_back(Output::SaveSnapshot { stream, snapshot });
             }
             self.movable.insert(name);
         }
@@ -250,12 +303,18 @@ impl DeviceCloud {
     fn load(&mut self, name: StreamName, now: Instant) {
         let deadline = after(now, self.config.load_timeout);
         self.timers.insert((deadline, Timer::Load(name.clone())));
-        self.outputs.push_back(Output::Load { stream: name.to_string() });
+        self.outputs.push_back(Output::Load {
+            stream: name.to_string(),
+        });
         self.streams.insert(name, Stream::loading(deadline));
     }
 
     fn reload(&mut self, name: &StreamName, now: Instant) {
-        let waiting = self.streams.remove(name).map(|stream| stream.waiting).unwrap_or_default();
+        let waiting = self
+            .streams
+            .remove(name)
+            .map(|stream| stream.waiting)
+            .unwrap_or_default();
         self.load(name.clone(), now);
         if let Some(stream) = self.streams.get_mut(name) {
             stream.waiting = waiting;
@@ -263,7 +322,9 @@ impl DeviceCloud {
     }
 
     pub(super) fn finish_loading(&mut self, name: &StreamName, loaded: &Loaded, now: Instant) {
-        let Some(stream) = self.streams.get_mut(name) else { return };
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
         if !stream.is_loading() {
             return;
         }
@@ -271,19 +332,28 @@ impl DeviceCloud {
             Ok(ledger) => ledger,
             Err(error) => {
                 let stream = name.to_string();
-                self.outputs.push_back(Output::Event(Event::Unreadable { stream, error }));
+                self.outputs
+                    .push_back(Output::Event(Event::Unreadable { stream, error }));
                 return self.drop_stream(name);
             }
         };
-        self.timers.remove(&(stream.load_deadline, Timer::Load(name.clone())));
+        self.timers
+            .remove(&(stream.load_deadline, Timer::Load(name.clone())));
         stream.version = loaded.version;
-        stream.snapshot_version = loaded.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        stream.snapshot_version = loaded
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.version);
         let mut owing = Vec::new();
         if let (Ledger::Account(ledger), StreamName::Account(account)) = (&ledger, name) {
             owing = ledger.owing().collect();
             for (device, generation) in ledger.online_devices() {
                 let account = account.clone();
-                let event = Event::PresumedOnline { account, device, generation };
+                let event = Event::PresumedOnline {
+                    account,
+                    device,
+                    generation,
+                };
                 self.outputs.push_back(Output::Event(event));
             }
         }
@@ -296,12 +366,27 @@ impl DeviceCloud {
         self.movable.insert(name.clone());
     }
 
+    pub(super) fn give_up_loading(&mut self, name: &StreamName) {
+        self.drop_stream(name);
+        if let StreamName::Account(account) = name {
+            let account = account.clone();
+            self.outputs
+                .push_back(Output::Event(Event::Stalled { account }));
+        }
+    }
+
     /// Forgets a stream; what waits for it fails.
     pub(super) fn drop_stream(&mut self, name: &StreamName) {
-        let Some(stream) = self.streams.remove(name) else { return };
-        self.timers.remove(&(stream.load_deadline, Timer::Load(name.clone())));
-        let tasks: Vec<Task> =
-            stream.waiting.iter().filter_map(|id| self.tasks.remove(id)).collect();
+        let Some(stream) = self.streams.remove(name) else {
+            return;
+        };
+        self.timers
+            .remove(&(stream.load_deadline, Timer::Load(name.clone())));
+        let tasks: Vec<Task> = stream
+            .waiting
+            .iter()
+            .filter_map(|id| self.tasks.remove(id))
+            .collect();
         for other in tasks.iter().flat_map(|task| &task.needs) {
             if let Some(other) = self.streams.get_mut(other) {
                 other.waiting.retain(|id| !stream.waiting.contains(id));
@@ -336,7 +421,11 @@ impl DeviceCloud {
         for effect in effects {
             match effect {
                 Effect::Respond(request, response) => self.respond(request, response),
-                Effect::Ask { request, ask, format } => self.ask(request, *ask, format, now),
+                Effect::Ask {
+                    request,
+                    ask,
+                    format,
+                } => self.ask(request, *ask, format, now),
                 Effect::Reported(report, result) => self.reported(report, result),
                 Effect::GrantEnded(end, result) => self.grant_ended(end, result),
             }
@@ -345,11 +434,13 @@ impl DeviceCloud {
 
     fn reported(&mut self, report: ReportId, result: Result<(), Error>) {
         self.open_commands = self.open_commands.saturating_sub(1);
-        self.outputs.push_back(Output::Event(Event::Reported { report, result }));
+        self.outputs
+            .push_back(Output::Event(Event::Reported { report, result }));
     }
 
     fn grant_ended(&mut self, end: GrantEndId, result: Result<(), Error>) {
         self.open_commands = self.open_commands.saturating_sub(1);
-        self.outputs.push_back(Output::Event(Event::GrantEnded { end, result }));
+        self.outputs
+            .push_back(Output::Event(Event::GrantEnded { end, result }));
     }
 }

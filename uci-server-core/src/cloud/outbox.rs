@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request};
-use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
-use uci_model::{EventType, SigningSecret, SubscriptionId, UnixSeconds};
+use http::{Request, Uri};
+use uci_model::api::{OutgoingRequest as _, notify};
+use uci_model::event::{NotificationHeaders, SigningKey};
+use uci_model::{Content, EventType, SigningSecret, SubscriptionId, UnixSeconds};
 
 use super::perform::secret_field;
 use super::stream::StreamName;
@@ -34,7 +34,9 @@ impl DeviceCloud {
         if let Some(append) = stream.busy {
             return self.touch(append, account, subscription);
         }
-        let Ok(ledger) = self.account(account) else { return };
+        let Ok(ledger) = self.account(account) else {
+            return;
+        };
         let Some(found) = ledger.subscription(subscription) else {
             return self.deliveries.forget(subscription);
         };
@@ -45,12 +47,16 @@ impl DeviceCloud {
             return self.enqueue_settlement(account, command, now);
         }
         let until = after(now, self.config.delivery.attempt_timeout);
-        let Some(delivery) = self.deliveries.start(account, subscription, head.sequence(), until)
+        let Some(delivery) = self
+            .deliveries
+            .start(account, subscription, head.sequence(), until)
         else {
             return;
         };
         match self.notification(account, subscription) {
-            Ok(request) => self.outputs.push_back(Output::Deliver { delivery, request }),
+            Ok(request) => self
+                .outputs
+                .push_back(Output::Deliver { delivery, request }),
             // The key may be back later: as good as a receiver that is down.
             Err(_) => self.end_delivery(delivery, Err(TransportFailure::Connection), now),
         }
@@ -67,9 +73,10 @@ impl DeviceCloud {
         let rules = &self.config.delivery;
         match subscription.ended_at() {
             Some(at) if wall.since(at) > rules.cancellation_age => Some(Command::Remove { id }),
-            None if wall.since(head.since()) > rules.max_age => {
-                Some(Command::End { id, cause: EndCause::Expired })
-            }
+            None if wall.since(head.since()) > rules.max_age => Some(Command::End {
+                id,
+                cause: EndCause::Expired,
+            }),
             _ => None,
         }
     }
@@ -90,7 +97,10 @@ impl DeviceCloud {
         let command = match verdict {
             Verdict::Delivered { sequence } => Command::Delivered { id, sequence },
             Verdict::Gone => Command::Remove { id },
-            Verdict::Refused => Command::End { id, cause: EndCause::Refused },
+            Verdict::Refused => Command::End {
+                id,
+                cause: EndCause::Refused,
+            },
             Verdict::Retry => return,
         };
         self.enqueue_settlement(&account, command, now);
@@ -102,43 +112,23 @@ impl DeviceCloud {
         account: &AccountId,
         id: SubscriptionId,
     ) -> Result<Request<Bytes>, Error> {
-        let found = self.account(account)?.subscription(id).ok_or(ErrorKind::NotFound)?;
+        let found = self
+            .account(account)?
+            .subscription(id)
+            .ok_or(ErrorKind::NotFound)?;
         let head = found.head().ok_or(ErrorKind::NotFound)?;
         let made = found.made();
         let key = self.signing_key(account, id, &made.sealed_secret)?;
-        let cancelled = *head.event_type() == EventType::SubscriptionCancelled;
-        // It has no body, and then no Content-Type, which is signed as the empty text.
-        let content_type = if cancelled { None } else { Some(made.format.as_str()) };
-        let texts = Texts {
-            event_type: head.event_type().to_string(),
-            subscription_id: id.to_string(),
-            sequence_number: head.sequence().to_string(),
-            event_timestamp: UnixSeconds::from(self.wall).to_string(),
-        };
-        let signature = key.sign(&SignedMessage {
-            content_type: content_type.unwrap_or_default().as_bytes(),
-            event_type: texts.event_type.as_bytes(),
-            subscription_id: texts.subscription_id.as_bytes(),
-            sequence_number: texts.sequence_number.as_bytes(),
-            event_timestamp: texts.event_timestamp.as_bytes(),
-            body: head.body(),
-        });
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(made.events_url.as_str())
-            .header(NotificationHeaders::EVENT_TYPE, texts.event_type)
-            .header(NotificationHeaders::SUBSCRIPTION_ID, texts.subscription_id)
-            .header(NotificationHeaders::SEQUENCE_NUMBER, texts.sequence_number)
-            .header(NotificationHeaders::EVENT_TIMESTAMP, texts.event_timestamp)
-            .header(NotificationHeaders::EVENT_SIGNATURE, signature.to_string());
-        if let Some(content_type) = content_type {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        }
-        if let Some(correlation) = &made.correlation {
-            request = request.header(NotificationHeaders::CORRELATION_ID, correlation.as_str());
-        }
-        request
-            .body(head.body().clone())
+        let timestamp = UnixSeconds::from(self.wall);
+        let event_type = head.event_type().clone();
+        let cancelled = event_type == EventType::SubscriptionCancelled;
+        let mut headers = NotificationHeaders::new(event_type, id, head.sequence(), timestamp);
+        headers.correlation_id = made.correlation.clone();
+        let content = (!cancelled).then(|| Content::new(made.format, head.body().clone()));
+        let uri = Uri::try_from(made.events_url.as_str())
+            .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
+        notify::Request::new(headers, content)
+            .try_into_http_request(&uri, &key)
             .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
     }
 
@@ -157,12 +147,4 @@ impl DeviceCloud {
         let secret = SigningSecret::try_from(text.to_owned()).map_err(|_| ErrorKind::Sealing)?;
         Ok(SigningKey::new(&secret))
     }
-}
-
-/// The header texts that are signed, exactly as they are sent.
-struct Texts {
-    event_type: String,
-    subscription_id: String,
-    sequence_number: String,
-    event_timestamp: String,
 }

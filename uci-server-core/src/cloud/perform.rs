@@ -1,9 +1,8 @@
 //! Carries tasks out: decides, applies, and says what may be seen once that is durable.
 
-use http::{Response, StatusCode};
 use bytes::Bytes;
-use uci_model::api::Subscribed;
-use uci_model::{Content, SubscriptionId};
+use uci_model::SubscriptionId;
+use uci_model::api::{OutgoingResponse as _, Subscribed, Unsubscribed};
 
 use super::DeviceCloud;
 use super::answers::{self, Answer};
@@ -17,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ids::AccountId;
 use crate::ownership::{Ownership, OwnershipChange};
 use crate::request::{Action, Incoming, Subscribe};
-use crate::response::{self, Problem};
+use crate::response::Problem;
 use crate::time::UnixMillis;
 
 /// Fewest notifications a queue must hold: the first ones of a subscription and its end fit always.
@@ -25,16 +24,22 @@ const MIN_QUEUE: u32 = 8;
 
 impl DeviceCloud {
     /// Carries a task out, or says which streams it needs besides those it has.
-    pub(super) fn perform(&mut self, task: &Task, batch: &mut Batch) -> Result<(), Vec<StreamName>> {
+    pub(super) fn perform(
+        &mut self,
+        task: &Task,
+        batch: &mut Batch,
+    ) -> Result<(), Vec<StreamName>> {
         match &task.work {
             Work::Request { request, incoming } => {
                 // A client that gave up waiting does not want it done any more.
                 if self.requests.contains_key(request) {
                     let effect = match self.perform_request(incoming, batch) {
                         Ok(Answer::Respond(response)) => Effect::Respond(*request, response),
-                        Ok(Answer::Ask { ask, format }) => {
-                            Effect::Ask { request: *request, ask, format }
-                        }
+                        Ok(Answer::Ask { ask, format }) => Effect::Ask {
+                            request: *request,
+                            ask,
+                            format,
+                        },
                         Err(problem) => Effect::Respond(*request, problem.into_response()),
                     };
                     batch.effects.push(effect);
@@ -55,7 +60,10 @@ impl DeviceCloud {
             }
             Work::EndGrant { end, grant } => {
                 let remember_until = UnixMillis::from(self.wall).after(self.config.grant_memory);
-                let command = Command::EndGrant { grant: grant.clone(), remember_until };
+                let command = Command::EndGrant {
+                    grant: grant.clone(),
+                    remember_until,
+                };
                 for name in &task.needs {
                     if let StreamName::Account(account) = name {
                         let result = self.command(account, &command, batch);
@@ -84,19 +92,27 @@ impl DeviceCloud {
         }
         match action {
             Action::Subscribe(subscribe) => {
-                let id = self.subscribe(principal, subscribe, batch).map_err(failed)?;
-                let body = Content::encode(uci_model::ContentFormat::Json, &Subscribed::new(id));
-                let content = body.map_err(Problem::from)?;
-                Ok(Answer::Respond(response::with_content(StatusCode::CREATED, content)))
+                let id = self
+                    .subscribe(principal, subscribe, batch)
+                    .map_err(failed)?;
+                Ok(Answer::Respond(
+                    Subscribed::new(id).try_into_http_response()?,
+                ))
             }
-            Action::Unsubscribe { target, subscription } => {
+            Action::Unsubscribe {
+                target,
+                subscription,
+            } => {
                 let command = Command::Unsubscribe {
                     id: *subscription,
                     target: target.clone(),
                     grant: principal.grant.clone(),
                 };
-                self.command(&principal.account, &command, batch).map_err(failed)?;
-                Ok(Answer::Respond(accepted()))
+                self.command(&principal.account, &command, batch)
+                    .map_err(failed)?;
+                Ok(Answer::Respond(
+                    Unsubscribed::default().try_into_http_response()?,
+                ))
             }
             read => answers::answer(&self.config, &principal.account, account, read),
         }
@@ -111,7 +127,7 @@ impl DeviceCloud {
         let id = SubscriptionId::from_entropy(self.entropy.draw_16());
         let stream = StreamName::Account(principal.account.clone()).to_string();
         let nonce_entropy = self.entropy.draw();
-        let secret = subscribe.signing_secret.expose().as_bytes();
+        let secret = subscribe.body.signing_secret.expose().as_bytes();
         let sealed = self
             .sealer
             .seal(&stream, &secret_field(id), nonce_entropy, secret)
@@ -121,12 +137,15 @@ impl DeviceCloud {
             target: subscribe.target.clone(),
             grant: principal.grant.clone(),
             client: principal.client.clone(),
-            event_types: subscribe.event_types.iter().cloned().collect(),
+            event_types: subscribe.body.event_types.iter().cloned().collect(),
             events_url: subscribe.events_url.clone(),
             sealed_secret: sealed.into(),
-            correlation: subscribe.correlation.clone(),
+            correlation: subscribe.options.correlation_id.clone(),
             format: subscribe.format,
-            rules: QueueRules { coalesce, limit: limit.max(MIN_QUEUE) },
+            rules: QueueRules {
+                coalesce,
+                limit: limit.max(MIN_QUEUE),
+            },
         });
         self.command(&principal.account, &Command::Subscribe { id, made }, batch)?;
         Ok(id)
@@ -140,13 +159,12 @@ impl DeviceCloud {
     }
 
     /// The device moves: from its former account, if it had one, to its new one, in one append.
-    fn perform_registered(
-        &mut self,
-        told: &DeviceReport,
-        batch: &mut Batch,
-    ) -> Result<(), Error> {
+    fn perform_registered(&mut self, told: &DeviceReport, batch: &mut Batch) -> Result<(), Error> {
         let ownership = self.ownership(told)?;
-        let former = ownership.owner().filter(|owner| **owner != told.account).cloned();
+        let former = ownership
+            .owner()
+            .filter(|owner| **owner != told.account)
+            .cloned();
         let assigned = ownership.decide_assign(&told.account, told.generation)?;
         let registered = self.decide(&told.account, &report_command(told))?;
         let mut unregistered = Vec::new();
@@ -175,7 +193,9 @@ impl DeviceCloud {
         told: &DeviceReport,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        let released = self.ownership(told)?.decide_release(&told.account, told.generation)?;
+        let released = self
+            .ownership(told)?
+            .decide_release(&told.account, told.generation)?;
         let unregistered = self.decide(&told.account, &report_command(told))?;
         self.record(&told.account, &unregistered, batch)?;
         self.record_ownership(told, &released, batch)
@@ -204,7 +224,10 @@ impl DeviceCloud {
         changes: &[Change],
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        let encoded: Vec<Bytes> = changes.iter().map(Change::encode).collect::<Result<_, _>>()?;
+        let encoded: Vec<Bytes> = changes
+            .iter()
+            .map(Change::encode)
+            .collect::<Result<_, _>>()?;
         let name = StreamName::Account(account.clone());
         let stream = self.streams.get_mut(&name);
         let Some(Ledger::Account(ledger)) = stream.and_then(|stream| stream.ledger.as_mut()) else {
@@ -212,7 +235,9 @@ impl DeviceCloud {
         };
         for change in changes {
             let touched = ledger.apply(change);
-            batch.touched.extend(touched.into_iter().map(|id| (account.clone(), id)));
+            batch
+                .touched
+                .extend(touched.into_iter().map(|id| (account.clone(), id)));
         }
         if !encoded.is_empty() {
             batch.changes.entry(name).or_default().extend(encoded);
@@ -240,7 +265,11 @@ impl DeviceCloud {
 
     pub(super) fn account(&self, account: &AccountId) -> Result<&Account, Error> {
         let name = StreamName::Account(account.clone());
-        match self.streams.get(&name).and_then(|stream| stream.ledger.as_ref()) {
+        match self
+            .streams
+            .get(&name)
+            .and_then(|stream| stream.ledger.as_ref())
+        {
             Some(Ledger::Account(account)) => Ok(account),
             _ => Err(ErrorKind::Unavailable.into()),
         }
@@ -248,7 +277,11 @@ impl DeviceCloud {
 
     fn ownership(&self, told: &DeviceReport) -> Result<&Ownership, Error> {
         let name = StreamName::Device(told.device);
-        match self.streams.get(&name).and_then(|stream| stream.ledger.as_ref()) {
+        match self
+            .streams
+            .get(&name)
+            .and_then(|stream| stream.ledger.as_ref())
+        {
             Some(Ledger::Ownership(ownership)) => Ok(ownership),
             _ => Err(ErrorKind::Unavailable.into()),
         }
@@ -266,8 +299,4 @@ fn report_command(told: &DeviceReport) -> Command {
 /// Where in its stream a subscription's secret is sealed.
 pub(super) fn secret_field(id: SubscriptionId) -> String {
     format!("subscription/{id}")
-}
-
-fn accepted() -> Response<Bytes> {
-    response::empty(StatusCode::ACCEPTED)
 }

@@ -94,7 +94,11 @@ impl Stream {
         };
         let bytes = bytes.ok()?;
         self.snapshot_version = self.version;
-        Some(Snapshot { version: self.version, format, bytes })
+        Some(Snapshot {
+            version: self.version,
+            format,
+            bytes,
+        })
     }
 }
 
@@ -122,7 +126,10 @@ impl Ledger {
 
     /// The ledger before the changes that are still to be applied, and those.
     fn base<'a>(name: &StreamName, loaded: &'a Loaded) -> Result<(Self, &'a [Bytes]), Error> {
-        let covered = loaded.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        let covered = loaded
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.version);
         if count(&loaded.changes).checked_add(covered) != Some(loaded.version) {
             let gap = "snapshot and changes do not add up to the version";
             return Err(Error::with_source(ErrorKind::Journal, gap));

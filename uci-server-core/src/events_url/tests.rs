@@ -12,7 +12,10 @@ fn https_to_a_public_place_is_taken_as_it_is() {
         "https://8.8.8.8/",
         "https://[2606:4700::1111]/",
     ] {
-        assert_eq!(EventsUrlPolicy::default().check(text).unwrap().as_str(), text);
+        assert_eq!(
+            EventsUrlPolicy::default().check(text).unwrap().as_str(),
+            text
+        );
     }
 }
 
@@ -22,8 +25,14 @@ fn what_is_not_plain_https_is_refused() {
         ("http://events.example.com/", EventsUrlError::Scheme),
         ("ftp://events.example.com/", EventsUrlError::Scheme),
         ("file:///etc/passwd", EventsUrlError::Scheme),
-        ("https://user@events.example.com/", EventsUrlError::Credentials),
-        ("https://:secret@events.example.com/", EventsUrlError::Credentials),
+        (
+            "https://user@events.example.com/",
+            EventsUrlError::Credentials,
+        ),
+        (
+            "https://:secret@events.example.com/",
+            EventsUrlError::Credentials,
+        ),
         ("https://events.example.com/#part", EventsUrlError::Fragment),
         ("https://", EventsUrlError::Malformed),
         ("/relative", EventsUrlError::Malformed),
@@ -74,19 +83,38 @@ fn addresses_inside_are_refused_however_they_are_written() {
         "[fec0::1]",
         "[ff02::1]",
     ] {
-        assert_eq!(judged(&format!("https://{host}/")), Err(EventsUrlError::NotPublic), "{host}");
+        assert_eq!(
+            judged(&format!("https://{host}/")),
+            Err(EventsUrlError::NotPublic),
+            "{host}"
+        );
     }
-    for neighbor in ["100.128.0.1", "172.32.0.1", "9.255.255.255", "[64:ff9b::8.8.8.8]", "[::ffff:8.8.8.8]"] {
-        assert_eq!(judged(&format!("https://{neighbor}/")), Ok(()), "{neighbor}");
+    for neighbor in [
+        "100.128.0.1",
+        "172.32.0.1",
+        "9.255.255.255",
+        "[64:ff9b::8.8.8.8]",
+        "[::ffff:8.8.8.8]",
+    ] {
+        assert_eq!(
+            judged(&format!("https://{neighbor}/")),
+            Ok(()),
+            "{neighbor}"
+        );
     }
 }
 
 #[test]
 fn tests_on_one_machine_can_be_allowed() {
-    let mut policy = EventsUrlPolicy::default();
-    policy.dangerous_allow_non_public = true;
+    let mut policy = EventsUrlPolicy {
+        dangerous_allow_non_public: true,
+        ..EventsUrlPolicy::default()
+    };
     assert!(policy.check("https://127.0.0.1:1/").is_ok());
-    assert_eq!(policy.check("http://127.0.0.1:1/"), Err(EventsUrlError::Scheme));
+    assert_eq!(
+        policy.check("http://127.0.0.1:1/"),
+        Err(EventsUrlError::Scheme)
+    );
     policy.dangerous_allow_http = true;
     assert!(policy.check("http://localhost:1/").is_ok());
     assert_eq!(policy.judge_address([10, 0, 0, 1].into()), Ok(()));

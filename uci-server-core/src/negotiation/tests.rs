@@ -29,15 +29,27 @@ fn responses_follow_the_accept_header() {
         (&["application/json;q=0.9"], JSON),
         (&["application/json;q=0"], None),
         (&["application/json;q=0, */*"], CBOR),
-        (&["application/vnd.ocf+cbor;q=0.5, application/json;q=0.8"], JSON),
-        (&["application/vnd.ocf+cbor;q=0.8", "application/json;q=0.5"], CBOR),
-        (&["application/*;q=0.2, application/vnd.ocf+cbor; Q=0.3"], CBOR),
+        (
+            &["application/vnd.ocf+cbor;q=0.5, application/json;q=0.8"],
+            JSON,
+        ),
+        (
+            &["application/vnd.ocf+cbor;q=0.8", "application/json;q=0.5"],
+            CBOR,
+        ),
+        (
+            &["application/*;q=0.2, application/vnd.ocf+cbor; Q=0.3"],
+            CBOR,
+        ),
         (&["application/json;charset=utf-8"], JSON),
         (&["text/html"], None),
         (&["application/cbor"], None),
         (&["application/json;q=1.001"], None),
         (&["application/json;q=0.1234"], None),
-        (&["application/json;q=x, application/vnd.ocf+cbor;q=0.001"], CBOR),
+        (
+            &["application/json;q=x, application/vnd.ocf+cbor;q=0.001"],
+            CBOR,
+        ),
         (&["application"], None),
         (&["*/json"], None),
         (&["text/html;x=\",application/json\""], None),
@@ -55,9 +67,18 @@ fn notifications_follow_the_order_of_the_list_and_default_to_json() {
         (&["text/html"], ContentFormat::Json),
         (&["*/*"], ContentFormat::Json),
         (&["application/vnd.ocf+cbor"], ContentFormat::OcfCbor),
-        (&["application/json,application/vnd.ocf+cbor"], ContentFormat::Json),
-        (&["application/vnd.ocf+cbor, application/json"], ContentFormat::OcfCbor),
-        (&["application/vnd.ocf+cbor;q=0.5, application/json"], ContentFormat::Json),
+        (
+            &["application/json,application/vnd.ocf+cbor"],
+            ContentFormat::Json,
+        ),
+        (
+            &["application/vnd.ocf+cbor, application/json"],
+            ContentFormat::OcfCbor,
+        ),
+        (
+            &["application/vnd.ocf+cbor;q=0.5, application/json"],
+            ContentFormat::Json,
+        ),
         (&["application/json;q=0"], ContentFormat::Json),
     ];
     for (lines, expected) in table {
@@ -68,6 +89,9 @@ fn notifications_follow_the_order_of_the_list_and_default_to_json() {
 #[test]
 fn an_unreadable_header_accepts_nothing() {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_bytes(b"application/json\xff").unwrap());
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_bytes(b"application/json\xff").unwrap(),
+    );
     assert_eq!(response_format(&headers), None);
 }

@@ -16,7 +16,7 @@ pub enum PathError {
     /// A segment `.` or `..`, plain or encoded.
     #[error("the path holds a dot segment")]
     Dot,
-    /// Longer than [`MAX_PATH`].
+    /// Longer than 2048 bytes.
     #[error("the path is too long")]
     TooLong,
 }

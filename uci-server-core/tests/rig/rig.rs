@@ -42,8 +42,13 @@ impl Sealer for Labels {
 
     fn open(&self, stream: &str, field: &str, sealed: &[u8]) -> Result<Opened, SealError> {
         let place = format!("{stream} {field}\n").into_bytes();
-        let rest = sealed.strip_prefix(place.as_slice()).ok_or_else(SealError::new)?;
-        let secret = rest.split_at_checked(rest.len() - 4).ok_or_else(SealError::new)?.0;
+        let rest = sealed
+            .strip_prefix(place.as_slice())
+            .ok_or_else(SealError::new)?;
+        let secret = rest
+            .split_at_checked(rest.len() - 4)
+            .ok_or_else(SealError::new)?
+            .0;
         Ok(Opened::new(secret.iter().map(|byte| byte ^ 0x55).collect()))
     }
 }
@@ -85,8 +90,13 @@ impl Journal {
     pub(crate) fn load(&self, stream: &str) -> Loaded {
         let changes = self.streams.get(stream).cloned().unwrap_or_default();
         let snapshot = self.snapshots.get(stream).cloned();
-        let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.version) as usize;
-        Loaded { version: changes.len() as u64, snapshot, changes: changes[covered..].to_vec() }
+        let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        let covered = usize::try_from(covered).unwrap();
+        Loaded {
+            version: changes.len() as u64,
+            snapshot,
+            changes: changes[covered..].to_vec(),
+        }
     }
 }
 
@@ -108,7 +118,12 @@ impl Told {
 
 /// Reads a notification and verifies its signature over what is really in it.
 pub(crate) fn read_notification(request: &Request<Bytes>) -> Told {
-    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    };
     let headers = NotificationHeaders::parse(header).unwrap();
     let content_type = header("content-type");
     let key = SigningKey::new(&SigningSecret::try_from(SECRET.to_owned()).unwrap());
@@ -143,6 +158,7 @@ pub(crate) struct World {
     pub(crate) reported: BTreeMap<ReportId, Result<(), ErrorKind>>,
     pub(crate) grants_ended: BTreeMap<GrantEndId, Result<(), ErrorKind>>,
     pub(crate) presumed: Vec<(AccountId, DeviceId, u64)>,
+    pub(crate) stalled: Vec<AccountId>,
     /// What the journal is not asked to do while this is set.
     pub(crate) journal_silent: bool,
     pub(crate) unanswered: Vec<Append>,
@@ -150,7 +166,9 @@ pub(crate) struct World {
 }
 
 pub(crate) fn device(number: u8) -> DeviceId {
-    format!("d0000000-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
+    format!("d0000000-0000-4000-8000-0000000000{number:02x}")
+        .parse()
+        .unwrap()
 }
 
 pub(crate) fn account(name: &str) -> AccountId {
@@ -183,7 +201,9 @@ pub(crate) fn json(text: &str) -> Content {
 }
 
 pub(crate) fn cbor(text: &str) -> Content {
-    json(text).in_format(ContentFormat::OcfCbor, &uci_model::Limits::default()).unwrap()
+    json(text)
+        .in_format(ContentFormat::OcfCbor, &uci_model::Limits::default())
+        .unwrap()
 }
 
 pub(crate) fn request(method: Method, path: &str) -> Request<Bytes> {
@@ -196,7 +216,9 @@ pub(crate) fn request(method: Method, path: &str) -> Request<Bytes> {
 
 pub(crate) fn post(path: &str, content_type: &str, body: &str) -> Request<Bytes> {
     let mut request = request(Method::POST, path);
-    request.headers_mut().insert("content-type", content_type.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("content-type", content_type.parse().unwrap());
     *request.body_mut() = Bytes::copy_from_slice(body.as_bytes());
     request
 }
@@ -205,9 +227,17 @@ pub(crate) fn subscribe_request(path: &str, types: &[&str]) -> Request<Bytes> {
     let body = serde_json::json!({
         "eventsUrl": EVENTS, "eventTypes": types, "signingSecret": SECRET,
     });
-    let mut request = post(&format!("{path}/subscriptions"), "application/json", &body.to_string());
-    request.headers_mut().insert("correlation-id", CORRELATION.parse().unwrap());
-    request.headers_mut().insert("accept", "application/json".parse().unwrap());
+    let mut request = post(
+        &format!("{path}/subscriptions"),
+        "application/json",
+        &body.to_string(),
+    );
+    request
+        .headers_mut()
+        .insert("correlation-id", CORRELATION.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("accept", "application/json".parse().unwrap());
     request
 }
 
@@ -230,6 +260,7 @@ impl World {
             reported: BTreeMap::new(),
             grants_ended: BTreeMap::new(),
             presumed: Vec::new(),
+            stalled: Vec::new(),
             journal_silent: false,
             unanswered: Vec::new(),
             starts: 1,
@@ -264,35 +295,54 @@ impl World {
         while let Some(output) = self.cloud.poll_output() {
             match output {
                 Output::Respond { request, response } => {
-                    assert!(self.responses.insert(request, response).is_none(), "answered twice");
+                    assert!(
+                        self.responses.insert(request, response).is_none(),
+                        "answered twice"
+                    );
                 }
                 Output::Ask { ask, request } => self.asks.push_back((ask, request)),
                 Output::Deliver { delivery, request } => {
                     self.deliveries.push_back((delivery, request));
                 }
+                Output::Load { stream } if self.journal_silent => {
+                    self.cloud.handle_load_failed(&stream, self.now);
+                }
                 Output::Load { stream } => {
                     let loaded = self.journal.load(&stream);
-                    self.cloud.handle_loaded(&stream, &loaded, self.wall, self.now);
+                    self.cloud
+                        .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
                 Output::Append(append) if self.journal_silent => self.unanswered.push(append),
                 Output::Append(append) => {
                     let appended = self.journal.append(&append);
-                    self.cloud.handle_appended(append.id, appended, self.wall, self.now);
+                    self.cloud
+                        .handle_appended(append.id, appended, self.wall, self.now);
                 }
                 Output::SaveSnapshot { stream, snapshot } => {
                     self.journal.snapshots.insert(stream, snapshot);
                 }
                 Output::Event(Event::Reported { report, result }) => {
                     let result = result.map_err(|error| error.kind());
-                    assert!(self.reported.insert(report, result).is_none(), "reported twice");
+                    assert!(
+                        self.reported.insert(report, result).is_none(),
+                        "reported twice"
+                    );
                 }
                 Output::Event(Event::GrantEnded { end, result }) => {
                     let result = result.map_err(|error| error.kind());
-                    assert!(self.grants_ended.insert(end, result).is_none(), "ended twice");
+                    assert!(
+                        self.grants_ended.insert(end, result).is_none(),
+                        "ended twice"
+                    );
                 }
-                Output::Event(Event::PresumedOnline { account, device, generation }) => {
+                Output::Event(Event::PresumedOnline {
+                    account,
+                    device,
+                    generation,
+                }) => {
                     self.presumed.push((account, device, generation));
                 }
+                Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Event(other) => panic!("{other:?}"),
             }
         }
@@ -305,7 +355,11 @@ impl World {
     }
 
     /// The answer, which must be there without any device's help.
-    pub(crate) fn call(&mut self, request: &Request<Bytes>, who: Authentication) -> Response<Bytes> {
+    pub(crate) fn call(
+        &mut self,
+        request: &Request<Bytes>,
+        who: Authentication,
+    ) -> Response<Bytes> {
         let id = self.start(request, who);
         self.responses.remove(&id).expect("answered")
     }
@@ -372,10 +426,13 @@ impl World {
     }
 
     pub(crate) fn answer_delivery(&mut self, id: DeliveryId, status: u16) {
-        let response =
-            Response::builder().status(status).body(Bytes::new()).unwrap();
+        let response = Response::builder()
+            .status(status)
+            .body(Bytes::new())
+            .unwrap();
         let outcome = DeliveryOutcome::from_response(&response);
-        self.cloud.handle_delivery(id, Ok(outcome), self.wall, self.now);
+        self.cloud
+            .handle_delivery(id, Ok(outcome), self.wall, self.now);
         self.settle();
     }
 
@@ -397,12 +454,17 @@ impl World {
 
     /// Event types with their numbers.
     pub(crate) fn receive(&mut self) -> Vec<(u64, String)> {
-        self.receive_all().into_iter().map(|told| (told.sequence, told.event)).collect()
+        self.receive_all()
+            .into_iter()
+            .map(|told| (told.sequence, told.event))
+            .collect()
     }
 
     pub(crate) fn end_grant(&mut self, grant: &str) {
         let grant: GrantId = grant.parse().unwrap();
-        let id = self.cloud.end_grant(account("alice"), grant, self.wall, self.now);
+        let id = self
+            .cloud
+            .end_grant(account("alice"), grant, self.wall, self.now);
         self.settle();
         assert_eq!(self.grants_ended.remove(&id), Some(Ok(())));
     }
@@ -427,5 +489,7 @@ impl World {
 
 /// `n` of `sequence` and event type.
 pub(crate) fn seen(list: &[(u64, &str)]) -> Vec<(u64, String)> {
-    list.iter().map(|(sequence, event)| (*sequence, (*event).to_owned())).collect()
+    list.iter()
+        .map(|(sequence, event)| (*sequence, (*event).to_owned()))
+        .collect()
 }

@@ -67,7 +67,10 @@ impl Browser {
         fields: &[(&str, &str)],
     ) -> Result<Page, Error> {
         let form = form(&page.body).ok_or_else(|| {
-            Error::plain(format!("there is no form on {} ({})", page.uri, page.status))
+            Error::plain(format!(
+                "there is no form on {} ({})",
+                page.uri, page.status
+            ))
         })?;
         let mut values = form.hidden;
         for (name, value) in fields {
@@ -132,7 +135,10 @@ impl Browser {
         let jar = self.cookies.entry(site).or_default();
         let mut request = Request::builder().method(method).uri(uri);
         if !jar.is_empty() {
-            let cookies: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let cookies: Vec<_> = jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             request = request.header(COOKIE, cookies.join("; "));
         }
         if body.is_some() {
@@ -199,7 +205,10 @@ fn resolve(from: &Uri, to: &str) -> Result<Uri, Error> {
     if to.starts_with("https://") {
         return parse(to);
     }
-    let host = from.authority().map(ToString::to_string).unwrap_or_default();
+    let host = from
+        .authority()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     match to {
         "" => Ok(from.clone()),
         absolute if absolute.starts_with('/') => parse(&format!("https://{host}{absolute}")),
@@ -218,6 +227,9 @@ mod tests {
             </form>"#;
         let form = form(page).expect("form");
         assert_eq!(form.action, "/login?a=1&b=2");
-        assert_eq!(form.hidden.into_iter().collect::<Vec<_>>(), [("csrf".to_owned(), "x\"y".to_owned())]);
+        assert_eq!(
+            form.hidden.into_iter().collect::<Vec<_>>(),
+            [("csrf".to_owned(), "x\"y".to_owned())]
+        );
     }
 }

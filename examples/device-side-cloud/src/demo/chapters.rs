@@ -4,6 +4,7 @@ mod devices;
 mod faults;
 mod linked;
 mod partings;
+mod staying;
 
 use crate::error::Error;
 
@@ -14,6 +15,7 @@ use super::story::Story;
 #[derive(Debug, Default)]
 pub(crate) struct Cast {
     product_key: String,
+    product_secret: String,
     device_key: String,
     device_secret: String,
     password: String,
@@ -35,11 +37,13 @@ const BOB: &str = "bob";
 const THERMOSTAT: &str = "/thermostat/temperature";
 const LIGHT: &str = "/light/1";
 
-/// Tells the whole story.
+pub(crate) use staying::stay;
+
+/// Tells the whole story, and gives back who was in it.
 ///
 /// # Errors
 /// The first step that did not see what it should.
-pub(crate) async fn tell(story: &mut Story) -> Result<(), Error> {
+pub(crate) async fn tell(story: &mut Story) -> Result<Cast, Error> {
     let mut cast = Cast::default();
     devices::the_cloud_starts(story).await?;
     devices::an_operator_makes_everything(story, &mut cast).await?;
@@ -52,5 +56,6 @@ pub(crate) async fn tell(story: &mut Story) -> Result<(), Error> {
     faults::the_client_is_away(story, &cast).await?;
     faults::the_cloud_is_killed(story, &cast).await?;
     partings::another_user_sees_nothing(story, &cast).await?;
-    partings::everything_ends(story, &cast).await
+    partings::everything_ends(story, &cast).await?;
+    Ok(cast)
 }

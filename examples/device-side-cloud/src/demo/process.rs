@@ -152,20 +152,16 @@ impl Process {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(rustix::process::Pid::from_raw)
         {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-                .map_err(|cause| Error::new(format!("cannot stop {}", self.name), std::io::Error::from(cause)))?;
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|cause| {
+                Error::new(
+                    format!("cannot stop {}", self.name),
+                    std::io::Error::from(cause),
+                )
+            })?;
         }
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
             .map_err(|_| Error::plain(format!("{} did not stop on SIGTERM", self.name)))?
-            .map_err(|cause| Error::new(format!("cannot wait for {}", self.name), cause))
-    }
-
-    /// Lets the program go on after this one has ended.
-    pub(crate) async fn wait(&mut self) -> Result<ExitStatus, Error> {
-        self.child
-            .wait()
-            .await
             .map_err(|cause| Error::new(format!("cannot wait for {}", self.name), cause))
     }
 }

@@ -15,7 +15,7 @@ use crate::certificates::{DevelopmentCa, client_config};
 use crate::clock;
 use crate::config;
 use crate::error::Error;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Schemes};
 
 use super::process::{PATIENCE, Process};
 
@@ -28,6 +28,7 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
     pub(crate) coaps: u16,
     pub(crate) client: u16,
+    pub(crate) control: u16,
 }
 
 /// The story as far as it is told.
@@ -57,6 +58,7 @@ impl Story {
                 https: free_tcp_port()?,
                 coaps: free_udp_port()?,
                 client: free_tcp_port()?,
+                control: free_tcp_port()?,
             },
             cloud: None,
             device: None,
@@ -128,20 +130,32 @@ impl Story {
             OsString::from("--config"),
             self.config_file().into(),
         ];
-        let mut cloud = Process::start("the cloud", &this_program()?, &arguments, &self.dir.join("cloud.log"))?;
+        let mut cloud = Process::start(
+            "the cloud",
+            &this_program()?,
+            &arguments,
+            &self.dir.join("cloud.log"),
+        )?;
         let line = cloud
-            .wait_for("that it listens", PATIENCE, |line| line.contains("listening on"))
+            .wait_for("that it listens", PATIENCE, |line| {
+                line.contains("listening on")
+            })
             .await?;
         self.cloud = Some(cloud);
         if self.http.is_none() {
             let tls = client_config(&[self.ca()?.certificate()])?;
-            self.http = Some(Outbound::new(tls, Arc::new(|_| true), PATIENCE));
+            let rule = Arc::new(|_| true);
+            self.http = Some(Outbound::new(tls, Schemes::AlsoHttp, rule, PATIENCE));
         }
         Ok(line)
     }
 
     /// Runs an admin command of this binary and gives back the lines `name: value` that it prints.
-    pub(crate) async fn admin(&self, arguments: &[&str], input: &str) -> Result<Vec<(String, String)>, Error> {
+    pub(crate) async fn admin(
+        &self,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<Vec<(String, String)>, Error> {
         use tokio::io::AsyncWriteExt as _;
 
         let what = arguments.join(" ");
@@ -180,12 +194,19 @@ impl Story {
     }
 
     /// Calls the control interface of the client-side cloud; the body is JSON both ways.
-    pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Result<(StatusCode, Value), Error> {
+    pub(crate) async fn control(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, Value), Error> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.client_url()))
+            .uri(format!("http://127.0.0.1:{}{path}", self.ports.control))
             .header("content-type", "application/json")
-            .body(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default()))
+            .body(Bytes::from(
+                body.map(|body| body.to_string()).unwrap_or_default(),
+            ))
             .map_err(|cause| Error::new("the request cannot be made", cause))?;
         let response = self.http()?.send(request).await?;
         let value = serde_json::from_slice(response.body()).unwrap_or_else(|_| {
@@ -195,7 +216,14 @@ impl Story {
     }
 
     /// Calls the device-side cloud's interface with a bearer token.
-    pub(crate) async fn uci(&self, method: Method, path: &str, token: &str, accept: &str, body: Option<(&str, &str)>) -> Result<Response<Bytes>, Error> {
+    pub(crate) async fn uci(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        accept: &str,
+        body: Option<(&str, &str)>,
+    ) -> Result<Response<Bytes>, Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}/api/v1{path}", self.cloud_url()))
@@ -205,22 +233,29 @@ impl Story {
             request = request.header("content-type", content_type);
         }
         let request = request
-            .body(Bytes::from(body.map(|(_, text)| text.to_owned()).unwrap_or_default()))
+            .body(Bytes::from(
+                body.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            ))
             .map_err(|cause| Error::new("the request cannot be made", cause))?;
         self.http()?.send(request).await
     }
 
     /// Tries something until it fits or time is up.
-    pub(crate) async fn until<T, F>(&self, what: &str, patience: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    pub(crate) async fn until<T, F>(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<Option<T>, Error>>,
     {
-        let end = tokio::time::Instant::now() + patience;
+        let begun = clock::now();
         loop {
             if let Some(found) = attempt().await? {
                 return Ok(found);
             }
-            if tokio::time::Instant::now() >= end {
+            if clock::now().saturating_duration_since(begun) >= patience {
                 return Err(Error::plain(format!(
                     "waited {} s for {what}, in vain",
                     patience.as_secs()
@@ -228,6 +263,11 @@ impl Story {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// This program.
+    pub(crate) fn program(&self) -> Result<PathBuf, Error> {
+        this_program()
     }
 
     /// The device, once it was started.
@@ -243,7 +283,9 @@ impl Story {
             if let Some(mut process) = process.take() {
                 let status = process.terminate().await?;
                 if !status.success() {
-                    return Err(Error::plain(format!("a process ended with {status} on SIGTERM")));
+                    return Err(Error::plain(format!(
+                        "a process ended with {status} on SIGTERM"
+                    )));
                 }
             }
         }

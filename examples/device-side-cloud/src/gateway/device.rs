@@ -50,7 +50,10 @@ pub(super) struct Device {
 
 impl Device {
     /// Starts the task; it ends when the sender is dropped and nothing is left to do.
-    #[expect(clippy::too_many_arguments, reason = "it takes a part of everything the gateway has")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "it takes a part of everything the gateway has"
+    )]
     pub(super) fn start(
         session: SessionId,
         name: Name,
@@ -99,7 +102,11 @@ impl Device {
 
     async fn online(&mut self) {
         if let Err(error) = self.products.begin_session(&self.name).await {
-            warn!(session = self.session.0, error = error.chain(), "the first session could not be noted");
+            warn!(
+                session = self.session.0,
+                error = error.chain(),
+                "the first session could not be noted"
+            );
         }
         self.learn().await;
         self.report(Occurrence::Online).await;
@@ -111,7 +118,10 @@ impl Device {
             return;
         };
         let (Ok(account), Ok(device)) = (owner.as_str().parse(), id.as_str().parse()) else {
-            return warn!(session = self.session.0, "the registry has ids that the cloud cannot use");
+            return warn!(
+                session = self.session.0,
+                "the registry has ids that the cloud cannot use"
+            );
         };
         self.known = Some((account, device));
         // The gateway may have ended.
@@ -143,15 +153,21 @@ impl Device {
     }
 
     async fn publish(&mut self, request: &Request) -> Result<Content, Response> {
-        let publication =
-            Publication::read(request.content_format, &request.payload, &self.limits).map_err(
-                |error| {
-                    info!(session = self.session.0, error = error.chain(), "a publication was refused");
-                    Response::new(Code::BAD_REQUEST)
-                },
-            )?;
+        let publication = Publication::read(request.content_format, &request.payload, &self.limits)
+            .map_err(|error| {
+                info!(
+                    session = self.session.0,
+                    error = error.chain(),
+                    "a publication was refused"
+                );
+                Response::new(Code::BAD_REQUEST)
+            })?;
         self.bind(publication.device()).await.map_err(|error| {
-            warn!(session = self.session.0, error = error.chain(), "a device was not bound to its id");
+            warn!(
+                session = self.session.0,
+                error = error.chain(),
+                "a device was not bound to its id"
+            );
             Response::new(Code::FORBIDDEN)
         })?;
         let links = publication.links().to_vec();
@@ -209,7 +225,10 @@ impl Device {
         if content.decode(&self.limits).is_err() {
             return Response::new(Code::BAD_REQUEST);
         }
-        match self.tell(Occurrence::RepresentationChanged { href, content }).await {
+        match self
+            .tell(Occurrence::RepresentationChanged { href, content })
+            .await
+        {
             Ok(()) => Response::new(Code::CHANGED),
             Err(refusal) => refusal,
         }
@@ -230,7 +249,8 @@ impl Device {
             return;
         };
         let request = request.with_accept(ContentFormat::OcfCbor.coap_number());
-        let (session, calls, exchanges) = (self.session, self.calls.clone(), self.exchanges.clone());
+        let (session, calls, exchanges) =
+            (self.session, self.calls.clone(), self.exchanges.clone());
         tokio::spawn(async move {
             calls
                 .call(move |endpoint, now| {
@@ -254,13 +274,16 @@ impl Device {
         };
         match content.decode_as::<DeviceProperties>(&self.limits) {
             Ok(properties)
-                if self.known.as_ref().is_some_and(|(_, id)| *id == properties.device_id) =>
+                if self
+                    .known
+                    .as_ref()
+                    .is_some_and(|(_, id)| *id == properties.device_id) =>
             {
-                self.report(Occurrence::Described(Box::new(properties))).await;
+                self.report(Occurrence::Described(Box::new(properties)))
+                    .await;
             }
             Ok(_) => warn!(session = self.session.0, "a device describes another one"),
             Err(error) => warn!(session = self.session.0, %error, "a description cannot be read"),
         }
     }
 }
-

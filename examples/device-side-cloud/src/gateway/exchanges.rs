@@ -55,7 +55,8 @@ impl Exchanges {
 
     /// Forgets what was asked on a session; who waits gets no answer, which is an answer.
     pub(super) fn forget(&self, session: SessionId) {
-        self.lock().retain(|exchange, _| exchange.session() != session);
+        self.lock()
+            .retain(|exchange, _| exchange.session() != session);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExchangeId, Purpose>> {
@@ -76,13 +77,14 @@ pub(super) fn ask(session: SessionId, ask: Ask, calls: &Calls, exchanges: &Excha
     };
     let (calls, exchanges) = (calls.clone(), exchanges.clone());
     tokio::spawn(async move {
-        let begun = calls
-            .call(move |endpoint, now| match endpoint.request(session, question, now) {
-                Ok(exchange) => exchanges.begin(exchange, Purpose::Ask(answer)),
-                Err(_) => drop(answer.send(DeviceAnswer::Unreachable)),
-            })
+        calls
+            .call(
+                move |endpoint, now| match endpoint.request(session, question, now) {
+                    Ok(exchange) => exchanges.begin(exchange, Purpose::Ask(answer)),
+                    Err(_) => drop(answer.send(DeviceAnswer::Unreachable)),
+                },
+            )
             .await;
-        drop(begun);
     });
 }
 
@@ -108,7 +110,9 @@ fn question(request: &DeviceRequest) -> Option<Request> {
 
 /// Hands a device's answer to who waits for it.
 pub(super) fn answer(to: oneshot::Sender<DeviceAnswer>, response: &Response) {
-    let max_age = response.max_age.map(|secs| Duration::from_secs(secs.into()));
+    let max_age = response
+        .max_age
+        .map(|secs| Duration::from_secs(secs.into()));
     // Who waited may have given up.
     drop(to.send(DeviceAnswer::answered(
         response.code.as_byte(),

@@ -70,7 +70,11 @@ mod tests {
         let limits = Limits::default();
         let read = Publication::read(Some(50), &Bytes::from_static(json), &limits).expect("read");
         assert_eq!(read.links().len(), 1);
-        let answer = read.answered().expect("answer").decode(&limits).expect("decode");
+        let answer = read
+            .answered()
+            .expect("answer")
+            .decode(&limits)
+            .expect("decode");
         assert!(format!("{answer:?}").contains("ins"));
     }
 

@@ -213,7 +213,10 @@ impl Device<'_> {
     /// Keeps the secret that the cloud told, and comes back with it.
     async fn activated(&mut self, session: SessionId, response: &Response) -> Result<(), Error> {
         let device = self.args.device();
-        let info = (response.code == Code::CONTENT)
+        // CoAP's answer to a GET is 2.05; EnOS has 2.04 for everything that went well.
+        let info = response
+            .code
+            .is_success()
             .then(|| ActivateInfo::from_json(&response.payload).ok())
             .flatten()
             .filter(|info| info.device == device);

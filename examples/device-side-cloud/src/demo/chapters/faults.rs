@@ -19,7 +19,10 @@ pub(super) async fn the_client_is_away(story: &mut Story, cast: &Cast) -> Result
         client.terminate().await?;
     }
     for power in 51..=55 {
-        story.device()?.tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}")).await?;
+        story
+            .device()?
+            .tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}"))
+            .await?;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     start_client(story, cast).await?;
@@ -41,7 +44,10 @@ pub(super) async fn the_cloud_is_killed(story: &mut Story, cast: &Cast) -> Resul
     let light = resource_subscription(cast)?;
     // Traffic, and the kill in the middle of it.
     for power in 61..=70 {
-        story.device()?.tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}")).await?;
+        story
+            .device()?
+            .tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}"))
+            .await?;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if let Some(mut cloud) = story.cloud.take() {
@@ -49,7 +55,10 @@ pub(super) async fn the_cloud_is_killed(story: &mut Story, cast: &Cast) -> Resul
     }
     let last = of_subscription(story, &light).await?;
     for power in 71..=80 {
-        story.device()?.tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}")).await?;
+        story
+            .device()?
+            .tell(&format!("set {LIGHT} {{\"state\":true,\"power\":{power}}}"))
+            .await?;
     }
     drop(story.device()?.take_lines());
     story.start_cloud().await?;
@@ -57,11 +66,20 @@ pub(super) async fn the_cloud_is_killed(story: &mut Story, cast: &Cast) -> Resul
     let found = wait_for_content(story, &light, "\"power\":80").await?;
     let all = of_subscription(story, &light).await?;
     check_numbers(&all)?;
-    let reader = cast.reader.as_ref().ok_or_else(|| Error::plain("nobody can read"))?;
+    let reader = cast
+        .reader
+        .as_ref()
+        .ok_or_else(|| Error::plain("nobody can read"))?;
     let list = story
         .until("the device online", PATIENCE, || async {
             let list = story
-                .uci(Method::GET, "/devices", &reader.access, "application/json", None)
+                .uci(
+                    Method::GET,
+                    "/devices",
+                    &reader.access,
+                    "application/json",
+                    None,
+                )
                 .await?;
             let text = String::from_utf8_lossy(list.body()).into_owned();
             Ok((list.status() == StatusCode::OK

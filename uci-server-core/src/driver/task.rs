@@ -1,0 +1,180 @@
+//! The task that owns the machine.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Command, Commands, Outside};
+use crate::{
+    AccountId, AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome,
+    DeviceAnswer, DeviceCloud, Error, Event, GrantEndId, Loaded, Output, ReportId, RequestId,
+    TransportFailure,
+};
+
+/// After how long an account that could not be loaded is woken again.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// Runs `cloud` until all handles are gone.
+pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Arc<O>) {
+    let Commands(mut commands) = commands;
+    let mut running = Running {
+        cloud,
+        outside,
+        work: JoinSet::new(),
+        waiting: Waiting::default(),
+    };
+    loop {
+        while let Some(output) = running.cloud.poll_output() {
+            running.carry_out(output);
+        }
+        let deadline = running.cloud.next_deadline().map(Instant::from_std);
+        let timer = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => running.take(command),
+                None => return,
+            },
+            // A task that panicked has no answer; the cloud's own time limit ends what it was for.
+            Some(Ok(done)) = running.work.join_next() => running.finish(done),
+            () = timer => {
+                let now = Instant::now().into_std();
+                running.cloud.handle_timeout(running.outside.wall(), now);
+            }
+        }
+    }
+}
+
+enum Done {
+    Answered(AskId, DeviceAnswer),
+    Appended(AppendId, Appended),
+    Delivered(DeliveryId, Result<DeliveryOutcome, TransportFailure>),
+    Loaded(String, Option<Loaded>),
+    Saved,
+    Stalled(AccountId),
+}
+
+struct Running<O> {
+    cloud: DeviceCloud,
+    outside: Arc<O>,
+    work: JoinSet<Done>,
+    waiting: Waiting,
+}
+
+/// Who waits for what.
+#[derive(Default)]
+struct Waiting {
+    requests: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
+    reports: BTreeMap<ReportId, oneshot::Sender<Result<(), Error>>>,
+    grants: BTreeMap<GrantEndId, oneshot::Sender<Result<(), Error>>>,
+}
+
+impl<O: Outside> Running<O> {
+    fn take(&mut self, command: Command) {
+        let (wall, now) = (self.outside.wall(), Instant::now().into_std());
+        match command {
+            Command::Request(mut request, sender) => {
+                let authentication = request.extensions_mut().remove::<Authentication>();
+                let authentication = authentication.unwrap_or(Authentication::Missing);
+                let id = self
+                    .cloud
+                    .handle_request(&request, authentication, wall, now);
+                tracing::debug!(request = %id, method = %request.method(), "request");
+                self.waiting.requests.insert(id, sender);
+            }
+            Command::Report(report, sender) => {
+                let device = report.device;
+                let id = self.cloud.handle_report(*report, wall, now);
+                tracing::debug!(report = %id, %device, "report");
+                self.waiting.reports.insert(id, sender);
+            }
+            Command::EndGrant(account, grant, sender) => {
+                let id = self.cloud.end_grant(account, grant, wall, now);
+                self.waiting.grants.insert(id, sender);
+            }
+            Command::Wake(account) => self.cloud.wake(account, wall, now),
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        let outside = self.outside.clone();
+        match output {
+            // A receiver that is gone does not want its answer any more.
+            Output::Respond { request, response } => {
+                tracing::debug!(%request, status = response.status().as_u16(), "response");
+                let sender = self.waiting.requests.remove(&request);
+                if let Some(sender) = sender {
+                    drop(sender.send(response));
+                }
+            }
+            Output::Ask { ask, request } => {
+                tracing::debug!(%ask, device = %request.device, "ask");
+                let work = async move { Done::Answered(ask, outside.ask(request).await) };
+                self.work.spawn(work);
+            }
+            Output::Deliver { delivery, request } => {
+                self.work.spawn(async move {
+                    let result = outside.deliver(request).await;
+                    let result = result.map(|response| DeliveryOutcome::from_response(&response));
+                    tracing::debug!(%delivery, ?result, "delivery");
+                    Done::Delivered(delivery, result)
+                });
+            }
+            Output::Load { stream } => {
+                self.work.spawn(async move {
+                    let loaded = outside.load(stream.clone()).await;
+                    Done::Loaded(stream, loaded)
+                });
+            }
+            Output::Append(append) => {
+                let work = async move { Done::Appended(append.id, outside.append(append).await) };
+                self.work.spawn(work);
+            }
+            Output::SaveSnapshot { stream, snapshot } => {
+                self.work.spawn(async move {
+                    outside.save_snapshot(stream, snapshot).await;
+                    Done::Saved
+                });
+            }
+            Output::Event(Event::Reported { report, result }) => {
+                let sender = self.waiting.reports.remove(&report);
+                drop(sender.map(|sender| sender.send(result)));
+            }
+            Output::Event(Event::GrantEnded { end, result }) => {
+                let sender = self.waiting.grants.remove(&end);
+                drop(sender.map(|sender| sender.send(result)));
+            }
+            Output::Event(Event::Stalled { account }) => {
+                self.work.spawn(async move {
+                    sleep(STALLED).await;
+                    Done::Stalled(account)
+                });
+            }
+            Output::Event(event) => outside.note(event),
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        let (wall, now) = (self.outside.wall(), Instant::now().into_std());
+        match done {
+            Done::Answered(ask, answer) => self.cloud.handle_answer(ask, answer, now),
+            Done::Appended(id, appended) => self.cloud.handle_appended(id, appended, wall, now),
+            Done::Delivered(id, result) => self.cloud.handle_delivery(id, result, wall, now),
+            Done::Loaded(name, Some(loaded)) => self.cloud.handle_loaded(&name, &loaded, wall, now),
+            Done::Loaded(name, None) => self.cloud.handle_load_failed(&name, now),
+            Done::Stalled(account) => self.cloud.wake(account, wall, now),
+            Done::Saved => {}
+        }
+    }
+}
