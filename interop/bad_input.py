@@ -17,14 +17,14 @@ def still_answers(world):
         world, libcoap.CLIENTS[0], device.identity(2), derive_key(device.secret), "/nothing/here", "get"
     )
     expect(code == "4.04", f"a path that is not there answers {code}")
-    head = raw_https(world, b"GET /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head = raw_https(world.cloud, b"GET /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     expect(head.startswith(b"HTTP/1.1 401"), f"the interface answers {head[:60]}")
 
 
-def raw_https(world, request):
+def raw_https(cloud, request):
     """What the cloud answers to these very bytes inside TLS."""
-    context = ssl.create_default_context(cafile=world.cloud.ca)
-    with socket.create_connection(("127.0.0.1", world.cloud.https_port), 10) as plain:
+    context = ssl.create_default_context(cafile=cloud.ca)
+    with socket.create_connection(("127.0.0.1", cloud.https_port), 10) as plain:
         with context.wrap_socket(plain, server_hostname="localhost") as connection:
             connection.settimeout(20)
             connection.sendall(request)
@@ -62,7 +62,7 @@ def malformed_http_is_refused_and_the_cloud_goes_on(world):
         b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ):
-        head = raw_https(world, request).split(b"\r\n", 1)[0]
+        head = raw_https(world.cloud, request).split(b"\r\n", 1)[0]
         expect(head == b"" or b" 4" in head or b" 5" in head, f"{request[:40]} is answered {head}")
     still_answers(world)
 

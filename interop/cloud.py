@@ -26,11 +26,12 @@ def derive_key(secret):
 class Cloud:
     """Use as a context manager; `with Cloud(program) as cloud`."""
 
-    def __init__(self, program):
+    def __init__(self, program, data=None):
         self.program = program
         self.folder = tempfile.TemporaryDirectory(prefix="interop-")
         self.path = pathlib.Path(self.folder.name)
         self.config = self.path / "cloud.toml"
+        self.data = data or self.path / "data"
         self.https_port = free_port(socket.SOCK_STREAM)
         self.coaps_port = free_port(socket.SOCK_DGRAM)
         self.url = f"https://localhost:{self.https_port}"
@@ -44,6 +45,7 @@ class Cloud:
             (r'"127\.0\.0\.1:8443"', f'"127.0.0.1:{self.https_port}"'),
             (r'"127\.0\.0\.1:5684"', f'"127.0.0.1:{self.coaps_port}"'),
             (r'"https://localhost:8443/?"', f'"{self.url}"'),
+            (r'(?m)^data_dir = "data"', f'data_dir = "{self.data}"'),
         ):
             text, count = re.subn(old, new, text)
             if count == 0:
@@ -84,7 +86,7 @@ class Cloud:
 
     @property
     def ca(self):
-        return str(next(self.path.rglob("ca.pem")))
+        return str(self.data / "ca" / "ca.pem")
 
     def admin(self, *arguments, stdin=None):
         """Runs an administrator's command; the lines `name: value` that it printed."""

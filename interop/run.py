@@ -12,6 +12,7 @@ import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
 import bad_input  # noqa: F401
+import full_disk  # noqa: F401
 import checks
 from cloud import Cloud
 

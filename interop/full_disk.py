@@ -1,0 +1,70 @@
+"""A disk that is really full: a small file system of its own under the cloud's data directory."""
+
+import errno
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from bad_input import raw_https
+from checks import check, expect
+from cloud import Cloud
+
+# The journal's file must fit, and little else.
+SIZE = 8 << 20
+
+
+class SmallDisk:
+    """A tmpfs of SIZE bytes mounted at a folder of its own; needs the right to mount."""
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="small-disk-"))
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", self.folder]
+        done = subprocess.run(mount, capture_output=True, text=True)
+        expect(done.returncode == 0, f"run as root, to mount a small disk: {done.stderr}")
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
+        self.folder.rmdir()
+
+    def fill(self):
+        """Takes all that is left; the path of the file that holds it."""
+        filler = self.folder / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+        return filler
+
+
+def add_until_refused(cloud):
+    """Adds products until the journal cannot grow any more; what the operator is told then."""
+    for number in range(5000):
+        done = subprocess.run(
+            [cloud.program, "product", "add", f"product {number}", "--config", cloud.config],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if done.returncode != 0:
+            return done.stderr
+    raise AssertionError("the disk never was full")
+
+
+@check
+def a_full_disk_is_named_and_the_cloud_goes_on_when_there_is_room(world):
+    with SmallDisk() as disk, Cloud(world.cloud.program, data=disk.folder) as cloud:
+        first = cloud.admin("product", "add", "before")
+        filler = disk.fill()
+        said = add_until_refused(cloud)
+        expect("no space left" in said, f"the operator is told: {said}")
+        head = raw_https(cloud, b"GET /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        expect(head.startswith(b"HTTP/1.1 401"), f"with a full disk the interface answers {head[:60]}")
+        os.unlink(filler)
+        after = cloud.admin("product", "add", "after")
+        expect(after["product_key"] != first["product_key"], "the product after the full disk is a new one")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")
