@@ -93,7 +93,9 @@ def a_taken_port_is_named(world):
     folder = world.cloud.path / "second"
     folder.mkdir()
     config = folder / "cloud.toml"
-    config.write_text(world.cloud.config.read_text())
+    # The same ports, with data of its own.
+    text = world.cloud.config.read_text()
+    config.write_text(text.replace(f'data_dir = "{world.cloud.data}"', 'data_dir = "data"'))
     said = refused_start(world, config)
     expect(str(world.cloud.https_port) in said or str(world.cloud.coaps_port) in said, f"it says: {said}")
     expect("in use" in said, f"it says: {said}")
