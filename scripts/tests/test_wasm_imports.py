@@ -23,6 +23,16 @@ class Imports(unittest.TestCase):
         with self.assertRaises(ValueError):
             wasm.imports(b"\x7fELF\0\0\0\0")
 
+    def test_the_runtime_of_wasm_bindgen_is_told_from_what_it_gives_access_to(self):
+        for name in (
+            "__wbindgen_placeholder__.__wbindgen_describe",
+            "__wbindgen_placeholder__.__wbg___wbindgen_throw_4c88d8bf264fd984",
+            "__wbindgen_externref_xform__.__wbindgen_externref_table_grow",
+        ):
+            self.assertTrue(wasm.is_glue(name), name)
+        for name in ("env.f", "__wbindgen_placeholder__.__wbg_getRandomValues_1", "__wbindgen_placeholder__.__wbg_now_1"):
+            self.assertFalse(wasm.is_glue(name), name)
+
 
 if __name__ == "__main__":
     unittest.main()
