@@ -9,8 +9,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_STREAM_NAME, Page, SOLE_EPOCH,
-    Snapshot, StreamAppend,
+    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_ITEMS, MAX_STREAM_NAME,
+    MAX_VALUE, Page, SOLE_EPOCH, Snapshot, StreamAppend,
 };
 
 /// A rule that an implementation breaks.
@@ -123,11 +123,21 @@ fn batches_decide_each(journal: &dyn Journal) -> Result<(), String> {
 fn malformed_is_refused(journal: &dyn Journal) -> Result<(), String> {
     let long = "n".repeat(MAX_STREAM_NAME.saturating_add(1));
     let twice = [("a", 0, 1), ("a", 0, 1)];
+    let most = u64::try_from(MAX_ITEMS).unwrap_or(u64::MAX);
+    let names: Vec<String> = (0..=MAX_ITEMS).map(|number| number.to_string()).collect();
+    let streams: Vec<_> = names.iter().map(|name| (name.as_str(), 0, 0)).collect();
+    let mut overlong = made(8, &[("a", 0, 1)]);
+    if let Some(part) = overlong.streams.first_mut() {
+        part.changes = vec![vec![0; MAX_VALUE.saturating_add(1)].into()];
+    }
     for append in [
         made(1, &[("", 0, 1)]),
         made(2, &[(long.as_str(), 0, 1)]),
         made(3, &twice),
         made(4, &[]),
+        made(6, &[("a", 0, most.saturating_add(1))]),
+        made(7, &streams),
+        overlong,
     ] {
         let kind = journal.append(&append).map_err(|error| error.kind());
         expect("refusal", kind, Err(ErrorKind::Invalid))?;
@@ -247,6 +257,10 @@ fn leases_are_granted(journal: &dyn Journal) -> Result<(), String> {
     )?;
     let append = made(1, &[("a", 0, 1)]).with_epoch(epoch);
     expect("appends", said(journal.append(&append))?, done(&[1]))?;
+    let never = made(2, &[("a", 1, 1)]).with_epoch(epoch.saturating_add(1));
+    let fenced = said(journal.append(&never))?;
+    expect("never granted", fenced, Appended::Fenced)?;
+    expect("wrote nothing", load(journal, "a")?.0, 1)?;
     said(journal.release("p", "node", epoch))?;
     let again = said(journal.acquire("p", "node", ttl))?;
     let rises = again.is_some_and(|again| again > epoch || again == SOLE_EPOCH);
