@@ -72,6 +72,7 @@ fn versions_count_changes(journal: &dyn Journal) -> Result<(), String> {
     expect("page", page(0, 2)?, page_of(3, changes("a", 0..2)))?;
     expect("rest", page(2, 9)?, page_of(3, changes("a", 2..3)))?;
     expect("end", page(3, 9)?, page_of(3, vec![]))?;
+    expect("beyond", page(u64::MAX, 9)?, page_of(3, vec![]))?;
     expect(
         "of none",
         said(journal.read("b", 0, 9))?,
@@ -232,6 +233,7 @@ fn due_and_list_find(journal: &dyn Journal) -> Result<(), String> {
         vec![early.clone(), twin.clone()],
     )?;
     expect("limit", due(31, None, 1)?, vec![early.clone()])?;
+    expect("past", due(11, Some(&late), 9)?, vec![])?;
     expect("after", due(31, Some(&early), 9)?, vec![twin.clone(), late])?;
     append_due(journal, 5, "x/1", 1, None)?;
     append_due(journal, 6, "x/2", 1, Some(40))?;

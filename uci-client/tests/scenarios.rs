@@ -608,12 +608,26 @@ fn unsubscribing_waits_for_the_last_notification() {
 fn unsubscribing_takes_every_answer_that_means_done() {
     for code in [200, 202, 204, 404] {
         let mut world = World::new();
-        let id = live_light(&mut world);
-        world.cloud.script.push_back(Some(status(code)));
+        let ids = [live_light(&mut world), all_devices(&mut world)];
+        let before = world.cloud.requests.len();
+        world
+            .cloud
+            .script
+            .extend([Some(status(code)), Some(status(code))]);
         world.client.unsubscribe_all(world.now).unwrap();
         world.run();
+        let unsubscribed: Vec<_> = world.cloud.requests[before..]
+            .iter()
+            .map(|request| (request.method(), request.uri().path()))
+            .collect();
+        for kept in &world.cloud.subscriptions {
+            let path = format!("{}/{}", kept.path, kept.id);
+            assert!(unsubscribed.contains(&(&Method::DELETE, path.as_str())));
+        }
         world.pass(31 * SECOND);
-        assert_eq!(ended(&world, id), [EndReason::Unsubscribed], "{code}");
+        for id in ids {
+            assert_eq!(ended(&world, id), [EndReason::Unsubscribed], "{code}");
+        }
         assert_eq!(world.streams["link/1"].due, None);
     }
 }

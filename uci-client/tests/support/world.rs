@@ -317,6 +317,7 @@ impl World {
                     self.client.handle_token(token, None, self.now);
                 }
                 Output::Respond { request, response } => {
+                    assert!(response.body().is_empty());
                     assert!(
                         self.responses.insert(request, response).is_none(),
                         "answered twice"
