@@ -9,8 +9,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_STREAM_NAME, Page, SOLE_EPOCH,
-    Snapshot, StreamAppend,
+    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_ITEMS, MAX_STREAM_NAME,
+    MAX_VALUE, Page, SOLE_EPOCH, Snapshot, StreamAppend,
 };
 
 /// A rule that an implementation breaks.
@@ -72,6 +72,7 @@ fn versions_count_changes(journal: &dyn Journal) -> Result<(), String> {
     expect("page", page(0, 2)?, page_of(3, changes("a", 0..2)))?;
     expect("rest", page(2, 9)?, page_of(3, changes("a", 2..3)))?;
     expect("end", page(3, 9)?, page_of(3, vec![]))?;
+    expect("beyond", page(u64::MAX, 9)?, page_of(3, vec![]))?;
     expect(
         "of none",
         said(journal.read("b", 0, 9))?,
@@ -123,11 +124,21 @@ fn batches_decide_each(journal: &dyn Journal) -> Result<(), String> {
 fn malformed_is_refused(journal: &dyn Journal) -> Result<(), String> {
     let long = "n".repeat(MAX_STREAM_NAME.saturating_add(1));
     let twice = [("a", 0, 1), ("a", 0, 1)];
+    let most = u64::try_from(MAX_ITEMS).unwrap_or(u64::MAX);
+    let names: Vec<String> = (0..=MAX_ITEMS).map(|number| number.to_string()).collect();
+    let streams: Vec<_> = names.iter().map(|name| (name.as_str(), 0, 0)).collect();
+    let mut overlong = made(8, &[("a", 0, 1)]);
+    if let Some(part) = overlong.streams.first_mut() {
+        part.changes = vec![vec![0; MAX_VALUE.saturating_add(1)].into()];
+    }
     for append in [
         made(1, &[("", 0, 1)]),
         made(2, &[(long.as_str(), 0, 1)]),
         made(3, &twice),
         made(4, &[]),
+        made(6, &[("a", 0, most.saturating_add(1))]),
+        made(7, &streams),
+        overlong,
     ] {
         let kind = journal.append(&append).map_err(|error| error.kind());
         expect("refusal", kind, Err(ErrorKind::Invalid))?;
@@ -222,6 +233,7 @@ fn due_and_list_find(journal: &dyn Journal) -> Result<(), String> {
         vec![early.clone(), twin.clone()],
     )?;
     expect("limit", due(31, None, 1)?, vec![early.clone()])?;
+    expect("past", due(11, Some(&late), 9)?, vec![])?;
     expect("after", due(31, Some(&early), 9)?, vec![twin.clone(), late])?;
     append_due(journal, 5, "x/1", 1, None)?;
     append_due(journal, 6, "x/2", 1, Some(40))?;
@@ -247,6 +259,10 @@ fn leases_are_granted(journal: &dyn Journal) -> Result<(), String> {
     )?;
     let append = made(1, &[("a", 0, 1)]).with_epoch(epoch);
     expect("appends", said(journal.append(&append))?, done(&[1]))?;
+    let never = made(2, &[("a", 1, 1)]).with_epoch(epoch.saturating_add(1));
+    let fenced = said(journal.append(&never))?;
+    expect("never granted", fenced, Appended::Fenced)?;
+    expect("wrote nothing", load(journal, "a")?.0, 1)?;
     said(journal.release("p", "node", epoch))?;
     let again = said(journal.acquire("p", "node", ttl))?;
     let rises = again.is_some_and(|again| again > epoch || again == SOLE_EPOCH);

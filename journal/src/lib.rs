@@ -52,7 +52,8 @@
 //! - **J7** Erasing a stream leaves one number: its version, one higher. Whatever was decided before conflicts.
 //! - **J8** A stream is due at the time its latest append named, and not at any earlier one.
 //! - **J9** A free partition is granted. Each later grant has a higher epoch, or [`SOLE_EPOCH`] where one process holds the
-//!   whole store, and an append under a lease that was lost is [`Fenced`](Appended::Fenced).
+//!   whole store, and an append under a lease that was lost, or never granted, is
+//!   [`Fenced`](Appended::Fenced).
 //!
 //! # Features
 //!
@@ -73,6 +74,8 @@ mod contract;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+#[cfg(any(feature = "embedded", feature = "seal"))]
+mod files;
 mod memory;
 #[cfg(feature = "seal")]
 pub mod seal;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Append, AppendId, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page,
-    REMEMBERED_APPENDS, Snapshot, StreamAppend,
+    REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot, StreamAppend,
 };
 
 /// A journal that lives as long as the process, for tests and for programs that may forget.
@@ -191,6 +191,9 @@ impl State {
             return Ok(Appended::Done {
                 versions: versions.clone(),
             });
+        }
+        if append.epoch != SOLE_EPOCH {
+            return Ok(Appended::Fenced);
         }
         let mut versions = Vec::with_capacity(append.streams.len());
         for part in &append.streams {

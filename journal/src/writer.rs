@@ -27,7 +27,7 @@ impl Default for WriterConfig {
 /// A thread in front of a journal, so that an async program never blocks on a flush.
 ///
 /// Appends that arrive while a flush runs share the next one. Jobs and appends are done in the order in which they were
-/// given. Dropping the writer finishes everything that waits.
+/// given. Dropping the writer finishes everything that waits, and waits for that unless a callback drops it.
 #[derive(Debug)]
 pub struct Writer {
     jobs: Option<SyncSender<Job>>,
@@ -89,7 +89,9 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        // Dropped by a callback, and so on its own thread, it cannot wait; what waits is finished all the same.
+        let own = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| !own(thread)) {
             // A panic in a callback is the callback's; everyone who waited was told by then.
             let _ = thread.join();
         }

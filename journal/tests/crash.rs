@@ -53,19 +53,20 @@ fn what_was_acknowledged_survives_sigkill() {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut heard = 0;
+        let (mut heard, enough) = (0, 40 + kill * 17);
         for line in output.lines() {
             if let Some((pair, version)) = acknowledgement(&line.unwrap()) {
                 let last = acknowledged.insert(pair, version).unwrap_or(0);
                 assert!(version > last, "version {version} of {pair} after {last}");
                 heard += 1;
                 // What the child still had in its pipe was acknowledged too, so reading goes on to the end.
-                if heard == 40 + kill * 17 {
+                if heard == enough {
                     child.kill().unwrap();
                 }
             }
         }
         assert!(!child.wait().unwrap().success());
+        assert!(heard >= enough, "it ended by itself after {heard}");
         for (pair, version) in versions(&path) {
             let promised = acknowledged.get(&pair).copied().unwrap_or(0);
             assert!(

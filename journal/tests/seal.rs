@@ -145,6 +145,22 @@ fn the_master_key_file_is_made_once_and_only_its_owners() {
     }
 }
 
+/// A process that was killed while it made the key, and another of the same number.
+#[test]
+fn a_draft_that_a_killed_process_left_is_no_master_key() {
+    let folder = Folder::new("draft");
+    let path = folder.path().join("master.key");
+    let draft = format!("master.key.new-{}", std::process::id());
+    let kept = folder.path().join("kept");
+    fs::write(folder.path().join(&draft), "half a k").unwrap();
+    fs::hard_link(folder.path().join(&draft), &kept).unwrap();
+    MasterKey::load_or_create(&path, [5; 32]).unwrap();
+    MasterKey::load(&path).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap().len(), 64);
+    assert_eq!(fs::read(&kept).unwrap(), b"half a k", "not written into");
+    assert!(!folder.path().join(draft).exists());
+}
+
 #[test]
 #[cfg(unix)]
 fn a_master_key_that_others_may_read_is_refused() {

@@ -117,6 +117,28 @@ fn what_waits_shares_a_batch_and_keeps_its_order() {
 }
 
 #[test]
+fn the_last_handle_may_be_dropped_by_a_callback() {
+    let writer = Writer::start(Arc::new(Memory::new()), WriterConfig::default()).unwrap();
+    let writer = Arc::new(writer);
+    let (go, wait) = channel::<()>();
+    let (dropped, is_dropped) = channel();
+    let (answers, answered) = channel();
+    let held = Arc::clone(&writer);
+    writer.call(move |_| {
+        wait.recv().unwrap();
+        drop(held);
+        dropped.send(()).unwrap();
+    });
+    writer.append(append(0), move |answer| answers.send(answer).unwrap());
+    drop(writer);
+    go.send(()).unwrap();
+    is_dropped.recv().unwrap();
+    let versions = vec![1];
+    let answer = answered.recv().unwrap().unwrap();
+    assert_eq!(answer, Appended::Done { versions });
+}
+
+#[test]
 fn everyone_is_answered_when_a_callback_panics() {
     let writer = Writer::start(Arc::new(Memory::new()), WriterConfig::default()).unwrap();
     let (answers, answered) = channel();

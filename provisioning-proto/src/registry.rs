@@ -22,6 +22,7 @@ pub const SNAPSHOT_FORMAT: u32 = 1;
 ///
 /// Empty until a product is created in it. Kept in one stream a product, see [`Registry::stream`].
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "change::Written")]
 pub struct Registry {
     product: Option<Product>,
     devices: BTreeMap<DeviceKey, Device>,

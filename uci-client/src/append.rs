@@ -36,7 +36,7 @@ pub struct Append {
 pub struct StreamAppend {
     /// The name of the stream.
     pub stream: String,
-    /// The number of changes that the stream must hold for the append to take place; 0 means that it must not exist.
+    /// The version that the stream must have for the append to take place; 0 means that it must not exist.
     pub expected_version: u64,
     /// The changes, one encoded change each, in order.
     pub changes: Vec<Bytes>,
@@ -71,7 +71,7 @@ pub enum Appended {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Loaded {
-    /// The number of changes that the stream has ever had.
+    /// The version of the stream, higher than the number of its changes where it was erased or truncated.
     pub version: u64,
     /// The newest snapshot, if there is one.
     pub snapshot: Option<Snapshot>,
@@ -95,7 +95,7 @@ impl Loaded {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The number of changes that the snapshot covers.
+    /// The version of the stream that the snapshot sums up.
     pub version: u64,
     /// The number of the written form.
     pub format: u32,

@@ -98,10 +98,13 @@ impl Exchanges {
         Some((id, &self.open.get(&id)?.order))
     }
 
-    /// Notes that the exchange was sent.
-    pub(crate) fn sent(&mut self, id: ExchangeId, generation: u64) {
-        self.waiting.retain(|waiting| *waiting != id);
-        if let Some(exchange) = self.open.get_mut(&id) {
+    /// Notes that the first exchange that waits was sent.
+    pub(crate) fn first_sent(&mut self, generation: u64) {
+        if let Some(exchange) = self
+            .waiting
+            .pop_front()
+            .and_then(|id| self.open.get_mut(&id))
+        {
             exchange.sent_with = Some(generation);
         }
     }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uci_model::{
     ContentFormat, CorrelationId, DeviceId, EventType, Href, SubscriptionId, SubscriptionLevel,
@@ -108,10 +109,18 @@ pub(crate) struct Subscription {
     pub(crate) released: bool,
 }
 
+impl Subscription {
+    /// Whether it waits to be made or ended.
+    fn owes(&self) -> bool {
+        let bound = |attempt: &Attempt| attempt.subscription.is_some();
+        self.released || !self.attempt.as_ref().is_some_and(bound)
+    }
+}
+
 /// The subscriptions of one linked account.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Ledger {
-    /// The number of changes applied.
+    /// The version of the stream with the changes applied.
     version: u64,
     subscriptions: BTreeMap<SubscribeId, Subscription>,
     /// Which subscription has this id at the peer; more than one only if the peer is confused.
@@ -120,6 +129,9 @@ pub(crate) struct Ledger {
     /// Which subscription waits for its id under this Correlation-ID.
     #[serde(skip)]
     by_correlation: BTreeSet<(CorrelationId, SubscribeId)>,
+    /// Which subscriptions wait to be made or ended.
+    #[serde(skip)]
+    owing: BTreeSet<SubscribeId>,
 }
 
 impl Ledger {
@@ -129,16 +141,21 @@ impl Ledger {
     ///
     /// [`ErrorKind::Unreadable`] for a change or snapshot of an unknown form, or when changes are missing.
     pub(crate) fn load(loaded: &Loaded) -> Result<Self, Error> {
-        let mut ledger = match &loaded.snapshot {
-            Some(snapshot) if snapshot.format == FORMAT => Self::from_snapshot(snapshot)?,
-            // A snapshot of another form is of use only while the changes that it sums up are still there.
-            _ => Self::default(),
-        };
         let kept = u64::try_from(loaded.changes.len()).unwrap_or(u64::MAX);
         let first = loaded
             .version
             .checked_sub(kept)
             .ok_or(ErrorKind::Unreadable)?;
+        let mut ledger = match &loaded.snapshot {
+            Some(snapshot) if snapshot.format == FORMAT => Self::from_snapshot(snapshot)?,
+            // A snapshot of another form is of use only while the changes that it sums up are still there.
+            Some(_) => Self::default(),
+            // Changes go only below a snapshot, so a stream that has none was erased at this version and begins anew.
+            None => Self {
+                version: first,
+                ..Self::default()
+            },
+        };
         let known = ledger
             .version
             .checked_sub(first)
@@ -154,8 +171,7 @@ impl Ledger {
     }
 
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, Error> {
-        let mut ledger: Self = ciborium::from_reader(snapshot.bytes.as_ref())
-            .map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
+        let mut ledger: Self = from_cbor(&snapshot.bytes)?;
         let ids: Vec<SubscribeId> = ledger.subscriptions.keys().copied().collect();
         for id in ids {
             ledger.index(id);
@@ -204,11 +220,13 @@ impl Ledger {
     }
 
     fn index(&mut self, id: SubscribeId) {
-        if let Some(attempt) = self
-            .subscriptions
-            .get(&id)
-            .and_then(|wanted| wanted.attempt.as_ref())
-        {
+        let Some(wanted) = self.subscriptions.get(&id) else {
+            return;
+        };
+        if wanted.owes() {
+            self.owing.insert(id);
+        }
+        if let Some(attempt) = &wanted.attempt {
             match attempt.subscription {
                 Some(subscription) => self.by_subscription.insert((subscription, id)),
                 None => self
@@ -219,6 +237,7 @@ impl Ledger {
     }
 
     fn unindex(&mut self, id: SubscribeId) {
+        self.owing.remove(&id);
         if let Some(attempt) = self
             .subscriptions
             .get(&id)
@@ -235,14 +254,18 @@ impl Ledger {
 
     /// When the stream owes something, in Unix milliseconds: at once while a subscription waits to be made or ended.
     pub(crate) fn due(&self) -> Option<u64> {
-        let owes = |subscription: &Subscription| {
-            subscription.released
-                || subscription
-                    .attempt
-                    .as_ref()
-                    .is_none_or(|attempt| attempt.subscription.is_none())
-        };
-        self.subscriptions.values().any(owes).then_some(0)
+        (!self.owing.is_empty()).then_some(0)
+    }
+}
+
+/// Reads one value and nothing behind it.
+fn from_cbor<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, Error> {
+    let value = ciborium::from_reader(&mut bytes)
+        .map_err(|source| Error::caused(ErrorKind::Unreadable, source))?;
+    if bytes.is_empty() {
+        Ok(value)
+    } else {
+        Err(ErrorKind::Unreadable.into())
     }
 }
 

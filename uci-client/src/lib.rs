@@ -97,7 +97,8 @@
 //!   the next start brings the mirror into step.
 //! - Every subscribe request has a signing secret and a Correlation-ID of its own, durable before it is sent.
 //! - The mirror changes with every notification at once; a gap, a new subscription and a start are answered by fetching.
-//! - A request is sent twice only after a 401, and then with another token.
+//! - A call is sent twice only after a 401, and then with another token. What is repeated beside it is for this machine to
+//!   know: subscribing, each time as a try of its own, unsubscribing and fetching.
 //!
 //! # Features
 //!

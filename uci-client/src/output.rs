@@ -1,5 +1,6 @@
 //! What a [`Client`](crate::Client) wants done and what it has to tell.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +25,8 @@ pub struct CallId(pub(crate) u64);
 pub struct RequestId(pub(crate) u64);
 
 /// Something for the caller to do or to know.
-#[derive(Debug)]
+///
+/// It prints without the bodies of requests and responses: that of a subscribe request holds a signing secret.
 #[must_use = "an output left undone stalls its exchange"]
 #[expect(
     clippy::exhaustive_enums,
@@ -66,6 +68,36 @@ pub enum Output {
     },
     /// Know what happened.
     Event(Event),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { exchange, request } => f
+                .debug_struct("Send")
+                .field("exchange", exchange)
+                .field("method", request.method())
+                .field("uri", request.uri())
+                .finish_non_exhaustive(),
+            Self::NeedToken { refused } => f
+                .debug_struct("NeedToken")
+                .field("refused", refused)
+                .finish(),
+            Self::Respond { request, response } => f
+                .debug_struct("Respond")
+                .field("request", request)
+                .field("status", &response.status())
+                .finish_non_exhaustive(),
+            Self::Load { stream } => f.debug_struct("Load").field("stream", stream).finish(),
+            Self::Append(append) => f.debug_tuple("Append").field(append).finish(),
+            Self::SaveSnapshot { stream, snapshot } => f
+                .debug_struct("SaveSnapshot")
+                .field("stream", stream)
+                .field("snapshot", snapshot)
+                .finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// Something that happened. What an event tells is durable by the time the event is out.

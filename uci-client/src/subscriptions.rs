@@ -10,6 +10,7 @@
 //!   (any) ───────────▶ Releasing ──────────────────▶ Lingering ────────────────────────▶ (none)
 //! ```
 //!
+//! A notification of a try that failed for want of an answer takes `Waiting` to `Live`: the peer has made it all the same.
 //! Every pass through `Appending` is a try of its own, with a fresh signing secret and Correlation-ID: an answer that got
 //! lost can then never be confused with the answer to the next try.
 
@@ -45,6 +46,8 @@ pub(crate) struct Activity {
     pub(crate) failures: u32,
     /// What verifies the notifications of the try with this Correlation-ID.
     pub(crate) key: Option<(CorrelationId, SigningKey)>,
+    /// Whether the peer was told that the present try is not wanted any more.
+    pub(crate) abandoned: bool,
     /// What the caller is told when the subscription is closed.
     pub(crate) closing: EndReason,
 }
@@ -55,6 +58,7 @@ impl Activity {
             stage,
             failures: 0,
             key: None,
+            abandoned: false,
             closing: EndReason::Unsubscribed,
         }
     }
@@ -68,7 +72,7 @@ impl Activity {
     }
 }
 
-/// Whether an answer to a subscribe request is final: the same request would be refused again.
+/// Whether a status is final: the same request would be refused again.
 pub(crate) const fn is_refusal(status: u16) -> bool {
     // 401 waits for another token; 408, 425 and 429 ask for another try (RFC 9110, RFC 8470, RFC 6585).
     matches!(status, 400..=499 | 501) && !matches!(status, 401 | 408 | 425 | 429)

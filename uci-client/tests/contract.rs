@@ -97,7 +97,12 @@ impl Run {
 
     fn drain(&mut self) {
         while let Some(output) = self.world.client.poll_output() {
-            self.transcript.push(format!("{output:?}"));
+            let whole = match &output {
+                Output::Send { request, .. } => format!("{request:?}"),
+                Output::Respond { response, .. } => format!("{response:?}"),
+                _ => String::new(),
+            };
+            self.transcript.push(format!("{output:?} {whole}"));
             match output {
                 Output::Event(event) => self.world.events.push(event),
                 Output::Respond { .. } | Output::SaveSnapshot { .. } => {}

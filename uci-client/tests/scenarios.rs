@@ -452,6 +452,21 @@ fn a_gap_is_answered_by_a_fetch() {
 }
 
 #[test]
+fn a_fetch_that_is_refused_is_not_repeated() {
+    for (code, fetches) in [(403, 1), (404, 1), (500, 2)] {
+        let mut world = World::new();
+        live_light(&mut world);
+        world.cloud.subscriptions[0].sequence = 5;
+        world.cloud.script.push_back(Some(status(code)));
+        let before = world.cloud.requests.len();
+        world.notify(0, "resource_contentchanged", Some(r#"{"state":true}"#));
+        world.pass(SECOND);
+        assert_eq!(world.cloud.requests.len() - before, fetches, "{code}");
+        assert_eq!(state(&world), Some(true), "what is known stays");
+    }
+}
+
+#[test]
 fn a_notification_is_answered_only_when_it_is_durable() {
     let mut world = World::new();
     live_light(&mut world);
@@ -593,12 +608,26 @@ fn unsubscribing_waits_for_the_last_notification() {
 fn unsubscribing_takes_every_answer_that_means_done() {
     for code in [200, 202, 204, 404] {
         let mut world = World::new();
-        let id = live_light(&mut world);
-        world.cloud.script.push_back(Some(status(code)));
+        let ids = [live_light(&mut world), all_devices(&mut world)];
+        let before = world.cloud.requests.len();
+        world
+            .cloud
+            .script
+            .extend([Some(status(code)), Some(status(code))]);
         world.client.unsubscribe_all(world.now).unwrap();
         world.run();
+        let unsubscribed: Vec<_> = world.cloud.requests[before..]
+            .iter()
+            .map(|request| (request.method(), request.uri().path()))
+            .collect();
+        for kept in &world.cloud.subscriptions {
+            let path = format!("{}/{}", kept.path, kept.id);
+            assert!(unsubscribed.contains(&(&Method::DELETE, path.as_str())));
+        }
         world.pass(31 * SECOND);
-        assert_eq!(ended(&world, id), [EndReason::Unsubscribed], "{code}");
+        for id in ids {
+            assert_eq!(ended(&world, id), [EndReason::Unsubscribed], "{code}");
+        }
         assert_eq!(world.streams["link/1"].due, None);
     }
 }
@@ -744,18 +773,164 @@ fn a_snapshot_carries_what_the_changes_did() {
 }
 
 #[test]
-fn no_secret_reaches_the_journal_in_clear() {
+fn no_secret_reaches_the_journal_in_clear_or_is_printed() {
     let mut world = World::new();
     live_light(&mut world);
-    let secret = world.cloud.subscriptions[0]
-        .secret
-        .expose()
-        .as_bytes()
-        .to_vec();
+    let secret = world.cloud.subscriptions[0].secret.expose().to_owned();
     for change in &world.streams["link/1"].changes {
-        assert!(!change.windows(secret.len()).any(|window| window == secret));
+        assert!(
+            !change
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes())
+        );
     }
-    assert!(!format!("{:?}{:?}", world.client, world.events).contains("token-1"));
+    let printed = format!("{:?}{:?}{}", world.client, world.events, world.printed);
+    assert!(printed.contains("POST"), "the subscribe request is there");
+    assert!(!printed.contains("token-1") && !printed.contains(&secret));
+}
+
+#[test]
+fn a_subscription_that_is_given_up_before_it_is_durable_is_never_requested() {
+    let mut world = World::new();
+    live_light(&mut world);
+    world.hold_appends = true;
+    let request = world.signed(0, "resource_contentchanged", Some("{}"));
+    assert_eq!(world.deliver(&request), None);
+    let id = all_devices(&mut world);
+    world.client.unsubscribe(id, world.now).unwrap();
+    world.release_appends();
+    assert_eq!(ended(&world, id), [EndReason::Unsubscribed]);
+    assert_eq!(world.cloud.subscriptions.len(), 1);
+}
+
+#[test]
+fn a_subscription_whose_answer_is_late_lives_by_its_first_notification() {
+    let mut world = World::new();
+    world.cloud.script.push_back(None);
+    light(&mut world);
+    let request = world.cloud.requests.last().unwrap().clone();
+    world.pass(30 * SECOND);
+    assert_eq!(retries(&world).len(), 1);
+    world.cloud.keep(&request);
+    assert_eq!(
+        world.notify(0, "resource_contentchanged", Some("{}")),
+        Some(200)
+    );
+    assert_eq!(confirmed(&world), 1);
+    world.pass(Duration::from_secs(600));
+    assert_eq!(world.cloud.subscriptions.len(), 1, "none is made beside it");
+}
+
+#[test]
+fn a_subscription_that_a_notification_made_is_told_only_when_that_is_durable() {
+    let mut world = World::new();
+    world.cloud.script.push_back(None);
+    light(&mut world);
+    let request = world.cloud.requests.last().unwrap().clone();
+    world.cloud.keep(&request);
+    world.pass(29 * SECOND);
+    world.hold_appends = true;
+    let body = Some(r#"{"state":true}"#);
+    assert_eq!(world.notify(0, "resource_contentchanged", body), None);
+    world.pass(2 * SECOND);
+    let told = |world: &World| {
+        let is = |event: &&Event| matches!(event, Event::Subscribed { .. });
+        world.events.iter().filter(is).count()
+    };
+    assert_eq!((told(&world), confirmed(&world)), (0, 0));
+    world.release_appends();
+    assert_eq!((told(&world), confirmed(&world)), (1, 1));
+    assert!(retries(&world).is_empty());
+}
+
+#[test]
+fn a_subscription_is_replaced_at_once_at_the_end_of_its_lifetime() {
+    let mut config = config();
+    config.lifetime = Some(60 * SECOND);
+    let mut world = World::with(config, std::collections::BTreeMap::new(), 1);
+    live_light(&mut world);
+    for _ in 0..6 {
+        world.pass(62 * SECOND);
+        assert_eq!(
+            world.cloud.subscriptions.len(),
+            1,
+            "the old one is unsubscribed"
+        );
+        let body = Some(r#"{"state":true}"#);
+        assert_eq!(world.notify(0, "resource_contentchanged", body), Some(200));
+    }
+    assert_eq!(retries(&world), vec![RetryReason::Expired; 6]);
+}
+
+#[test]
+fn thousands_of_subscriptions_end_in_appends_that_a_journal_takes() {
+    let mut world = World::new();
+    world.refuse_tokens = true;
+    let types = EventTypes::all(SubscriptionLevel::Devices);
+    for _ in 0..3_000 {
+        world
+            .client
+            .subscribe(Target::Devices, &types, world.now)
+            .unwrap();
+    }
+    world.client.unsubscribe_all(world.now).unwrap();
+    world.run();
+    assert!(world.streams["link/1"].due.is_none());
+    let ended = |event: &&Event| matches!(event, Event::Ended { .. });
+    assert_eq!(world.events.iter().filter(ended).count(), 3_000);
+    assert!(world.largest_append <= 4_096, "{}", world.largest_append);
+}
+
+#[test]
+fn a_stream_that_was_erased_begins_anew() {
+    let mut world = World::new();
+    live_light(&mut world);
+    let stream = world.streams.get_mut("link/1").unwrap();
+    stream.erased = stream.changes.len() as u64 + 1;
+    stream.changes.clear();
+    let mut world = world.restart();
+    live_light_again(&mut world);
+    let mut world = world.restart();
+    assert_eq!(
+        world.notify(1, "resource_contentchanged", Some(r#"{"state":true}"#)),
+        Some(200)
+    );
+    assert_eq!(notified(&world), [1]);
+}
+
+fn live_light_again(world: &mut World) {
+    light(world);
+    assert_eq!(
+        world.notify(1, "resource_contentchanged", Some("{}")),
+        Some(200)
+    );
+}
+
+#[test]
+fn a_resource_that_cannot_be_fetched_holds_no_other_up() {
+    let mut world = World::new();
+    live_light(&mut world);
+    let (device, href) = ("99999999-5e3e-4291-802f-3436238232d2", "/light/2");
+    let target = Target::Resource {
+        device: device.parse().unwrap(),
+        href: href.parse().unwrap(),
+    };
+    let types = EventTypes::all(SubscriptionLevel::Resource);
+    world.client.subscribe(target, &types, world.now).unwrap();
+    world.run();
+    // The first device is offline: its resource is answered 504 again and again.
+    world.cloud.offline = Some("/light/1");
+    for index in 0..2 {
+        world.cloud.subscriptions[index].sequence = 5;
+        world.notify(index, "resource_contentchanged", Some("{}"));
+    }
+    world.pass(Duration::from_secs(600));
+    let fetched = |path: &str| {
+        let is = |request: &&http::Request<Bytes>| request.uri().path().ends_with(path);
+        world.cloud.requests.iter().filter(is).count()
+    };
+    assert!(fetched("/light/1") > 2, "it is tried again");
+    assert_eq!(fetched(href), 1, "and so is what comes after it");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! The tables of the file, its format version, and how it is made and opened.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redb::{Database, TableDefinition, TableError, WriteTransaction};
 
-use crate::ErrorKind;
 use crate::embedded::failure::Failure;
+use crate::{ErrorKind, files};
 
 /// The format that this release writes. A file with a higher one is refused.
 pub(super) const FORMAT: u64 = 1;
@@ -35,41 +34,18 @@ pub(super) const META_APPENDS: &str = "appends";
 /// Opens the file, or makes it when there is none.
 pub(super) fn open(path: &Path) -> Result<Database, Failure> {
     if !path.try_exists()? {
-        create(path)?;
+        // Should another process be faster, its file is as good.
+        files::create(path, draw_up)?;
     }
     let database = Database::open(path)?;
     check(&database)?;
     Ok(database)
 }
 
-/// Makes a complete file under another name first, so that a crash leaves no half-made journal behind.
-fn create(path: &Path) -> Result<(), Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let draft = PathBuf::from(name);
-    let made = draw_up(&draft).and_then(|()| match fs::hard_link(&draft, path) {
-        // Another process was faster; its file is as good.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        linked => Ok(linked?),
-    });
-    let removed = fs::remove_file(&draft);
-    made?;
-    removed?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
-    Ok(())
-}
-
+/// Makes a complete journal file.
 fn draw_up(draft: &Path) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(draft)?.sync_all()?;
-    let database = Database::create(draft)?;
-    lay_out(&database)
+    files::new(draft)?.sync_all()?;
+    lay_out(&Database::create(draft)?)
 }
 
 /// Makes the tables in an empty database and writes the format version.

@@ -5,7 +5,8 @@ use crate::embedded::schema::{
     ANSWERED, ANSWERS, CHANGES, DUE, META, META_APPENDS, SNAPSHOTS, STREAMS,
 };
 use crate::{
-    Append, AppendId, Appended, Error, ErrorKind, REMEMBERED_APPENDS, Snapshot, StreamAppend,
+    Append, AppendId, Appended, Error, ErrorKind, REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot,
+    StreamAppend,
 };
 
 /// Decides each append on the state that the ones before it left; says whether anything is to be committed.
@@ -118,6 +119,9 @@ impl Tables<'_> {
             return Ok(Appended::Done {
                 versions: versions.value(),
             });
+        }
+        if append.epoch != SOLE_EPOCH {
+            return Ok(Appended::Fenced);
         }
         let mut versions = Vec::with_capacity(append.streams.len());
         for part in &append.streams {

@@ -1,13 +1,12 @@
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, files};
 
 /// The operator's key, which wraps every data key. Wiped when dropped.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -31,23 +30,14 @@ impl MasterKey {
     pub fn load_or_create(path: impl AsRef<Path>, entropy: [u8; 32]) -> Result<Self, Error> {
         let path = path.as_ref();
         let entropy = Zeroizing::new(entropy);
-        let key = Self::new(mac(&entropy, b"master key", &[]));
-        match owner_only().write(true).create_new(true).open(path) {
-            Ok(mut file) => {
-                let written = file
-                    .write_all(to_hex(key.expose()).as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .and_then(|()| sync_folder_of(path));
-                if let Err(error) = written {
-                    // Half a key must not be taken for one on the next start.
-                    let _ = fs::remove_file(path);
-                    return Err(error.into());
-                }
-                Ok(key)
+        if !path.try_exists()? {
+            let key = Self::new(mac(&entropy, b"master key", &[]));
+            // Should another process be faster, its key counts.
+            if files::create_holding(path, to_hex(key.expose()).as_bytes())? {
+                return Ok(key);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Self::load(path),
-            Err(error) => Err(error.into()),
         }
+        Self::load(path)
     }
 
     /// Reads the key from its file.
@@ -128,20 +118,4 @@ fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
         *byte = u8::try_from(high << 4 | low).ok()?;
     }
     Some(*key)
-}
-
-/// Options that make new files unreadable to others.
-pub(super) fn owner_only() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes the entries of a file's folder durable.
-pub(super) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

@@ -4,8 +4,8 @@ use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::seal::master::{owner_only, sync_folder_of, to_hex};
-use crate::{Error, ErrorKind};
+use crate::seal::master::to_hex;
+use crate::{Error, ErrorKind, files};
 
 /// A wrapped key is far shorter; more is not ours.
 const MAX_FILE: u64 = 1024;
@@ -22,7 +22,7 @@ impl KeyStore {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder)?;
-        sync_folder_of(folder)?;
+        files::sync_folder_of(folder)?;
         Ok(Self {
             folder: folder.to_owned(),
         })
@@ -48,26 +48,7 @@ impl KeyStore {
 
     /// Keeps the wrapped key durably, unless there is one already; says whether it did.
     pub(super) fn create(&self, name: &[u8; 32], wrapped: &[u8]) -> Result<bool, Error> {
-        let path = self.path(name);
-        let draft = path.with_extension(format!("new-{}", std::process::id()));
-        let mut file = owner_only()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&draft)?;
-        let linked = file
-            .write_all(wrapped)
-            .and_then(|()| file.sync_all())
-            // A link, unlike a renaming, never replaces a key that is in use already.
-            .and_then(|()| fs::hard_link(&draft, &path));
-        let removed = fs::remove_file(&draft);
-        match linked {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(false),
-            result => result?,
-        }
-        removed?;
-        sync_folder_of(&path)?;
-        Ok(true)
+        Ok(files::create_holding(&self.path(name), wrapped)?)
     }
 
     /// Overwrites and removes the wrapped key.
@@ -82,7 +63,7 @@ impl KeyStore {
         file.write_all(&vec![0; length])?;
         file.sync_all()?;
         fs::remove_file(&path)?;
-        sync_folder_of(&path)?;
+        files::sync_folder_of(&path)?;
         Ok(())
     }
 

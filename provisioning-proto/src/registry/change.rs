@@ -1,10 +1,12 @@
 //! What is stored. The written form is forever: a variant is never removed or given another meaning, and a field is only
 //! added with a default. `tests/journal_compat` holds what every release wrote.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{Activation, Registry, SNAPSHOT_FORMAT};
+use crate::registry::{Activation, Device, Product, Registry, SNAPSHOT_FORMAT};
 use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret};
 
 /// The longest change, in bytes; the longest possible one is far below.
@@ -167,13 +169,27 @@ impl Registry {
         if format != SNAPSHOT_FORMAT {
             return Err(ErrorKind::UnknownFormat.into());
         }
-        let mut registry: Self = from_cbor(bytes)?;
-        for (key, device) in &registry.devices {
-            if let Some(id) = &device.id {
-                registry.keys.insert(id.clone(), key.clone());
-            }
+        from_cbor(bytes)
+    }
+}
+
+/// A registry as it is written, without what follows from the rest.
+#[derive(Deserialize)]
+pub(super) struct Written {
+    product: Option<Product>,
+    devices: BTreeMap<DeviceKey, Device>,
+    latest: u64,
+}
+
+impl From<Written> for Registry {
+    fn from(written: Written) -> Self {
+        let bound = |(key, device): (&DeviceKey, &Device)| Some((device.id.clone()?, key.clone()));
+        Self {
+            product: written.product,
+            keys: written.devices.iter().filter_map(bound).collect(),
+            devices: written.devices,
+            latest: written.latest,
         }
-        Ok(registry)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::ledger::{Change, Command, Ledger, Outcome};
 use crate::notifications::{Notification, Refusal};
 use crate::output::{EndReason, Event, Output, RequestId, StopReason};
 
+/// How many commands go into one append, none with more than three changes: journals refuse overlong appends.
+const MAX_BATCH: usize = 1024;
+
 /// A command whose effects wait for its changes to be durable.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -177,7 +180,8 @@ impl Client {
     pub(super) fn flush(&mut self, now: Instant) {
         while self.store.has_work() {
             let expected_version = self.store.ledger.version();
-            let mut entries: Vec<Entry> = self.store.waiting.drain(..).collect();
+            let count = self.store.waiting.len().min(MAX_BATCH);
+            let mut entries: Vec<Entry> = self.store.waiting.drain(..count).collect();
             for entry in &mut entries {
                 let decision = self.store.ledger.decide(&entry.command);
                 for change in &decision.changes {

@@ -108,7 +108,7 @@ impl Client {
             };
             match order.to_http(&self.config, token) {
                 Ok(request) => {
-                    self.exchanges.sent(id, generation);
+                    self.exchanges.first_sent(generation);
                     self.timers
                         .set(Timer::Exchange(id), now, self.config.request_timeout);
                     self.outputs.push_back(Output::Send {

@@ -114,14 +114,18 @@ impl Client {
             usize::try_from(notification.sequence)
                 .map_or(true, |sequence| sequence >= wanted.event_types.len())
         });
-        let confirming = self.activities.get_mut(&id).is_some_and(|activity| {
+        let stage = self.activities.get_mut(&id).map(|activity| {
             if beyond_initial && !cancelled {
                 activity.failures = 0;
             }
-            activity.stage == Stage::Confirming
+            (activity.stage, activity.abandoned)
         });
-        if confirming && !cancelled {
-            self.confirmed(id, now);
+        match stage {
+            _ if cancelled => {}
+            Some((Stage::Confirming, _)) => self.confirmed(id, now),
+            // Only the answer was lost: the peer has made the subscription.
+            Some((Stage::Waiting, false)) => self.accepted(id, None, now),
+            _ => {}
         }
         self.reflect(&notification);
         self.outputs

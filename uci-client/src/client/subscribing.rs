@@ -209,6 +209,7 @@ impl Client {
         if let Some(activity) = self.activities.get_mut(&id) {
             activity.stage = Stage::Appending;
             activity.key = Some(key);
+            activity.abandoned = false;
             self.submit(command, None);
         }
     }
@@ -218,7 +219,7 @@ impl Client {
         let Some(wanted) = self.store.ledger.get(id) else {
             return;
         };
-        let Some(attempt) = &wanted.attempt else {
+        let Some(attempt) = wanted.attempt.as_ref().filter(|_| !wanted.released) else {
             return;
         };
         let Some(secret) = self.open_secret(id, &attempt.secret.0) else {
@@ -271,9 +272,17 @@ impl Client {
         else {
             return;
         };
+        if let Some(subscription) = attempt.subscription {
+            // A notification that verified says more than an answer that got lost. It may not be durable yet, so this
+            // waits its turn behind it.
+            let bind = Command::Bind {
+                id,
+                correlation,
+                subscription,
+            };
+            return self.submit(bind, None);
+        }
         match failure.kind {
-            // A notification that verified says more than an answer that got lost.
-            _ if attempt.subscription.is_some() => self.accepted(id, None, now),
             _ if wanted.released => self.close(id, EndReason::Unsubscribed),
             FailureKind::Status(status) if is_refusal(status) => {
                 self.close(id, EndReason::Refused(status));
@@ -283,8 +292,13 @@ impl Client {
         }
     }
 
-    /// Goes on once the peer has given the try an id: by its answer (`given`), or by a notification alone.
-    fn accepted(&mut self, id: SubscribeId, given: Option<SubscriptionId>, now: Instant) {
+    /// Goes on once the peer has given the try an id, which is durable: by its answer (`given`), or by a notification alone.
+    pub(super) fn accepted(
+        &mut self,
+        id: SubscribeId,
+        given: Option<SubscriptionId>,
+        now: Instant,
+    ) {
         let Some(wanted) = self.store.ledger.get(id) else {
             return;
         };
@@ -366,7 +380,13 @@ impl Client {
         match stage {
             Stage::Waiting => self.attempt(id, now),
             Stage::Confirming => self.replace(id, RetryReason::Unconfirmed, now),
-            Stage::Live => self.replace(id, RetryReason::Expired, now),
+            Stage::Live => {
+                if let Some(activity) = self.activities.get_mut(&id) {
+                    // It has worked to its end.
+                    activity.failures = 0;
+                }
+                self.replace(id, RetryReason::Expired, now);
+            }
             Stage::Releasing => self.release(id),
             Stage::Lingering => self.close(id, EndReason::Unsubscribed),
             Stage::Appending | Stage::Requesting => {}
@@ -376,6 +396,9 @@ impl Client {
     fn replace(&mut self, id: SubscribeId, reason: RetryReason, now: Instant) {
         if let Some(subscription) = self.bound(id) {
             self.abandon(id, subscription);
+        }
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.abandoned = true;
         }
         self.retry(id, reason, now);
     }

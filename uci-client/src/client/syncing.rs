@@ -13,6 +13,7 @@ use crate::exchange::Purpose;
 use crate::mirror::{Learned, Stamp};
 use crate::notifications::Notification;
 use crate::output::{Event, FailureKind, Output};
+use crate::subscriptions::is_refusal;
 use crate::sync::{Part, Scope};
 
 impl Client {
@@ -117,8 +118,10 @@ impl Client {
                 self.tell(learned);
                 self.sync.settle();
             }
-            // The resource is gone; its link goes with a notification or with the next fetch of its device.
-            (Scope::Resource(..), FailureKind::Status(404)) => self.sync.settle(),
+            // What is known of it stays until a notification or the next fetch of everything says otherwise.
+            (Scope::Device(_) | Scope::Resource(..), kind) if is_refused(kind) => {
+                self.sync.settle();
+            }
             _ => {
                 let failures = self.sync.fail();
                 let delay =
@@ -198,5 +201,14 @@ impl Client {
         if learned.full {
             self.outputs.push_back(Output::Event(Event::MirrorFull));
         }
+    }
+}
+
+/// Whether the same fetch would fail again.
+const fn is_refused(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Status(status) => is_refusal(status),
+        FailureKind::Inexpressible => true,
+        _ => false,
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{ContentFormat, CorrelationId, EventType, SubscriptionId};
 
-use super::{Sealed, SubscribeId, Target};
+use super::{Sealed, SubscribeId, Target, from_cbor};
 use crate::error::{Error, ErrorKind};
 
 /// One thing that happened.
@@ -60,6 +60,6 @@ impl Change {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        ciborium::from_reader(bytes).map_err(|source| Error::caused(ErrorKind::Unreadable, source))
+        from_cbor(bytes)
     }
 }

@@ -63,6 +63,8 @@ pub struct Cloud {
     pub script: VecDeque<Option<Response<Bytes>>>,
     pub base: String,
     pub all: String,
+    /// The resource of a device that is offline.
+    pub offline: Option<&'static str>,
     made: u8,
 }
 
@@ -73,6 +75,9 @@ impl Cloud {
             return scripted;
         }
         let path = request.uri().path().to_owned();
+        if self.offline.is_some_and(|href| path.ends_with(href)) {
+            return Some(status(504));
+        }
         Some(
             match (request.method(), path.strip_suffix("/subscriptions")) {
                 (&Method::POST, Some(_)) => {
@@ -160,9 +165,17 @@ pub fn json(code: u16, body: &str) -> Response<Bytes> {
 /// What is kept of one stream.
 #[derive(Clone, Default)]
 pub struct Stream {
+    /// The version at which the stream was erased; 0 for never.
+    pub erased: u64,
     pub changes: Vec<Bytes>,
     pub snapshot: Option<Snapshot>,
     pub due: Option<u64>,
+}
+
+impl Stream {
+    fn version(&self) -> u64 {
+        self.erased + self.changes.len() as u64
+    }
 }
 
 pub struct World {
@@ -180,6 +193,10 @@ pub struct World {
     pub appended: Vec<(AppendId, Appended)>,
     pub tokens: u32,
     pub refuse_tokens: bool,
+    /// All outputs as they print.
+    pub printed: String,
+    /// The most changes that came in one append.
+    pub largest_append: usize,
 }
 
 pub fn config() -> Config {
@@ -216,6 +233,8 @@ impl World {
             appended: Vec::new(),
             tokens: 0,
             refuse_tokens: false,
+            printed: String::new(),
+            largest_append: 0,
         };
         world.run();
         world
@@ -242,7 +261,8 @@ impl World {
     fn append_new(&mut self, append: &Append) -> Appended {
         let part = &append.streams[0];
         let stream = self.streams.entry(part.stream.clone()).or_default();
-        if stream.changes.len() as u64 != part.expected_version {
+        self.largest_append = self.largest_append.max(part.changes.len());
+        if stream.version() != part.expected_version {
             return Appended::Conflict {
                 stream: part.stream.clone(),
             };
@@ -250,7 +270,7 @@ impl World {
         stream.changes.extend(part.changes.iter().cloned());
         stream.due = part.due;
         Appended::Done {
-            versions: vec![stream.changes.len() as u64],
+            versions: vec![stream.version()],
         }
     }
 
@@ -263,15 +283,25 @@ impl World {
             .as_ref()
             .map_or(0, |snapshot| snapshot.version as usize);
         Loaded::new(
-            kept.changes.len() as u64,
+            kept.version(),
             kept.snapshot.clone(),
             kept.changes[from..].to_vec(),
         )
     }
 
+    /// Takes the first append that was held back, and from now on all others.
+    pub fn release_appends(&mut self) {
+        self.hold_appends = false;
+        let append = self.held.remove(0);
+        let appended = self.append(&append);
+        self.client.handle_appended(append.id, &appended, self.now);
+        self.run();
+    }
+
     /// Does all that the client asks for until it asks for nothing more.
     pub fn run(&mut self) {
         while let Some(output) = self.client.poll_output() {
+            self.printed += &format!("{output:?}\n");
             match output {
                 Output::Send { exchange, request } => {
                     if let Some(response) = self.cloud.answer(&request) {
@@ -287,6 +317,7 @@ impl World {
                     self.client.handle_token(token, None, self.now);
                 }
                 Output::Respond { request, response } => {
+                    assert!(response.body().is_empty());
                     assert!(
                         self.responses.insert(request, response).is_none(),
                         "answered twice"
