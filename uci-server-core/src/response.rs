@@ -107,7 +107,11 @@ impl From<RouteError> for Problem {
 /// What a peer sent cannot be read. The model's errors repeat nothing of it.
 impl From<uci_model::Error> for Problem {
     fn from(error: uci_model::Error) -> Self {
-        Self::new(error.status(), &error.to_string())
+        let detail = match std::error::Error::source(&error) {
+            Some(reason) => format!("{error}: {reason}"),
+            None => error.to_string(),
+        };
+        Self::new(error.status(), &detail)
     }
 }
 

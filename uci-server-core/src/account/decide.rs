@@ -1,10 +1,10 @@
 //! Turns commands into changes. A function of the ledger, the command and the moment; it touches nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use uci_model::{Content, DeviceId, Href, ResourceLink, SubscriptionId};
+use uci_model::{Content, DeviceId, DeviceProperties, Href, Limits, ResourceLink, SubscriptionId};
 
-use super::body::stored_limits;
 use super::{Account, Change, DeviceRecord, EndCause, Fact, NewSubscription, Target};
 use crate::config::AccountLimits;
 use crate::device_port::Occurrence;
@@ -64,8 +64,8 @@ pub enum Command {
     EndGrant {
         /// The grant.
         grant: GrantId,
-        /// Until when its access tokens may still turn up.
-        remember_until: UnixMillis,
+        /// For how long its access tokens may still turn up.
+        remember_for: Duration,
     },
 }
 
@@ -77,13 +77,19 @@ pub struct Moment {
     pub wall: UnixMillis,
     /// Bounds on the account.
     pub limits: AccountLimits,
+    /// Bounds on a representation.
+    pub content: Limits,
 }
 
 impl Moment {
-    /// A moment.
+    /// A moment with the default bounds on representations.
     #[must_use]
     pub fn new(wall: UnixMillis, limits: AccountLimits) -> Self {
-        Self { wall, limits }
+        Self {
+            wall,
+            limits,
+            content: Limits::default(),
+        }
     }
 }
 
@@ -94,12 +100,13 @@ impl Account {
     /// [`ErrorKind::NotFound`], [`ErrorKind::Superseded`], [`ErrorKind::Malformed`], [`ErrorKind::Full`] and
     /// [`ErrorKind::GrantEnded`]; then nothing follows.
     pub fn decide(&self, command: &Command, moment: &Moment) -> Result<Vec<Change>, Error> {
+        let at = self.clock.max(moment.wall);
         let fact = match command {
             Command::Report {
                 device,
                 generation,
                 occurrence,
-            } => self.decide_report(*device, *generation, occurrence, &moment.limits)?,
+            } => self.decide_report(*device, *generation, occurrence, moment)?,
             Command::Subscribe { id, made } => {
                 self.decide_subscribe(made, &moment.limits)?;
                 Some(Fact::Subscribed {
@@ -146,14 +153,18 @@ impl Account {
                 .then_some(Fact::SubscriptionRemoved { id: *id }),
             Command::EndGrant {
                 grant,
-                remember_until,
+                remember_for,
             } => (!self.has_ended(grant)).then(|| Fact::GrantEnded {
                 grant: grant.clone(),
-                remember_until: *remember_until,
+                remember_until: at.after(*remember_for),
             }),
         };
-        let at = self.clock.max(moment.wall);
-        Ok(fact.map(|fact| Change { at, fact }).into_iter().collect())
+        let Some(fact) = fact else {
+            return Ok(Vec::new());
+        };
+        let change = Change { at, fact };
+        check_readable(&change)?;
+        Ok(vec![change])
     }
 
     fn decide_subscribe(
@@ -185,8 +196,9 @@ impl Account {
         device: DeviceId,
         generation: u64,
         occurrence: &Occurrence,
-        limits: &AccountLimits,
+        moment: &Moment,
     ) -> Result<Option<Fact>, Error> {
+        let limits = &moment.limits;
         if *occurrence == Occurrence::Registered {
             return self.decide_registered(device, generation, limits);
         }
@@ -200,8 +212,8 @@ impl Account {
             Occurrence::Online => (!record.online).then_some(Fact::DeviceOnline { device }),
             Occurrence::Offline => record.online.then_some(Fact::DeviceOffline { device }),
             Occurrence::Described(properties) => {
+                let properties = Box::new(completed(device, properties));
                 let known = record.properties.as_ref() == Some(properties.as_ref());
-                let properties = properties.clone();
                 (!known).then_some(Fact::DeviceDescribed { device, properties })
             }
             Occurrence::LinksPublished(links) => {
@@ -217,7 +229,7 @@ impl Account {
                 let resource = record.resources.get(&href).ok_or(ErrorKind::NotFound)?;
                 let known = resource.representation.as_ref() == Some(content);
                 if !known {
-                    check_content(content)?;
+                    check_content(content, &moment.content)?;
                 }
                 let content = content.clone();
                 (!known).then_some(Fact::RepresentationChanged {
@@ -293,9 +305,34 @@ impl DeviceRecord {
 }
 
 /// A representation must be readable in both formats, because subscribers may want either.
-fn check_content(content: &Content) -> Result<(), Error> {
+fn check_content(content: &Content, limits: &Limits) -> Result<(), Error> {
     content
-        .decode(&stored_limits())
+        .decode(limits)
         .map(|_| ())
         .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
+}
+
+/// The properties as the interface lists them: of this very device, whatever it calls itself, and with an item where one
+/// is required.
+fn completed(device: DeviceId, properties: &DeviceProperties) -> DeviceProperties {
+    let least = DeviceProperties::new(device);
+    let mut properties = properties.clone();
+    properties.device_id = device;
+    if properties.resource_types.is_empty() {
+        properties.resource_types = least.resource_types;
+    }
+    if properties.manufacturer_name.is_empty() {
+        properties.manufacturer_name = least.manufacturer_name;
+    }
+    properties
+}
+
+/// What is written must be readable for ever, or the account is lost with it. Links and properties may carry members that
+/// are deeper or more than a reader takes.
+fn check_readable(change: &Change) -> Result<(), Error> {
+    if let Fact::DeviceDescribed { .. } | Fact::LinksPublished { .. } = change.fact {
+        Change::decode(&change.encode()?)
+            .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
+    }
+    Ok(())
 }

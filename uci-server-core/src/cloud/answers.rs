@@ -199,7 +199,7 @@ impl DeviceCloud {
         });
     }
 
-    /// A device's answer as HTTP (uci-wire 5.1 and 5.3).
+    /// A device's answer as HTTP (RFC 8075, 7, within the statuses of the interface).
     pub(super) fn answer_response(&self, asked: &Asked, answer: DeviceAnswer) -> Response<Bytes> {
         let (code, content, max_age) = match answer {
             DeviceAnswer::Answered {
