@@ -644,6 +644,33 @@ mod subscriptions {
     }
 
     #[test]
+    fn a_change_is_told_as_it_would_be_read() {
+        let mut world = World::new();
+        world.light();
+        for accept in ["application/json", "application/vnd.ocf+cbor"] {
+            let accept: http::HeaderValue = accept.parse().unwrap();
+            let mut subscribe = subscribe_request(&path(1, LIGHT), CHANGED);
+            subscribe.headers_mut().insert("accept", accept.clone());
+            let response = world.call(&subscribe, granted("alice", "g1"));
+            assert_eq!(response.status(), StatusCode::CREATED);
+            world.receive_all();
+            let content = cbor(&format!(r#"{{"power":21.0,"for":"{}"}}"#, accept.len()));
+            world.change(device(1), LIGHT, content.clone());
+            let mut read = request(Method::GET, &path(1, LIGHT));
+            read.headers_mut().insert("accept", accept.clone());
+            let id = world.start(&read, granted("alice", "g1"));
+            world.answer_ask(69, Some(content));
+            let read = world.responses.remove(&id).unwrap();
+            assert_eq!(read.headers()["content-type"], accept);
+            let told = world.receive_all();
+            let same = told
+                .iter()
+                .find(|told| told.content_type.as_deref() == accept.to_str().ok());
+            assert_eq!(&same.unwrap().body, read.body());
+        }
+    }
+
+    #[test]
     fn accept_chooses_the_format_of_notifications_only() {
         let mut world = World::new();
         world.light();
