@@ -26,6 +26,7 @@ mod change;
 mod decide;
 pub(crate) mod stored;
 
+pub use apply::Touched;
 pub use change::{Change, EndCause, Fact, NewSubscription};
 pub use decide::{Command, Moment};
 

@@ -77,7 +77,10 @@ impl Outside for Fake {
     }
 
     fn note(&self, event: Event) {
-        panic!("{event:?}");
+        assert!(
+            matches!(event, Event::SubscriptionEnded { .. }),
+            "{event:?}"
+        );
     }
 }
 

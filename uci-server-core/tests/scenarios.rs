@@ -20,7 +20,7 @@ use rig::{
     subscribe_request,
 };
 use serde_json::json as value;
-use uci_server_core::account::{Change, Fact};
+use uci_server_core::account::{Change, EndCause, Fact};
 use uci_server_core::{Authentication, Config, ErrorKind, Occurrence};
 
 const PUBLISHED: &[&str] = &["resources_published", "resources_unpublished"];
@@ -972,6 +972,29 @@ mod subscriptions {
         assert_eq!(world.receive(), seen(&[(4, "devices_offline")]));
         world.end_grant("g1");
         assert!(world.deliveries.is_empty());
+    }
+
+    #[test]
+    fn every_end_of_a_subscription_is_noted_once_with_its_cause() {
+        let mut config = Config::default();
+        config.queue.limit = 8;
+        let mut world = World::with(config);
+        world.light();
+        let unsubscribed = world.subscribe("", DEVICES);
+        assert_eq!(world.unsubscribe("", &unsubscribed), StatusCode::ACCEPTED);
+        let overflowed = world.subscribe("", DEVICES);
+        for _ in 0..4 {
+            world.report(device(1), Occurrence::Offline);
+            world.report(device(1), Occurrence::Online);
+        }
+        let withdrawn = world.subscribe("", DEVICES);
+        world.end_grant("g1");
+        let expected = [
+            (unsubscribed, EndCause::Unsubscribed),
+            (overflowed, EndCause::Overflow),
+            (withdrawn, EndCause::GrantEnded),
+        ];
+        assert_eq!(world.ended, expected);
     }
 
     #[test]

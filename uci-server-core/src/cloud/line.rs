@@ -10,7 +10,7 @@ use uci_model::SubscriptionId;
 
 use super::stream::{Ledger, Stream, StreamName};
 use super::{DeviceCloud, Timer, after};
-use crate::account::Command;
+use crate::account::{Command, EndCause};
 use crate::append::{Append, AppendId, Appended, Loaded, StreamAppend};
 use crate::device_port::{DeviceReport, DeviceRequest};
 use crate::error::{Error, ErrorKind};
@@ -67,6 +67,11 @@ pub(super) enum Effect {
     },
     Reported(ReportId, Result<(), Error>),
     GrantEnded(GrantEndId, Result<(), Error>),
+    SubscriptionEnded {
+        account: AccountId,
+        subscription: SubscriptionId,
+        cause: EndCause,
+    },
 }
 
 /// Tasks that were carried out together.
@@ -416,6 +421,18 @@ impl DeviceCloud {
                 } => self.ask(request, *ask, format, now),
                 Effect::Reported(report, result) => self.reported(report, result),
                 Effect::GrantEnded(end, result) => self.grant_ended(end, result),
+                Effect::SubscriptionEnded {
+                    account,
+                    subscription,
+                    cause,
+                } => {
+                    let event = Event::SubscriptionEnded {
+                        account,
+                        subscription,
+                        cause,
+                    };
+                    self.outputs.push_back(Output::Event(event));
+                }
             }
         }
         for (account, subscription) in batch.touched {

@@ -242,9 +242,18 @@ impl DeviceCloud {
         };
         for change in changes {
             let touched = ledger.apply(change);
+            let of_account = |id| (account.clone(), id);
             batch
                 .touched
-                .extend(touched.into_iter().map(|id| (account.clone(), id)));
+                .extend(touched.queues.into_iter().map(of_account));
+            let ended = touched.ended.into_iter();
+            batch.effects.extend(
+                ended.map(|(subscription, cause)| Effect::SubscriptionEnded {
+                    account: account.clone(),
+                    subscription,
+                    cause,
+                }),
+            );
         }
         if !encoded.is_empty() {
             batch.changes.entry(name).or_default().extend(encoded);
