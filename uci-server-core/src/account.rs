@@ -259,6 +259,12 @@ impl Subscription {
         self.ended
     }
 
+    /// Whether nothing is left to deliver but the last word.
+    pub(crate) fn awaits_cancellation_only(&self) -> bool {
+        self.head()
+            .is_some_and(|head| head.event_type == EventType::SubscriptionCancelled)
+    }
+
     /// When it ended, when it did.
     pub(crate) fn ended_at(&self) -> Option<UnixMillis> {
         self.ended?;

@@ -1163,6 +1163,26 @@ mod deliveries {
     }
 
     #[test]
+    fn a_refused_notification_does_not_hold_up_the_cancellation() {
+        let mut world = World::new();
+        world.light();
+        let subscription = world.subscribe(&path(1, LIGHT), CHANGED);
+        assert_eq!(
+            world.unsubscribe(&path(1, LIGHT), &subscription),
+            StatusCode::ACCEPTED
+        );
+        for _ in 0..5 {
+            let (id, told) = world.next_delivery().unwrap();
+            assert_eq!(told.sequence, 0);
+            world.answer_delivery(id, 400);
+            world.pass(Duration::from_secs(300));
+        }
+        assert_eq!(world.receive(), seen(&[(1, "subscription_cancelled")]));
+        assert_eq!(world.ended, [(subscription, EndCause::Unsubscribed)]);
+        assert_eq!(world.cloud.next_deadline(), None);
+    }
+
+    #[test]
     fn newer_representations_replace_what_waits_behind_the_head() {
         let mut world = watched();
         for power in 1..=5 {

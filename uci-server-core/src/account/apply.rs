@@ -23,7 +23,7 @@ pub struct Touched {
 }
 
 /// How much of a queue an ended subscription still delivers before its cancellation.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Keep {
     All,
     Head,
@@ -350,18 +350,18 @@ impl Subscription {
     }
 
     fn end(&mut self, cause: EndCause, at: UnixMillis) {
-        // A consent that is withdrawn drops even what an earlier end still wanted to deliver.
-        if self.ended.is_some() && cause != EndCause::GrantEnded {
-            return;
-        }
         let keep = match cause {
             EndCause::DeviceUnregistered => Keep::All,
             EndCause::Unsubscribed | EndCause::Overflow => Keep::Head,
             EndCause::GrantEnded | EndCause::Expired | EndCause::Refused => Keep::Nothing,
         };
+        // A second end counts only when it drops what the first one still wanted to deliver.
+        if self.ended.is_some() && keep != Keep::Nothing {
+            return;
+        }
         // Only the head can have been sent: the numbers behind it are free again.
         if let Some(head) = self.queue.front()
-            && head.event_type != EventType::SubscriptionCancelled
+            && !self.awaits_cancellation_only()
         {
             let after_head = head.sequence.saturating_add(1);
             match keep {

@@ -138,11 +138,12 @@ impl Account {
                 })
             }
             Command::End { id, cause } => {
-                let open = self
+                // Also of one that has ended: what it still wanted to deliver must not hold up its cancellation.
+                let blocked = self
                     .subscriptions
                     .get(id)
-                    .is_some_and(|s| s.ended.is_none());
-                open.then_some(Fact::SubscriptionEnded {
+                    .is_some_and(|s| s.ended.is_none() || !s.awaits_cancellation_only());
+                blocked.then_some(Fact::SubscriptionEnded {
                     id: *id,
                     cause: *cause,
                 })
