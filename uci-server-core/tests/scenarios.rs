@@ -529,8 +529,11 @@ mod devices {
         bad.extra.insert("x".to_owned(), deep.clone());
         let mut properties = uci_model::DeviceProperties::new(device(1));
         properties.extra.insert("x".to_owned(), deep);
+        // Long enough only for the link of another device's cloud.
+        let long = link(&format!("/{}/{}", device(7), "a".repeat(250)));
         for what in [
             Occurrence::LinksPublished(vec![bad]),
+            Occurrence::LinksPublished(vec![long]),
             Occurrence::Described(Box::new(properties)),
         ] {
             let refused = world.report_as("alice", device(1), 1, what);

@@ -269,6 +269,9 @@ impl DeviceRecord {
         for link in links {
             let mut link = link.clone();
             link.href = link.href.without_device(device);
+            // Listed with the device before it, it must still be an href: one that is too long spoils the whole list.
+            let listed: Result<Href, _> = link.href.with_device(device).as_str().parse();
+            listed.map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
             let known = self
                 .resources
                 .get(&link.href)
