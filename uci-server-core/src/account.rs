@@ -26,6 +26,7 @@ mod change;
 mod decide;
 pub(crate) mod stored;
 
+pub use apply::Touched;
 pub use change::{Change, EndCause, Fact, NewSubscription};
 pub use decide::{Command, Moment};
 
@@ -256,6 +257,12 @@ impl Subscription {
     #[must_use]
     pub fn ended(&self) -> Option<EndCause> {
         self.ended
+    }
+
+    /// Whether nothing is left to deliver but the last word.
+    pub(crate) fn awaits_cancellation_only(&self) -> bool {
+        self.head()
+            .is_some_and(|head| head.event_type == EventType::SubscriptionCancelled)
     }
 
     /// When it ended, when it did.

@@ -1,4 +1,5 @@
-//! Who asks and what they may do: `r:*` reads and subscribes, `r:*` with `w:*` updates (uci-wire 1.4; RFC 6750, 3).
+//! Who asks and what they may do: `r:*` reads and subscribes, `r:*` with `w:*` updates (the two scopes of the OCF Cloud
+//! API for Cloud Services; challenges as in RFC 6750, 3).
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
-use uci_model::ContentFormat;
+use uci_model::{ContentFormat, SubscriptionId};
 
 use crate::account::Command;
 use crate::append::{AppendId, Appended, Loaded};
@@ -397,13 +397,20 @@ impl DeviceCloud {
         Some(asked)
     }
 
-    /// Puts a command of the machine's own in an account's line.
-    fn enqueue_settlement(&mut self, account: &AccountId, command: Command, now: Instant) {
+    /// Puts what a delivery came to in the account's line.
+    fn enqueue_settlement(
+        &mut self,
+        account: AccountId,
+        subscription: SubscriptionId,
+        command: Command,
+        now: Instant,
+    ) {
         let needs = [StreamName::Account(account.clone())];
         self.enqueue(
             needs,
             Work::Settle {
-                account: account.clone(),
+                account,
+                subscription,
                 command,
             },
             now,

@@ -1,15 +1,16 @@
 //! The deliveries under way: at most one attempt a subscription, its retries, and what became of it.
 //!
 //! ```text
-//!          start             2xx                  the ledger has moved on
+//!          start           2xx, 410                the ledger has moved on
 //! (idle) ─────────▶ InFlight ─────▶ Confirmed ─────────────────────────▶ (idle)
-//!    ▲                │   │ 410, or 400 too often: the caller ends the subscription
-//!    │     failure    ▼   ▼
+//!    ▲                │
+//!    │     failure    ▼
 //!    └── delay ◀── Waiting
 //! ```
 //!
 //! A notification that was confirmed keeps its line until the ledger says so durably: only then may the next one be sent,
-//! or a crash in between could change what was already sent.
+//! or a crash in between could change what was already sent. After a 410 the ledger forgets the subscription, and nothing
+//! is sent until it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -118,9 +119,9 @@ impl Deliveries {
         let verdict = judge(line, result, rules);
         let retry_after = result.ok().and_then(|outcome| outcome.retry_after);
         match verdict {
-            Verdict::Delivered { .. } => line.state = State::Confirmed,
-            // Also when the subscription is about to end: if that fails, the attempt is repeated.
-            Verdict::Gone | Verdict::Refused | Verdict::Retry => {
+            Verdict::Delivered { .. } | Verdict::Gone => line.state = State::Confirmed,
+            // A refused one too: its subscription may have ended before, with this still at the head of the queue.
+            Verdict::Refused | Verdict::Retry => {
                 line.failures = line.failures.saturating_add(1);
                 let delay = rules.backoff.delay(line.failures, jitter, retry_after);
                 match now.checked_add(delay.max(Duration::from_millis(1))) {
@@ -166,7 +167,7 @@ impl Deliveries {
         }
     }
 
-    /// Lets a confirmed line be sent again: the mark of its delivery was lost.
+    /// Lets a confirmed line be sent again: what the receiver said could not be made durable.
     pub(crate) fn unconfirm(&mut self, subscription: SubscriptionId) {
         if let Some(line) = self.lines.get_mut(&subscription)
             && line.state == State::Confirmed
@@ -227,7 +228,8 @@ impl Deliveries {
     }
 }
 
-/// 2xx confirms; 410 ends it at once; 400 too often ends it; everything else is tried again (uci-wire 2.7, 2.10).
+/// 2xx confirms; 410 ends it at once; 400 too often ends it; everything else is tried again (OCF Cloud API for Cloud
+/// Services, `{eventsUrl}`, which lists 200, 400 and 410).
 fn judge(
     line: &mut Line,
     result: Result<DeliveryOutcome, TransportFailure>,

@@ -1,4 +1,4 @@
-//! Which `eventsUrl` this cloud is willing to POST to (uci-wire 2.9, 9.2): the guard against being used to reach into its own
+//! Which `eventsUrl` this cloud is willing to POST to: the guard against being used to reach into its own
 //! network.
 //!
 //! The URL is checked when a subscription is made. A name resolves to addresses only when a connection is opened, and may

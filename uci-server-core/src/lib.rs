@@ -83,6 +83,8 @@
 //! - Nothing that a change causes is seen outside before the change is durable.
 //! - Every subscribed type gets one first notification with the present state, then every change, numbered from 0 without
 //!   gaps, in order, at least once, until the subscription ends; its end is told with one `subscription_cancelled`.
+//!   Only right before that may a number be missing: that of a notification which may have been sent already when it was
+//!   given up, or dropped because the user withdrew the consent.
 //! - A representation that waits behind the head of a queue may be replaced by a newer one; nothing else is ever left out.
 //! - A notification is tried again after any failure with growing delays. A receiver that answers 410 is never told
 //!   anything more. One that answers 400 too often, or takes nothing for too long, or whose queue is full, has its

@@ -1,4 +1,4 @@
-//! `Accept` to content format, settled before anything is done (uci-wire 1.7; RFC 9110, 12.5.1).
+//! `Accept` to content format, settled before anything is done (RFC 9110, 12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -48,7 +48,7 @@ pub fn response_format(headers: &HeaderMap) -> Option<ContentFormat> {
 
 /// The format of the notifications of a subscription made with these headers.
 ///
-/// A tie goes to what the list names first, as peers that send both forms expect (uci-wire 2.4). When nothing fits it is JSON
+/// A tie goes to what the list names first, as peers that send both forms expect. When nothing fits it is JSON
 /// and not a 406: the header of a subscribe request does not speak of its own answer, which is always JSON.
 #[must_use]
 pub fn notification_format(headers: &HeaderMap) -> ContentFormat {

@@ -16,7 +16,8 @@ pub(crate) const SNAPSHOT_FORMAT: u32 = 1;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Ownership {
     owner: Option<AccountId>,
-    generation: u64,
+    /// The latest there was, also after a release: reports of it may still be under way.
+    generation: Option<u64>,
 }
 
 /// A change of owner, as it is written down: forever, as [`account::Fact`](crate::account::Fact) is.
@@ -46,11 +47,10 @@ impl Ownership {
         generation: u64,
     ) -> Result<Option<OwnershipChange>, Error> {
         let same_owner = self.owner.as_ref() == Some(account);
-        if same_owner && self.generation == generation {
+        if same_owner && self.generation == Some(generation) {
             return Ok(None);
         }
-        let first = self.owner.is_none() && self.generation == 0;
-        if generation > self.generation || first {
+        if Some(generation) > self.generation {
             Ok(Some(OwnershipChange::Assigned {
                 account: account.clone(),
                 generation,
@@ -68,7 +68,7 @@ impl Ownership {
     ) -> Result<OwnershipChange, Error> {
         if self.owner.as_ref() != Some(account) {
             Err(ErrorKind::NotFound.into())
-        } else if self.generation != generation {
+        } else if self.generation != Some(generation) {
             Err(ErrorKind::Superseded.into())
         } else {
             Ok(OwnershipChange::Released)
@@ -82,7 +82,7 @@ impl Ownership {
                 generation,
             } => {
                 self.owner = Some(account.clone());
-                self.generation = *generation;
+                self.generation = Some(*generation);
             }
             OwnershipChange::Released => self.owner = None,
         }
@@ -129,5 +129,18 @@ mod tests {
             ErrorKind::Superseded
         );
         assert!(ownership.decide_assign(&second, 2).is_ok());
+    }
+
+    #[test]
+    fn generation_zero_is_used_up_like_any_other() {
+        let account: AccountId = "a".parse().unwrap();
+        let mut ownership = Ownership::default();
+        ownership.apply(&ownership.decide_assign(&account, 0).unwrap().unwrap());
+        ownership.apply(&ownership.decide_release(&account, 0).unwrap());
+        assert_eq!(
+            ownership.decide_assign(&account, 0).unwrap_err().kind(),
+            ErrorKind::Superseded
+        );
+        assert!(ownership.decide_assign(&account, 1).is_ok());
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use uci_model::Content;
 
 use crate::authorization::Refusal;
 use crate::error::Error;
@@ -107,33 +106,12 @@ impl From<RouteError> for Problem {
 /// What a peer sent cannot be read. The model's errors repeat nothing of it.
 impl From<uci_model::Error> for Problem {
     fn from(error: uci_model::Error) -> Self {
-        Self::new(error.status(), &error.to_string())
+        let detail = match std::error::Error::source(&error) {
+            Some(reason) => format!("{error}: {reason}"),
+            None => error.to_string(),
+        };
+        Self::new(error.status(), &detail)
     }
-}
-
-/// A success with content in the negotiated format.
-pub(crate) fn negotiated(content: Content) -> Response<Bytes> {
-    let mut response = with_content(StatusCode::OK, content);
-    response
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept"));
-    response
-}
-
-/// An answer whose format was not negotiated.
-pub(crate) fn with_content(status: StatusCode, content: Content) -> Response<Bytes> {
-    let content_type = HeaderValue::from_static(content.format().as_str());
-    let mut response = Response::new(content.into_body());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-}
-
-/// An answer without a body.
-pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
 }
 
 /// Rounded up, so that nobody comes back too early.

@@ -1,4 +1,4 @@
-//! From a method and a path to an endpoint (uci-wire 1.6).
+//! From a method and a path to an endpoint of the OCF Cloud API for Cloud Services.
 //!
 //! A link href holds slashes and may itself end in `/subscriptions`, so no path template decides: this is a table over the
 //! segments after `/api/v1/devices`, one column a method.
@@ -20,6 +20,8 @@ use http::Method;
 use uci_model::{DeviceId, Href, SubscriptionId};
 
 mod path;
+
+use path::Segment;
 
 pub use path::PathError;
 
@@ -100,24 +102,24 @@ pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteEr
     let mut rest = segments.as_slice();
     for expected in prefix.chain(BASE.iter().copied()) {
         match rest.split_first() {
-            Some((first, tail)) if first == expected => rest = tail,
+            Some((first, tail)) if first.text == expected => rest = tail,
             _ => return Err(RouteError::NotFound),
         }
     }
     let Some((first, rest)) = rest.split_first() else {
         return by_method(method, Some(Route::RetrieveDevices), None, None);
     };
-    if first == SUBSCRIPTIONS {
+    if first.text == SUBSCRIPTIONS {
         return devices_level(method, rest);
     }
-    let Ok(device) = first.parse::<DeviceId>() else {
+    let Ok(device) = first.text.parse::<DeviceId>() else {
         return Err(RouteError::NotFound);
     };
     below_device(method, device, rest)
 }
 
 /// `/devices/subscriptions...`
-fn devices_level(method: &Method, rest: &[String]) -> Result<Route, RouteError> {
+fn devices_level(method: &Method, rest: &[Segment]) -> Result<Route, RouteError> {
     match rest {
         [] => by_method(
             method,
@@ -133,7 +135,7 @@ fn devices_level(method: &Method, rest: &[String]) -> Result<Route, RouteError> 
                 subscription,
             };
             // An id that is no UUID names no subscription; other methods are refused whatever it is.
-            match id.parse() {
+            match id.text.parse() {
                 Ok(subscription) => by_method(method, None, None, Some(unsubscribe(subscription))),
                 Err(_) if method == Method::DELETE => Err(RouteError::NotFound),
                 Err(_) => Err(RouteError::MethodNotAllowed { allow: "DELETE" }),
@@ -144,9 +146,9 @@ fn devices_level(method: &Method, rest: &[String]) -> Result<Route, RouteError> 
 }
 
 /// `/devices/{deviceId}...`
-fn below_device(method: &Method, device: DeviceId, rest: &[String]) -> Result<Route, RouteError> {
+fn below_device(method: &Method, device: DeviceId, rest: &[Segment]) -> Result<Route, RouteError> {
     let rest = match rest.split_first() {
-        Some((first, tail)) if first.parse().is_ok_and(|again: DeviceId| again == device) => tail,
+        Some((first, tail)) if first.text.parse() == Ok(device) => tail,
         _ => rest,
     };
     let get = match href_of(rest)? {
@@ -154,14 +156,14 @@ fn below_device(method: &Method, device: DeviceId, rest: &[String]) -> Result<Ro
         Some(href) => Route::RetrieveResource { device, href },
     };
     let (post, delete) = match rest {
-        [href @ .., last] if last == SUBSCRIPTIONS => (
+        [href @ .., last] if last.text == SUBSCRIPTIONS => (
             Route::Subscribe {
                 target: target(device, href)?,
             },
             None,
         ),
-        [href @ .., middle, id] if middle == SUBSCRIPTIONS => {
-            let unsubscribe = match id.parse() {
+        [href @ .., middle, id] if middle.text == SUBSCRIPTIONS => {
+            let unsubscribe = match id.text.parse() {
                 Ok(subscription) => Some(Route::Unsubscribe {
                     target: target(device, href)?,
                     subscription,
@@ -175,12 +177,12 @@ fn below_device(method: &Method, device: DeviceId, rest: &[String]) -> Result<Ro
     by_method(method, Some(get), Some(post), delete)
 }
 
-fn update(device: DeviceId, segments: &[String]) -> Result<Route, RouteError> {
+fn update(device: DeviceId, segments: &[Segment]) -> Result<Route, RouteError> {
     let href = href_of(segments)?.ok_or(RouteError::NotFound)?;
     Ok(Route::UpdateResource { device, href })
 }
 
-fn target(device: DeviceId, href: &[String]) -> Result<Target, RouteError> {
+fn target(device: DeviceId, href: &[Segment]) -> Result<Target, RouteError> {
     Ok(match href_of(href)? {
         None => Target::Device(device),
         Some(href) => Target::Resource(device, href),
@@ -188,15 +190,16 @@ fn target(device: DeviceId, href: &[String]) -> Result<Target, RouteError> {
 }
 
 /// The href that the segments make; `None` when there are none.
-fn href_of(segments: &[String]) -> Result<Option<Href>, RouteError> {
+fn href_of(segments: &[Segment]) -> Result<Option<Href>, RouteError> {
     if segments.is_empty() {
         return Ok(None);
     }
+    let path: String = segments
+        .iter()
+        .flat_map(|segment| ["/", &segment.raw])
+        .collect();
     // What is not an href at all (too long, say) names no resource.
-    format!("/{}", segments.join("/"))
-        .parse()
-        .map(Some)
-        .map_err(|_| RouteError::NotFound)
+    path.parse().map(Some).map_err(|_| RouteError::NotFound)
 }
 
 /// Picks the method's route, or says which methods there are.

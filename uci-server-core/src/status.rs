@@ -1,4 +1,4 @@
-//! From a device's CoAP code to the status of the HTTP answer (uci-wire 5.1, column D).
+//! From a device's CoAP code to the status of the HTTP answer: RFC 8075, 7, where the interface allows it.
 
 use http::StatusCode;
 
@@ -46,7 +46,7 @@ pub(crate) fn wants_retry_after(status: StatusCode) -> bool {
 mod tests {
     use super::*;
 
-    /// Class and detail as they are written, the status of column D.
+    /// Class and detail as they are written, the HTTP status.
     const TABLE: &[(u8, u8, u16)] = &[
         (2, 1, 200),
         (2, 2, 200),

@@ -34,6 +34,7 @@ struct Fake {
     delivered: Mutex<Vec<(u64, String)>>,
     failures: Mutex<u32>,
     silent_device: bool,
+    broken_gateway: bool,
 }
 
 impl Outside for Fake {
@@ -56,6 +57,7 @@ impl Outside for Fake {
         if self.silent_device {
             std::future::pending::<()>().await;
         }
+        assert!(!self.broken_gateway, "as a bug in it would");
         assert_eq!(request.href.as_str(), LIGHT);
         DeviceAnswer::answered(69, Some(cbor("{\"on\":true}")), None)
     }
@@ -77,7 +79,10 @@ impl Outside for Fake {
     }
 
     fn note(&self, event: Event) {
-        panic!("{event:?}");
+        assert!(
+            matches!(event, Event::SubscriptionEnded { .. }),
+            "{event:?}"
+        );
     }
 }
 
@@ -164,6 +169,28 @@ async fn a_silent_device_is_a_504_in_its_time() {
     .await;
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_outside_holds_up_nothing_else() {
+    let (handle, _, _) = run(Fake {
+        broken_gateway: true,
+        ..Fake::default()
+    });
+    light(&handle).await;
+    let start = tokio::time::Instant::now();
+    let read = call(
+        &handle,
+        request(Method::GET, &format!("/{}{LIGHT}", device(1))),
+    );
+    let report = async {
+        let report = DeviceReport::new(account("alice"), device(1), 1, Occurrence::Offline);
+        handle.report(report).await.unwrap();
+        start.elapsed()
+    };
+    let (response, reported) = tokio::join!(read, report);
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert!(reported < Duration::from_millis(100), "{reported:?}");
 }
 
 #[tokio::test(start_paused = true)]

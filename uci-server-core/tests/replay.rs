@@ -12,6 +12,8 @@
 #[path = "rig/rig.rs"]
 mod rig;
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use rig::{cbor, device, json, link};
 use uci_model::{ContentFormat, EventType, SubscriptionId};
@@ -112,7 +114,7 @@ fn commands() -> impl Strategy<Value = Vec<(Command, u64)>> {
         2 => Command::Remove { id: id(number) },
         _ => Command::EndGrant {
             grant: format!("g{}", number % 2).parse().unwrap(),
-            remember_until: UnixMillis(1_000_000),
+            remember_for: Duration::from_secs(1000),
         },
     });
     let command = prop_oneof![10 => report, 3 => subscribe, 4 => other];

@@ -1,4 +1,4 @@
-//! The table of uci-wire 1.6, row by row, and what precedes it.
+//! The router's table, row by row, and what precedes it.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 use http::Method;
 use proptest::prelude::*;
+use uci_model::Href;
 use uci_server_core::account::Target;
 use uci_server_core::router::{Route, RouteError, route};
 
@@ -148,6 +149,27 @@ fn one_resource_has_many_spellings() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn an_href_that_needs_encoding_is_addressed_as_it_is_written() {
+    for text in [
+        "/100%25",
+        "/a%3Fb",
+        "/a%23b",
+        "/l%2569ght",
+        "/k%C3%BCche/%20",
+    ] {
+        let href: Href = text.parse().unwrap();
+        assert_eq!(href.as_str(), text);
+        let path = format!("/api/v1/devices/{D}{href}");
+        assert_eq!(found(&Method::GET, &path), format!("get {D} {text}"));
+    }
+    // Decoded once and no more: this is a name that looks encoded, not a dot segment.
+    assert_eq!(
+        found(&Method::GET, &format!("/api/v1/devices/{D}/%252e%252e")),
+        format!("get {D} /%252e%252e")
+    );
 }
 
 #[test]

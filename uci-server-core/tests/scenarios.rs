@@ -20,7 +20,7 @@ use rig::{
     subscribe_request,
 };
 use serde_json::json as value;
-use uci_server_core::account::{Change, Fact};
+use uci_server_core::account::{Change, EndCause, Fact};
 use uci_server_core::{Authentication, Config, ErrorKind, Occurrence};
 
 const PUBLISHED: &[&str] = &["resources_published", "resources_unpublished"];
@@ -464,6 +464,86 @@ mod devices {
     }
 
     #[test]
+    fn what_follows_a_hand_over_stays_after_it() {
+        let mut world = World::new();
+        world.light();
+        // Bob's carrier tells both at once; whose the device was is known only when its own stream is loaded.
+        let report = |what| uci_server_core::DeviceReport::new(account("bob"), device(1), 2, what);
+        let ids = [Occurrence::Registered, Occurrence::Online].map(|what| {
+            world
+                .cloud
+                .handle_report(report(what), world.wall, world.now)
+        });
+        world.settle();
+        for id in ids {
+            assert_eq!(world.reported.remove(&id), Some(Ok(())));
+        }
+        let response = world.call(&request(Method::GET, ""), granted("bob", "b1"));
+        let list: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(list[0]["status"], "online");
+    }
+
+    #[test]
+    fn representations_are_held_to_the_configured_limits() {
+        let mut config = Config::default();
+        config.content.max_length = 100;
+        let mut world = World::with(config);
+        world.light();
+        let what = Occurrence::RepresentationChanged {
+            href: LIGHT.parse().unwrap(),
+            content: json(&format!(r#"{{"text":"{}"}}"#, "a".repeat(100))),
+        };
+        let refused = world.report_as("alice", device(1), 1, what);
+        assert_eq!(refused, Err(ErrorKind::Malformed));
+    }
+
+    #[test]
+    fn a_device_cannot_call_itself_another() {
+        let mut world = World::new();
+        world.light();
+        let mut properties = uci_model::DeviceProperties::new(device(7));
+        properties.name = "Lamp".to_owned();
+        properties.resource_types.clear();
+        properties.manufacturer_name.clear();
+        let described = Occurrence::Described(Box::new(properties));
+        world.report(device(1), described.clone());
+        let listed = world.get_json(&path(1, ""))["device"].clone();
+        assert_eq!(
+            listed,
+            value!({
+                "di": device(1).to_string(), "n": "Lamp", "rt": ["oic.wk.d"],
+                "dmn": [{"language": "en", "value": ""}],
+            })
+        );
+        let before = world.journal.appends;
+        world.report(device(1), described);
+        assert_eq!(world.journal.appends, before);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_never_written() {
+        let mut world = World::new();
+        world.light();
+        let deep = (0..100).fold(uci_model::Value::Null, |inside, _| vec![inside].into());
+        let mut bad = link("/deep");
+        bad.extra.insert("x".to_owned(), deep.clone());
+        let mut properties = uci_model::DeviceProperties::new(device(1));
+        properties.extra.insert("x".to_owned(), deep);
+        // Long enough only for the link of another device's cloud.
+        let long = link(&format!("/{}/{}", device(7), "a".repeat(250)));
+        for what in [
+            Occurrence::LinksPublished(vec![bad]),
+            Occurrence::LinksPublished(vec![long]),
+            Occurrence::Described(Box::new(properties)),
+        ] {
+            let refused = world.report_as("alice", device(1), 1, what);
+            assert_eq!(refused, Err(ErrorKind::Malformed));
+        }
+        world.restart();
+        assert_eq!(world.get("").status(), StatusCode::OK);
+    }
+
+    #[test]
     fn unreadable_content_is_refused() {
         let mut world = World::new();
         world.light();
@@ -564,6 +644,33 @@ mod subscriptions {
             rig::read_notification(&request).json(),
             value!({"state": true})
         );
+    }
+
+    #[test]
+    fn a_change_is_told_as_it_would_be_read() {
+        let mut world = World::new();
+        world.light();
+        for accept in ["application/json", "application/vnd.ocf+cbor"] {
+            let accept: http::HeaderValue = accept.parse().unwrap();
+            let mut subscribe = subscribe_request(&path(1, LIGHT), CHANGED);
+            subscribe.headers_mut().insert("accept", accept.clone());
+            let response = world.call(&subscribe, granted("alice", "g1"));
+            assert_eq!(response.status(), StatusCode::CREATED);
+            world.receive_all();
+            let content = cbor(&format!(r#"{{"power":21.0,"for":"{}"}}"#, accept.len()));
+            world.change(device(1), LIGHT, content.clone());
+            let mut read = request(Method::GET, &path(1, LIGHT));
+            read.headers_mut().insert("accept", accept.clone());
+            let id = world.start(&read, granted("alice", "g1"));
+            world.answer_ask(69, Some(content));
+            let read = world.responses.remove(&id).unwrap();
+            assert_eq!(read.headers()["content-type"], accept);
+            let told = world.receive_all();
+            let same = told
+                .iter()
+                .find(|told| told.content_type.as_deref() == accept.to_str().ok());
+            assert_eq!(&same.unwrap().body, read.body());
+        }
     }
 
     #[test]
@@ -871,6 +978,67 @@ mod subscriptions {
     }
 
     #[test]
+    fn every_end_of_a_subscription_is_noted_once_with_its_cause() {
+        let mut config = Config::default();
+        config.queue.limit = 8;
+        let mut world = World::with(config);
+        world.light();
+        let unsubscribed = world.subscribe("", DEVICES);
+        assert_eq!(world.unsubscribe("", &unsubscribed), StatusCode::ACCEPTED);
+        let overflowed = world.subscribe("", DEVICES);
+        for _ in 0..4 {
+            world.report(device(1), Occurrence::Offline);
+            world.report(device(1), Occurrence::Online);
+        }
+        let withdrawn = world.subscribe("", DEVICES);
+        world.end_grant("g1");
+        let expected = [
+            (unsubscribed, EndCause::Unsubscribed),
+            (overflowed, EndCause::Overflow),
+            (withdrawn, EndCause::GrantEnded),
+        ];
+        assert_eq!(world.ended, expected);
+    }
+
+    #[test]
+    fn a_cancellation_follows_the_attempt_that_was_under_way() {
+        let mut world = World::new();
+        world.light();
+        world.subscribe(&path(1, LIGHT), CHANGED);
+        let (under_way, told) = world.next_delivery().unwrap();
+        assert_eq!(told.sequence, 0);
+        world.end_grant("g1");
+        assert!(world.deliveries.is_empty());
+        world.answer_delivery(under_way, 200);
+        assert_eq!(world.receive(), seen(&[(1, "subscription_cancelled")]));
+        assert_eq!(world.cloud.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_ended_grant_is_remembered_also_when_the_clock_steps_back() {
+        let mut world = World::new();
+        let (now, later) = (world.wall, Duration::from_secs(10 * 86_400));
+        world.wall += later;
+        world.light();
+        world.wall = now;
+        world.end_grant("g1");
+        world.end_grant("g2");
+        assert_eq!(world.get("").status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn a_bad_subscribe_request_is_told_what_is_wrong() {
+        let mut world = World::new();
+        let body =
+            value!({"eventsUrl": rig::EVENTS, "eventTypes": DEVICES, "signingSecret": "short"});
+        let request = post("/subscriptions", "application/json", &body.to_string());
+        let response = world.call(&request, granted("alice", "g1"));
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let text = std::str::from_utf8(response.body()).unwrap();
+        assert!(text.contains("signing secret is too short"), "{text}");
+    }
+
+    #[test]
     fn an_account_has_only_so_many_subscriptions() {
         let mut config = Config::default();
         config.account.subscriptions = 2;
@@ -965,6 +1133,26 @@ mod deliveries {
     }
 
     #[test]
+    fn gone_is_final_even_before_it_is_durable() {
+        let mut world = watched();
+        // A registration waits for a stream that does not load, and all of the account waits behind it.
+        let what = Occurrence::Registered;
+        let report = uci_server_core::DeviceReport::new(account("alice"), device(5), 1, what);
+        world.cloud.handle_report(report, world.wall, world.now);
+        assert!(matches!(
+            world.cloud.poll_output(),
+            Some(uci_server_core::Output::Load { .. })
+        ));
+        let (id, _) = world.next_delivery().unwrap();
+        world.answer_delivery(id, 410);
+        world.pass(Duration::from_secs(5));
+        assert!(world.deliveries.is_empty());
+        world.pass(Duration::from_secs(3600));
+        assert!(world.deliveries.is_empty());
+        assert_eq!(world.cloud.next_deadline(), None);
+    }
+
+    #[test]
     fn a_notification_that_is_refused_too_often_cancels_its_subscription() {
         let mut world = watched();
         set(&mut world, 1);
@@ -975,6 +1163,26 @@ mod deliveries {
             world.pass(Duration::from_secs(300));
         }
         assert_eq!(world.receive(), seen(&[(1, "subscription_cancelled")]));
+    }
+
+    #[test]
+    fn a_refused_notification_does_not_hold_up_the_cancellation() {
+        let mut world = World::new();
+        world.light();
+        let subscription = world.subscribe(&path(1, LIGHT), CHANGED);
+        assert_eq!(
+            world.unsubscribe(&path(1, LIGHT), &subscription),
+            StatusCode::ACCEPTED
+        );
+        for _ in 0..5 {
+            let (id, told) = world.next_delivery().unwrap();
+            assert_eq!(told.sequence, 0);
+            world.answer_delivery(id, 400);
+            world.pass(Duration::from_secs(300));
+        }
+        assert_eq!(world.receive(), seen(&[(1, "subscription_cancelled")]));
+        assert_eq!(world.ended, [(subscription, EndCause::Unsubscribed)]);
+        assert_eq!(world.cloud.next_deadline(), None);
     }
 
     #[test]

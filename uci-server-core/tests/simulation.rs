@@ -16,7 +16,7 @@
 #[path = "rig/rig.rs"]
 mod rig;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ use rig::{Journal, LIGHT, Labels, Told, account, cbor, device, granted, link, su
 use uci_server_core::account::{Account, Change, Fact, Target};
 use uci_server_core::{
     Append, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, DeviceReport, Event,
-    Occurrence, Output, TransportFailure,
+    GrantId, Occurrence, Output, TransportFailure,
 };
 
 /// xorshift64*: repeatable, and good enough to choose faults.
@@ -58,6 +58,7 @@ struct Simulation {
     /// What every receiver has, by subscription and number.
     received: BTreeMap<String, Vec<Told>>,
     crashes: u64,
+    grants: u64,
     stalled: Vec<uci_server_core::AccountId>,
 }
 
@@ -83,6 +84,7 @@ impl Simulation {
             answers: VecDeque::new(),
             received: BTreeMap::new(),
             crashes: 0,
+            grants: 0,
             stalled: Vec::new(),
         }
     }
@@ -188,12 +190,14 @@ impl Simulation {
     fn receive(&mut self, told: Told) {
         let seed = self.seed;
         let seen = self.received.entry(told.subscription.clone()).or_default();
-        let next = seen.len() as u64;
+        let next = seen.last().map_or(0, |last| last.sequence + 1);
+        // The number of a notification that was dropped with its consent may have been sent, and is not given again.
+        let last = u64::from(told.event == "subscription_cancelled");
         assert!(
-            told.sequence <= next,
+            told.sequence <= next + last,
             "seed {seed}: a gap: {told:?} after {next}"
         );
-        match seen.get(usize::try_from(told.sequence).unwrap()) {
+        match seen.iter().find(|seen| seen.sequence == told.sequence) {
             Some(before) => assert_eq!(
                 before, &told,
                 "seed {seed}: a number came with other content"
@@ -205,7 +209,7 @@ impl Simulation {
     fn act(&mut self) {
         let number = if self.dice.one_in(2) { 1 } else { 2 };
         let light = format!("/{}{LIGHT}", device(number));
-        let what = match self.dice.roll(14) {
+        let what = match self.dice.roll(17) {
             0 => Occurrence::Registered,
             1 | 2 => Occurrence::Online,
             3 => Occurrence::Offline,
@@ -225,19 +229,36 @@ impl Simulation {
                 let milliseconds = self.dice.roll(60_000);
                 return self.pass(Duration::from_millis(milliseconds));
             }
+            12 => {
+                let grant = self.grant().parse().unwrap();
+                let alice = account("alice");
+                self.cloud.end_grant(alice, grant, self.wall, self.now);
+                self.grants += 1;
+                return;
+            }
             choice => {
-                let request = if choice == 12 {
+                let request = if choice % 2 == 0 {
                     subscribe_request("", &["devices_online", "devices_offline"])
                 } else {
                     subscribe_request(&light, &["resource_contentchanged"])
                 };
+                // One consent lasts; the others are withdrawn one after the other.
+                let grant = match choice {
+                    13 | 14 => "g".to_owned(),
+                    _ => self.grant(),
+                };
                 self.cloud
-                    .handle_request(&request, granted("alice", "g1"), self.wall, self.now);
+                    .handle_request(&request, granted("alice", &grant), self.wall, self.now);
                 return;
             }
         };
         let report = DeviceReport::new(account("alice"), device(number), 1, what);
         self.cloud.handle_report(report, self.wall, self.now);
+    }
+
+    /// The consent that is withdrawn next.
+    fn grant(&self) -> String {
+        format!("g{}", self.grants)
     }
 
     fn answer(&mut self) {
@@ -281,11 +302,29 @@ impl Simulation {
         panic!("seed {}: it never comes to rest", self.seed);
     }
 
+    /// A subscription whose consent was withdrawn was told so, once and last; of what it had been promised until then it
+    /// got the beginning.
+    fn check_cancelled(&self, id: &str, promised: Option<&[String]>) {
+        let seed = self.seed;
+        let received: Vec<&str> = self.received[id]
+            .iter()
+            .map(|told| told.event.as_str())
+            .collect();
+        let (last, before) = received.split_last().unwrap();
+        assert_eq!(*last, "subscription_cancelled", "seed {seed}: {id}");
+        assert!(!before.contains(last), "seed {seed}: {id}");
+        if let Some(promised) = promised {
+            assert_eq!(before, &promised[..before.len()], "seed {seed}: {id}");
+        }
+    }
+
     /// Compares what was received with what follows from the journal.
     fn check(&self) {
         let mut ledger = Account::default();
         let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+        let mut grants: BTreeMap<String, GrantId> = BTreeMap::new();
+        let mut ended = BTreeSet::new();
         let none = Vec::new();
         for bytes in self.journal.streams.get("account/alice").unwrap_or(&none) {
             let change = Change::decode(bytes).unwrap();
@@ -293,6 +332,7 @@ impl Simulation {
             match &change.fact {
                 Fact::Subscribed { id, made } => {
                     targets.insert(id.to_string(), made.target.clone());
+                    grants.insert(id.to_string(), made.grant.clone());
                     if made.target == Target::Devices {
                         let first = ["devices_online".to_owned(), "devices_offline".to_owned()];
                         expected.insert(id.to_string(), first.to_vec());
@@ -307,6 +347,14 @@ impl Simulation {
                     expected
                         .values_mut()
                         .for_each(|events| events.push("devices_offline".into()));
+                }
+                Fact::GrantEnded { grant, .. } => {
+                    let of_grant = grants.iter().filter(|(_, of)| *of == grant);
+                    for (id, _) in of_grant {
+                        targets.remove(id);
+                        self.check_cancelled(id, expected.remove(id).as_deref());
+                        ended.insert(id.clone());
+                    }
                 }
                 _ => {}
             }
@@ -348,7 +396,9 @@ impl Simulation {
         }
         // Nobody was told of what never became durable.
         assert!(
-            self.received.keys().all(|id| targets.contains_key(id)),
+            self.received
+                .keys()
+                .all(|id| targets.contains_key(id) || ended.contains(id)),
             "seed {seed}"
         );
     }

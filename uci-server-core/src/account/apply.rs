@@ -12,8 +12,18 @@ use super::{
 };
 use crate::time::UnixMillis;
 
+/// The subscriptions that a change touched.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Touched {
+    /// Those whose queue may have changed.
+    pub queues: BTreeSet<SubscriptionId>,
+    /// Those that ended with it, and why.
+    pub ended: Vec<(SubscriptionId, EndCause)>,
+}
+
 /// How much of a queue an ended subscription still delivers before its cancellation.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Keep {
     All,
     Head,
@@ -21,10 +31,10 @@ enum Keep {
 }
 
 impl Account {
-    /// Makes `change` true and returns the subscriptions whose queue it touched.
-    pub fn apply(&mut self, change: &Change) -> BTreeSet<SubscriptionId> {
+    /// Makes `change` true and returns the subscriptions that it touched.
+    pub fn apply(&mut self, change: &Change) -> Touched {
         self.clock = self.clock.max(change.at);
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::default();
         match &change.fact {
             Fact::DeviceRegistered { device, generation } => {
                 self.apply_registered(*device, *generation, &mut touched);
@@ -79,7 +89,7 @@ impl Account {
             Fact::SubscriptionEnded { id, cause } => self.end(*id, *cause, &mut touched),
             Fact::SubscriptionRemoved { id } => {
                 self.remove(*id);
-                touched.insert(*id);
+                touched.queues.insert(*id);
             }
             Fact::GrantEnded {
                 grant,
@@ -102,12 +112,7 @@ impl Account {
         touched
     }
 
-    fn apply_registered(
-        &mut self,
-        device: DeviceId,
-        generation: u64,
-        touched: &mut BTreeSet<SubscriptionId>,
-    ) {
+    fn apply_registered(&mut self, device: DeviceId, generation: u64, touched: &mut Touched) {
         if let Some(record) = self.devices.get_mut(&device) {
             record.generation = generation;
             return;
@@ -123,7 +128,7 @@ impl Account {
         self.tell(&Target::Devices, body, touched);
     }
 
-    fn apply_unregistered(&mut self, device: DeviceId, touched: &mut BTreeSet<SubscriptionId>) {
+    fn apply_unregistered(&mut self, device: DeviceId, touched: &mut Touched) {
         if self.devices.remove(&device).is_none() {
             return;
         }
@@ -143,12 +148,7 @@ impl Account {
         }
     }
 
-    fn apply_presence(
-        &mut self,
-        device: DeviceId,
-        online: bool,
-        touched: &mut BTreeSet<SubscriptionId>,
-    ) {
+    fn apply_presence(&mut self, device: DeviceId, online: bool, touched: &mut Touched) {
         let Some(record) = self.devices.get_mut(&device) else {
             return;
         };
@@ -171,7 +171,7 @@ impl Account {
         device: DeviceId,
         href: &Href,
         content: &Content,
-        touched: &mut BTreeSet<SubscriptionId>,
+        touched: &mut Touched,
     ) {
         let resource = self
             .devices
@@ -184,7 +184,7 @@ impl Account {
     }
 
     /// One notification for every subscription of the target that wants the event.
-    fn tell(&mut self, target: &Target, mut body: Body, touched: &mut BTreeSet<SubscriptionId>) {
+    fn tell(&mut self, target: &Target, mut body: Body, touched: &mut Touched) {
         let (at, event) = (self.clock, body.event_type());
         let Some(ids) = self.index.by_target.get(target) else {
             return;
@@ -199,9 +199,16 @@ impl Account {
             let Some(bytes) = body.render(subscription.made.format) else {
                 continue;
             };
+            let was_open = subscription.ended.is_none();
             subscription.push(event.clone(), bytes, at);
             self.index.owing.insert(*id);
-            touched.insert(*id);
+            touched.queues.insert(*id);
+            touched.ended.extend(
+                subscription
+                    .ended
+                    .filter(|_| was_open)
+                    .map(|cause| (*id, cause)),
+            );
         }
     }
 
@@ -209,7 +216,7 @@ impl Account {
         &mut self,
         id: SubscriptionId,
         made: &NewSubscription,
-        touched: &mut BTreeSet<SubscriptionId>,
+        touched: &mut Touched,
     ) {
         let mut subscription = Subscription {
             made: made.clone(),
@@ -234,7 +241,7 @@ impl Account {
             self.index.owing.insert(id);
         }
         self.subscriptions.insert(id, subscription);
-        touched.insert(id);
+        touched.queues.insert(id);
     }
 
     /// The present state as the event tells it. A representation that is not known yet is told when it comes.
@@ -270,12 +277,7 @@ impl Account {
         Some(Body::new(event))
     }
 
-    fn apply_delivered(
-        &mut self,
-        id: SubscriptionId,
-        sequence: u64,
-        touched: &mut BTreeSet<SubscriptionId>,
-    ) {
+    fn apply_delivered(&mut self, id: SubscriptionId, sequence: u64, touched: &mut Touched) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -286,7 +288,7 @@ impl Account {
             return;
         }
         subscription.queue.pop_front();
-        touched.insert(id);
+        touched.queues.insert(id);
         if subscription.queue.is_empty() {
             self.index.owing.remove(&id);
             if subscription.ended.is_some() {
@@ -295,14 +297,17 @@ impl Account {
         }
     }
 
-    fn end(&mut self, id: SubscriptionId, cause: EndCause, touched: &mut BTreeSet<SubscriptionId>) {
+    fn end(&mut self, id: SubscriptionId, cause: EndCause, touched: &mut Touched) {
         let at = self.clock;
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
+        if subscription.ended.is_none() {
+            touched.ended.push((id, cause));
+        }
         subscription.end(cause, at);
         self.index.owing.insert(id);
-        touched.insert(id);
+        touched.queues.insert(id);
     }
 
     /// The sealed secret goes with it.
@@ -345,18 +350,18 @@ impl Subscription {
     }
 
     fn end(&mut self, cause: EndCause, at: UnixMillis) {
-        // A consent that is withdrawn drops even what an earlier end still wanted to deliver.
-        if self.ended.is_some() && cause != EndCause::GrantEnded {
-            return;
-        }
         let keep = match cause {
             EndCause::DeviceUnregistered => Keep::All,
             EndCause::Unsubscribed | EndCause::Overflow => Keep::Head,
             EndCause::GrantEnded | EndCause::Expired | EndCause::Refused => Keep::Nothing,
         };
+        // A second end counts only when it drops what the first one still wanted to deliver.
+        if self.ended.is_some() && keep != Keep::Nothing {
+            return;
+        }
         // Only the head can have been sent: the numbers behind it are free again.
         if let Some(head) = self.queue.front()
-            && head.event_type != EventType::SubscriptionCancelled
+            && !self.awaits_cancellation_only()
         {
             let after_head = head.sequence.saturating_add(1);
             match keep {

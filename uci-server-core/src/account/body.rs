@@ -67,7 +67,7 @@ fn for_cloud<'a>(
 
 /// Bounds for content that is in a ledger already. They are part of the rule by which a change is applied, so no setting may
 /// change them; what comes in is held to the configured, narrower ones before.
-pub(crate) fn stored_limits() -> Limits {
+fn stored_limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_depth = 127;
     limits.max_items = usize::MAX;

@@ -1,10 +1,10 @@
 //! Turns commands into changes. A function of the ledger, the command and the moment; it touches nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use uci_model::{Content, DeviceId, Href, ResourceLink, SubscriptionId};
+use uci_model::{Content, DeviceId, DeviceProperties, Href, Limits, ResourceLink, SubscriptionId};
 
-use super::body::stored_limits;
 use super::{Account, Change, DeviceRecord, EndCause, Fact, NewSubscription, Target};
 use crate::config::AccountLimits;
 use crate::device_port::Occurrence;
@@ -64,8 +64,8 @@ pub enum Command {
     EndGrant {
         /// The grant.
         grant: GrantId,
-        /// Until when its access tokens may still turn up.
-        remember_until: UnixMillis,
+        /// For how long its access tokens may still turn up.
+        remember_for: Duration,
     },
 }
 
@@ -77,13 +77,19 @@ pub struct Moment {
     pub wall: UnixMillis,
     /// Bounds on the account.
     pub limits: AccountLimits,
+    /// Bounds on a representation.
+    pub content: Limits,
 }
 
 impl Moment {
-    /// A moment.
+    /// A moment with the default bounds on representations.
     #[must_use]
     pub fn new(wall: UnixMillis, limits: AccountLimits) -> Self {
-        Self { wall, limits }
+        Self {
+            wall,
+            limits,
+            content: Limits::default(),
+        }
     }
 }
 
@@ -94,12 +100,13 @@ impl Account {
     /// [`ErrorKind::NotFound`], [`ErrorKind::Superseded`], [`ErrorKind::Malformed`], [`ErrorKind::Full`] and
     /// [`ErrorKind::GrantEnded`]; then nothing follows.
     pub fn decide(&self, command: &Command, moment: &Moment) -> Result<Vec<Change>, Error> {
+        let at = self.clock.max(moment.wall);
         let fact = match command {
             Command::Report {
                 device,
                 generation,
                 occurrence,
-            } => self.decide_report(*device, *generation, occurrence, &moment.limits)?,
+            } => self.decide_report(*device, *generation, occurrence, moment)?,
             Command::Subscribe { id, made } => {
                 self.decide_subscribe(made, &moment.limits)?;
                 Some(Fact::Subscribed {
@@ -131,11 +138,12 @@ impl Account {
                 })
             }
             Command::End { id, cause } => {
-                let open = self
+                // Also of one that has ended: what it still wanted to deliver must not hold up its cancellation.
+                let blocked = self
                     .subscriptions
                     .get(id)
-                    .is_some_and(|s| s.ended.is_none());
-                open.then_some(Fact::SubscriptionEnded {
+                    .is_some_and(|s| s.ended.is_none() || !s.awaits_cancellation_only());
+                blocked.then_some(Fact::SubscriptionEnded {
                     id: *id,
                     cause: *cause,
                 })
@@ -146,14 +154,18 @@ impl Account {
                 .then_some(Fact::SubscriptionRemoved { id: *id }),
             Command::EndGrant {
                 grant,
-                remember_until,
+                remember_for,
             } => (!self.has_ended(grant)).then(|| Fact::GrantEnded {
                 grant: grant.clone(),
-                remember_until: *remember_until,
+                remember_until: at.after(*remember_for),
             }),
         };
-        let at = self.clock.max(moment.wall);
-        Ok(fact.map(|fact| Change { at, fact }).into_iter().collect())
+        let Some(fact) = fact else {
+            return Ok(Vec::new());
+        };
+        let change = Change { at, fact };
+        check_readable(&change)?;
+        Ok(vec![change])
     }
 
     fn decide_subscribe(
@@ -185,8 +197,9 @@ impl Account {
         device: DeviceId,
         generation: u64,
         occurrence: &Occurrence,
-        limits: &AccountLimits,
+        moment: &Moment,
     ) -> Result<Option<Fact>, Error> {
+        let limits = &moment.limits;
         if *occurrence == Occurrence::Registered {
             return self.decide_registered(device, generation, limits);
         }
@@ -200,8 +213,8 @@ impl Account {
             Occurrence::Online => (!record.online).then_some(Fact::DeviceOnline { device }),
             Occurrence::Offline => record.online.then_some(Fact::DeviceOffline { device }),
             Occurrence::Described(properties) => {
+                let properties = Box::new(completed(device, properties));
                 let known = record.properties.as_ref() == Some(properties.as_ref());
-                let properties = properties.clone();
                 (!known).then_some(Fact::DeviceDescribed { device, properties })
             }
             Occurrence::LinksPublished(links) => {
@@ -217,7 +230,7 @@ impl Account {
                 let resource = record.resources.get(&href).ok_or(ErrorKind::NotFound)?;
                 let known = resource.representation.as_ref() == Some(content);
                 if !known {
-                    check_content(content)?;
+                    check_content(content, &moment.content)?;
                 }
                 let content = content.clone();
                 (!known).then_some(Fact::RepresentationChanged {
@@ -256,6 +269,9 @@ impl DeviceRecord {
         for link in links {
             let mut link = link.clone();
             link.href = link.href.without_device(device);
+            // Listed with the device before it, it must still be an href: one that is too long spoils the whole list.
+            let listed: Result<Href, _> = link.href.with_device(device).as_str().parse();
+            listed.map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
             let known = self
                 .resources
                 .get(&link.href)
@@ -293,9 +309,34 @@ impl DeviceRecord {
 }
 
 /// A representation must be readable in both formats, because subscribers may want either.
-fn check_content(content: &Content) -> Result<(), Error> {
+fn check_content(content: &Content, limits: &Limits) -> Result<(), Error> {
     content
-        .decode(&stored_limits())
+        .decode(limits)
         .map(|_| ())
         .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
+}
+
+/// The properties as the interface lists them: of this very device, whatever it calls itself, and with an item where one
+/// is required.
+fn completed(device: DeviceId, properties: &DeviceProperties) -> DeviceProperties {
+    let least = DeviceProperties::new(device);
+    let mut properties = properties.clone();
+    properties.device_id = device;
+    if properties.resource_types.is_empty() {
+        properties.resource_types = least.resource_types;
+    }
+    if properties.manufacturer_name.is_empty() {
+        properties.manufacturer_name = least.manufacturer_name;
+    }
+    properties
+}
+
+/// What is written must be readable for ever, or the account is lost with it. Links and properties may carry members that
+/// are deeper or more than a reader takes.
+fn check_readable(change: &Change) -> Result<(), Error> {
+    if let Fact::DeviceDescribed { .. } | Fact::LinksPublished { .. } = change.fact {
+        Change::decode(&change.encode()?)
+            .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use uci_model::api::BatchFormat;
+use uci_model::api::{BatchFormat, OutgoingResponse as _, Representation};
 use uci_model::{
     Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, DeviceStatus,
     ResourceContent, Value,
@@ -17,7 +17,7 @@ use crate::device_port::{DeviceAnswer, DeviceRequest, Operation};
 use crate::ids::{AccountId, AskId, RequestId};
 use crate::output::Output;
 use crate::request::{Action, ResourceAction};
-use crate::response::{self, Problem};
+use crate::response::Problem;
 use crate::status::{http_status, wants_retry_after};
 
 /// What an account's state says to a request.
@@ -86,7 +86,8 @@ pub(super) fn answer(
         }
         Action::Subscribe(_) | Action::Unsubscribe { .. } => return Err(not_found()),
     };
-    Ok(Answer::Respond(response::negotiated(content)))
+    let answer = Representation::new(Some(content)).try_into_http_response()?;
+    Ok(Answer::Respond(answer))
 }
 
 fn find<'a>(
@@ -199,7 +200,7 @@ impl DeviceCloud {
         });
     }
 
-    /// A device's answer as HTTP (uci-wire 5.1 and 5.3).
+    /// A device's answer as HTTP (RFC 8075, 7, within the statuses of the interface).
     pub(super) fn answer_response(&self, asked: &Asked, answer: DeviceAnswer) -> Response<Bytes> {
         let (code, content, max_age) = match answer {
             DeviceAnswer::Answered {
@@ -231,16 +232,13 @@ impl DeviceCloud {
     }
 
     fn content_response(&self, asked: &Asked, content: Option<Content>) -> Response<Bytes> {
-        // No answer is a 204: peers in the field take that for an error.
-        let Some(content) = content else {
-            return response::empty(StatusCode::OK);
-        };
-        match content.in_format(asked.format, &self.config.content) {
-            Ok(content) => response::negotiated(content),
-            Err(_) => {
+        content
+            .map(|content| content.in_format(asked.format, &self.config.content))
+            .transpose()
+            .and_then(|content| Representation::new(content).try_into_http_response())
+            .unwrap_or_else(|_| {
                 let detail = "the device's answer cannot be read";
                 Problem::new(StatusCode::BAD_GATEWAY, detail).into_response()
-            }
-        }
+            })
     }
 }

@@ -1,6 +1,6 @@
 //! The lines of tasks before the streams, batches of them, and the appends under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use uci_model::SubscriptionId;
 
 use super::stream::{Ledger, Stream, StreamName};
 use super::{DeviceCloud, Timer, after};
-use crate::account::Command;
+use crate::account::{Command, EndCause};
 use crate::append::{Append, AppendId, Appended, Loaded, StreamAppend};
 use crate::device_port::{DeviceReport, DeviceRequest};
 use crate::error::{Error, ErrorKind};
@@ -50,6 +50,7 @@ pub(super) enum Work {
     /// The machine's own: a delivery came to something.
     Settle {
         account: AccountId,
+        subscription: SubscriptionId,
         command: Command,
     },
     Wake,
@@ -66,6 +67,11 @@ pub(super) enum Effect {
     },
     Reported(ReportId, Result<(), Error>),
     GrantEnded(GrantEndId, Result<(), Error>),
+    SubscriptionEnded {
+        account: AccountId,
+        subscription: SubscriptionId,
+        cause: EndCause,
+    },
 }
 
 /// Tasks that were carried out together.
@@ -87,23 +93,26 @@ pub(super) struct InFlight {
 }
 
 impl DeviceCloud {
+    /// Puts a new task behind all others.
     pub(super) fn enqueue(
         &mut self,
         needs: impl IntoIterator<Item = StreamName>,
         work: Work,
         now: Instant,
     ) {
+        let needs = needs.into_iter().collect();
+        self.line_up(Task { needs, work }, now, VecDeque::push_back);
+    }
+
+    /// Puts a task into all its lines at the same end, so that any two tasks stand in the same order everywhere.
+    fn line_up(&mut self, task: Task, now: Instant, place: fn(&mut VecDeque<TaskId>, TaskId)) {
         let id = TaskId(self.number());
-        let task = Task {
-            needs: needs.into_iter().collect(),
-            work,
-        };
         for name in &task.needs {
             if !self.streams.contains_key(name) {
                 self.load(name.clone(), now);
             }
             if let Some(stream) = self.streams.get_mut(name) {
-                stream.waiting.push_back(id);
+                place(&mut stream.waiting, id);
             }
             self.movable.insert(name.clone());
         }
@@ -118,10 +127,11 @@ impl DeviceCloud {
                 let joint = task.needs.len() > 1;
                 match self.perform(&task, &mut batch) {
                     Ok(()) => batch.tasks.push(task),
-                    // It turned out to need more streams, and stands in line for all of them anew.
+                    // It turned out to need more streams; what came after it still comes after it.
                     Err(more) => {
-                        self.movable.extend(task.needs.iter().cloned());
-                        self.enqueue(task.needs.into_iter().chain(more), task.work, now);
+                        let Task { mut needs, work } = task;
+                        needs.extend(more);
+                        self.line_up(Task { needs, work }, now, VecDeque::push_front);
                     }
                 }
                 if joint || batch.tasks.len() >= MAX_BATCH {
@@ -162,7 +172,7 @@ impl DeviceCloud {
             for task in &batch.tasks {
                 self.movable.extend(task.needs.iter().cloned());
             }
-            return self.emit(batch.effects, now);
+            return self.release(batch, now);
         }
         let id = AppendId(self.entropy.draw_16());
         let mut streams = Vec::with_capacity(batch.changes.len());
@@ -228,16 +238,16 @@ impl DeviceCloud {
         match appended {
             Appended::Done => {
                 self.make_durable(&in_flight.append);
-                self.emit(in_flight.batch.effects, now);
-                for (account, subscription) in in_flight.batch.touched {
-                    self.dispatch(&account, subscription, now);
-                }
+                self.release(in_flight.batch, now);
             }
             Appended::Conflict => {
                 for name in names {
                     self.reload(&name, now);
                 }
-                self.line_up_again(in_flight.batch.tasks);
+                // Back where they came from: before all that came after them.
+                for task in in_flight.batch.tasks.into_iter().rev() {
+                    self.line_up(task, now, VecDeque::push_front);
+                }
             }
             Appended::Fenced => {
                 self.fail(in_flight.batch.tasks);
@@ -283,20 +293,6 @@ impl DeviceCloud {
                     .push_back(Output::SaveSnapshot { stream, snapshot });
             }
             self.movable.insert(name);
-        }
-    }
-
-    /// Puts tasks back where they came from: before all that came after them.
-    fn line_up_again(&mut self, tasks: Vec<Task>) {
-        for task in tasks.into_iter().rev() {
-            let id = TaskId(self.number());
-            for name in &task.needs {
-                if let Some(stream) = self.streams.get_mut(name) {
-                    stream.waiting.push_front(id);
-                }
-                self.movable.insert(name.clone());
-            }
-            self.tasks.insert(id, task);
         }
     }
 
@@ -407,18 +403,15 @@ impl DeviceCloud {
                 Work::Request { request, .. } => self.respond_unavailable(request),
                 Work::Report { report, .. } => self.reported(report, unavailable()),
                 Work::EndGrant { end, .. } => self.grant_ended(end, unavailable()),
-                Work::Settle { command, .. } => {
-                    if let Command::Delivered { id, .. } = command {
-                        self.deliveries.unconfirm(id);
-                    }
-                }
+                Work::Settle { subscription, .. } => self.deliveries.unconfirm(subscription),
                 Work::Wake => {}
             }
         }
     }
 
-    fn emit(&mut self, effects: Vec<Effect>, now: Instant) {
-        for effect in effects {
+    /// Lets out what a batch caused, and then what its subscriptions have to deliver.
+    fn release(&mut self, batch: Batch, now: Instant) {
+        for effect in batch.effects {
             match effect {
                 Effect::Respond(request, response) => self.respond(request, response),
                 Effect::Ask {
@@ -428,7 +421,22 @@ impl DeviceCloud {
                 } => self.ask(request, *ask, format, now),
                 Effect::Reported(report, result) => self.reported(report, result),
                 Effect::GrantEnded(end, result) => self.grant_ended(end, result),
+                Effect::SubscriptionEnded {
+                    account,
+                    subscription,
+                    cause,
+                } => {
+                    let event = Event::SubscriptionEnded {
+                        account,
+                        subscription,
+                        cause,
+                    };
+                    self.outputs.push_back(Output::Event(event));
+                }
             }
+        }
+        for (account, subscription) in batch.touched {
+            self.dispatch(&account, subscription, now);
         }
     }
 

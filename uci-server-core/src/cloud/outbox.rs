@@ -44,7 +44,7 @@ impl DeviceCloud {
             return self.deliveries.rest(subscription);
         };
         if let Some(command) = self.given_up(subscription, found) {
-            return self.enqueue_settlement(account, command, now);
+            return self.enqueue_settlement(account.clone(), subscription, command, now);
         }
         let until = after(now, self.config.delivery.attempt_timeout);
         let Some(delivery) = self
@@ -103,7 +103,7 @@ impl DeviceCloud {
             },
             Verdict::Retry => return,
         };
-        self.enqueue_settlement(&account, command, now);
+        self.enqueue_settlement(account, id, command, now);
     }
 
     /// The head of a queue as a request, signed now: receivers refuse old timestamps.

@@ -17,7 +17,6 @@ use crate::ids::AccountId;
 use crate::ownership::{Ownership, OwnershipChange};
 use crate::request::{Action, Incoming, Subscribe};
 use crate::response::Problem;
-use crate::time::UnixMillis;
 
 /// Fewest notifications a queue must hold: the first ones of a subscription and its end fit always.
 const MIN_QUEUE: u32 = 8;
@@ -59,10 +58,9 @@ impl DeviceCloud {
                 batch.effects.push(Effect::Reported(*report, result));
             }
             Work::EndGrant { end, grant } => {
-                let remember_until = UnixMillis::from(self.wall).after(self.config.grant_memory);
                 let command = Command::EndGrant {
                     grant: grant.clone(),
-                    remember_until,
+                    remember_for: self.config.grant_memory,
                 };
                 for name in &task.needs {
                     if let StreamName::Account(account) = name {
@@ -71,8 +69,16 @@ impl DeviceCloud {
                     }
                 }
             }
-            // Nobody waits for it; what no longer applies changes nothing.
-            Work::Settle { account, command } => drop(self.command(account, command, batch)),
+            Work::Settle {
+                account,
+                subscription,
+                command,
+            } => {
+                // Nobody waits for it; what no longer applies changes nothing. The queue is looked at in any case: a
+                // cancellation may have waited for the attempt to end.
+                drop(self.command(account, command, batch));
+                batch.touched.insert((account.clone(), *subscription));
+            }
             Work::Wake => {}
         }
         Ok(())
@@ -213,7 +219,8 @@ impl DeviceCloud {
     }
 
     fn decide(&self, account: &AccountId, command: &Command) -> Result<Vec<Change>, Error> {
-        let moment = Moment::new(self.wall.into(), self.config.account);
+        let mut moment = Moment::new(self.wall.into(), self.config.account);
+        moment.content = self.config.content;
         self.account(account)?.decide(command, &moment)
     }
 
@@ -235,9 +242,18 @@ impl DeviceCloud {
         };
         for change in changes {
             let touched = ledger.apply(change);
+            let of_account = |id| (account.clone(), id);
             batch
                 .touched
-                .extend(touched.into_iter().map(|id| (account.clone(), id)));
+                .extend(touched.queues.into_iter().map(of_account));
+            let ended = touched.ended.into_iter();
+            batch.effects.extend(
+                ended.map(|(subscription, cause)| Effect::SubscriptionEnded {
+                    account: account.clone(),
+                    subscription,
+                    cause,
+                }),
+            );
         }
         if !encoded.is_empty() {
             batch.changes.entry(name).or_default().extend(encoded);

@@ -46,8 +46,12 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
                 Some(command) => running.take(command),
                 None => return,
             },
-            // A task that panicked has no answer; the cloud's own time limit ends what it was for.
-            Some(Ok(done)) = running.work.join_next() => running.finish(done),
+            Some(done) = running.work.join_next() => {
+                // A task that panicked has no answer; the cloud's own time limit ends what it was for.
+                if let Ok(done) = done {
+                    running.finish(done);
+                }
+            }
             () = timer => {
                 let now = Instant::now().into_std();
                 running.cloud.handle_timeout(running.outside.wall(), now);

@@ -24,23 +24,29 @@ pub enum PathError {
 /// Longest path, in bytes as sent.
 const MAX_PATH: usize = 2048;
 
-/// The decoded segments; empty ones are left out.
+/// A segment as it was sent and as it was meant. An href is read from the former, because it decodes by itself.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) raw: String,
+    pub(super) text: String,
+}
+
+/// The segments; empty ones are left out.
 ///
-/// The path is split on raw slashes first and each segment decoded once; a slash that was encoded then splits too, because
-/// an href is all slashes and peers send it both ways.
-pub(super) fn segments(path: &str) -> Result<Vec<String>, PathError> {
+/// An encoded slash splits like a plain one, because an href is all slashes and peers send it both ways.
+pub(super) fn segments(path: &str) -> Result<Vec<Segment>, PathError> {
     if path.len() > MAX_PATH {
         return Err(PathError::TooLong);
     }
+    let path = path.replace("%2F", "/").replace("%2f", "/");
     let mut segments = Vec::new();
-    for raw in path.split('/') {
-        let decoded = decode(raw)?;
-        for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
-            if segment == "." || segment == ".." {
-                return Err(PathError::Dot);
-            }
-            segments.push(segment.to_owned());
+    for raw in path.split('/').filter(|raw| !raw.is_empty()) {
+        let text = decode(raw)?;
+        if text == "." || text == ".." {
+            return Err(PathError::Dot);
         }
+        let raw = raw.to_owned();
+        segments.push(Segment { raw, text });
     }
     Ok(segments)
 }

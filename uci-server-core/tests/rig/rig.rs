@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
 use uci_model::{Content, ContentFormat, DeviceId, Interface, ResourceLink, SigningSecret};
+use uci_server_core::account::EndCause;
 use uci_server_core::{
     AccountId, Append, AppendId, Appended, AskId, Authentication, Config, DeliveryId,
     DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErrorKind, Event,
@@ -159,6 +160,7 @@ pub(crate) struct World {
     pub(crate) grants_ended: BTreeMap<GrantEndId, Result<(), ErrorKind>>,
     pub(crate) presumed: Vec<(AccountId, DeviceId, u64)>,
     pub(crate) stalled: Vec<AccountId>,
+    pub(crate) ended: Vec<(String, EndCause)>,
     /// What the journal is not asked to do while this is set.
     pub(crate) journal_silent: bool,
     pub(crate) unanswered: Vec<Append>,
@@ -261,6 +263,7 @@ impl World {
             grants_ended: BTreeMap::new(),
             presumed: Vec::new(),
             stalled: Vec::new(),
+            ended: Vec::new(),
             journal_silent: false,
             unanswered: Vec::new(),
             starts: 1,
@@ -343,6 +346,11 @@ impl World {
                     self.presumed.push((account, device, generation));
                 }
                 Output::Event(Event::Stalled { account }) => self.stalled.push(account),
+                Output::Event(Event::SubscriptionEnded {
+                    subscription,
+                    cause,
+                    ..
+                }) => self.ended.push((subscription.to_string(), cause)),
                 Output::Event(other) => panic!("{other:?}"),
             }
         }
