@@ -26,6 +26,8 @@ mod events;
 const LONGEST_CALL: Duration = Duration::from_secs(90);
 /// How long a command waits for the subscriptions to be loaded.
 const LONGEST_LOAD: Duration = Duration::from_secs(10);
+/// How long unlinking waits for the ends of the subscriptions.
+const LONGEST_LEAVE: Duration = Duration::from_secs(3);
 
 use events::Seen;
 pub(crate) use events::SubscriptionState;
@@ -125,7 +127,7 @@ impl Accounts {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(user);
         if let Some(account) = closed {
-            account.stop();
+            account.stop().await;
             let stream = stream(user, &account.link);
             self.shared.store.erase(stream.clone()).await;
             if let Err(error) = self.shared.keys.0.destroy(&stream) {
@@ -184,8 +186,25 @@ impl Account {
         })
     }
 
-    fn stop(&self) {
+    /// Ends the tasks, and returns when they are gone: a machine that still runs could seal under a key that is to go.
+    async fn stop(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        while !self.tasks.iter().all(JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Tells the other side, while the token is still good, that no notification is wanted any more. What does not
+    /// arrive in time it learns from a 410.
+    pub(crate) async fn leave(&self) -> Result<(), Failure> {
+        self.unsubscribe(None).await?;
+        let ended = async {
+            while self.subscriptions().values().any(|one| one.state != SubscriptionState::ENDED) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        drop(tokio::time::timeout(LONGEST_LEAVE, ended).await);
+        Ok(())
     }
 
     /// Makes a call and waits for its answer.

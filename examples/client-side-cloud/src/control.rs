@@ -163,6 +163,10 @@ async fn link_state(
 
 async fn unlink(State(accounts): Shared, body: Result<Json<WhoseQuery>, JsonRejection>) -> Answer {
     let (user, account) = account(&accounts, body?.0.user)?;
+    if let Err(failure) = account.leave().await {
+        // Unlinking ends the subscriptions at the other side in any case.
+        tracing::warn!(%user, %failure, "the subscriptions were not ended one by one");
+    }
     let unlinked = accounts
         .shared()
         .linking

@@ -31,6 +31,11 @@ pub(crate) struct SubscriptionState {
     pub(crate) reason: Option<String>,
 }
 
+impl SubscriptionState {
+    /// The state of one that is over.
+    pub(crate) const ENDED: &'static str = "ended";
+}
+
 impl Seen {
     /// Gives the end of a call to `answer`.
     pub(crate) fn wait_for(&self, call: CallId, answer: Answered) {
@@ -99,7 +104,7 @@ pub(crate) async fn follow(seen: Arc<Seen>, shared: Arc<Shared>, user: UserId, m
                 });
             }
             Event::Ended { id, reason } => seen.note(id, |state| {
-                state.state = "ended";
+                state.state = SubscriptionState::ENDED;
                 state.reason = Some(format!("{reason:?}"));
             }),
             Event::Refused { refusal, .. } => {
