@@ -2,11 +2,15 @@
 //!
 //! `fuzz_targets/` hands them to the fuzzer, `tests/replay.rs` runs them over the committed corpus on stable.
 
+#![warn(missing_docs)]
+
+pub mod client;
 pub mod coap;
 pub mod model;
 pub mod oauth;
 pub mod provisioning;
 pub mod server;
+mod text;
 
 /// A fuzz target by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -32,6 +36,9 @@ pub const TARGETS: &[Target] = &[
     ("server_events_url", server::events_url),
     ("server_change", server::change),
     ("server_snapshot", server::snapshot),
+    ("client_notification", client::notification),
+    ("client_response", client::response),
+    ("client_stored", client::stored),
     ("oauth_callback", oauth::callback),
     ("oauth_token_form", oauth::token_form),
     ("oauth_authorize_query", oauth::authorize_query),

@@ -1,13 +1,13 @@
 //! Targets of `uci-model`.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use uci_model::event::{NotificationHeaders, Signature, SignedMessage, SigningKey};
 use uci_model::{
     Content, ContentFormat, CorrelationId, Device, DeviceContentAll, DeviceId, Event, EventType,
     EventsUrl, Href, Limits, ResourceLink, SubscribeBody, SubscriptionId, SubscriptionLevel, Value,
 };
+
+use crate::text::Parts;
 
 const FORMATS: [ContentFormat; 2] = [ContentFormat::Json, ContentFormat::OcfCbor];
 
@@ -110,16 +110,12 @@ pub fn subscribe_body(bytes: &[u8]) {
     }
 }
 
-/// The headers of a notification and its signature, from lines of `name: value` and a body after an empty line.
+/// The headers of a notification and its signature, after a first line that does not matter.
 pub fn event_headers(bytes: &[u8]) {
-    let end = bytes.windows(2).position(|pair| pair == b"\n\n");
-    let (head, body) = end.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
-    let head = String::from_utf8_lossy(head);
-    let headers: BTreeMap<&str, &str> = head
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .collect();
-    let header = |name: &str| headers.get(name).copied();
+    let Some(parts) = Parts::read(bytes) else {
+        return;
+    };
+    let header = |name: &str| parts.header(name);
     let parsed = NotificationHeaders::parse(header);
     let part = |name: &str| header(name).unwrap_or_default().as_bytes();
     let message = SignedMessage {
@@ -128,7 +124,7 @@ pub fn event_headers(bytes: &[u8]) {
         subscription_id: part(NotificationHeaders::SUBSCRIPTION_ID),
         sequence_number: part(NotificationHeaders::SEQUENCE_NUMBER),
         event_timestamp: part(NotificationHeaders::EVENT_TIMESTAMP),
-        body,
+        body: &parts.body,
     };
     let secret = "0123456789abcdef0123456789abcdef".to_owned();
     let key = SigningKey::new(&secret.try_into().expect("a secret of 32 characters"));

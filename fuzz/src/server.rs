@@ -1,6 +1,5 @@
 //! Targets of `uci-server-core`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +11,8 @@ use uci_server_core::{
     Appended, Authentication, Config, DeviceAnswer, DeviceCloud, DeviceReport, EventsUrlPolicy,
     Loaded, Occurrence, Opened, Output, Principal, SealError, Sealer,
 };
+
+use crate::text::Parts;
 
 /// The device that [`request`] finds in its cloud.
 const DEVICE: &str = "11111111-2222-4333-8444-555555555555";
@@ -90,19 +91,7 @@ impl Cloud {
 
 /// A whole request, as `METHOD target`, lines of `name: value`, an empty line and a body: one answer, with a declared status.
 pub fn request(bytes: &[u8]) {
-    let end = bytes.windows(2).position(|pair| pair == b"\n\n");
-    let (head, body) = end.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
-    let head = String::from_utf8_lossy(head);
-    let mut lines = head.lines();
-    let Some((method, target)) = lines.next().and_then(|line| line.split_once(' ')) else {
-        return;
-    };
-    let headers: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(": ")).collect();
-    let mut builder = http::Request::builder().method(method).uri(target);
-    for (name, value) in headers {
-        builder = builder.header(name, value);
-    }
-    let Ok(request) = builder.body(Bytes::copy_from_slice(body)) else {
+    let Some(request) = Parts::read(bytes).and_then(|parts| parts.request()) else {
         return;
     };
     let mut cloud = Cloud::new();
@@ -125,7 +114,7 @@ pub fn request(bytes: &[u8]) {
             status,
             200 | 201 | 202 | 400 | 404 | 405 | 406 | 413 | 414 | 415 | 431
         ),
-        "{status} in answer to {head:?}"
+        "{status} in answer to {request:?}"
     );
 }
 
