@@ -170,7 +170,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     /// ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] when the body is over the limit; the request waits on.
+    /// [`ErrorKind::TooLarge`] when the body is over the limit, [`ErrorKind::Path`] when CoAP cannot carry an option; the
+    /// request waits on.
     pub fn respond(
         &mut self,
         exchange: ExchangeId,
@@ -190,7 +191,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     /// [`Request::target`] writes them; tells how many they are. An error is their last notification.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] when the body is over the limit.
+    /// [`ErrorKind::TooLarge`] when the body is over the limit; [`ErrorKind::Path`] when CoAP cannot carry an option.
     pub fn notify(
         &mut self,
         session: SessionId,
