@@ -100,7 +100,7 @@ impl DimplEndpoint {
 
     fn insert(&mut self, connection: Connection) -> u64 {
         if self.handshakes.len() >= self.limits.max_handshakes
-            && let Some(oldest) = self.hellos.first().or(self.handshakes.first()).copied()
+            && let Some(oldest) = self.hellos.iter().chain(&self.handshakes).next().copied()
         {
             self.remove(oldest, CloseReason::HandshakeTimeout);
         }
