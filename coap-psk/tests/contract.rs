@@ -1,4 +1,5 @@
 //! The contract of a machine, C2 to C8, under arbitrary steps.
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! Observation, message by message. (RFC 7641)
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

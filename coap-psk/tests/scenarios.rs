@@ -1,4 +1,5 @@
 //! A device and a cloud over a wire in virtual time.
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
