@@ -130,6 +130,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) passwords_asked: usize,
     pub(crate) refuse_to_sign: bool,
+    /// Every output as a driver might log it.
+    pub(crate) shown: String,
     entropy: u64,
 }
 
@@ -222,6 +224,7 @@ impl World {
             events: Vec::new(),
             passwords_asked: 0,
             refuse_to_sign: false,
+            shown: String::new(),
             entropy: u64::from(start) << 32,
         }
     }
@@ -266,6 +269,7 @@ impl World {
 
     pub(crate) fn pump(&mut self) {
         while let Some(output) = self.server.poll_output() {
+            self.shown.push_str(&format!("{output:?}\n"));
             match output {
                 Output::Respond { request, response } => {
                     assert!(
@@ -422,14 +426,13 @@ impl Browser {
         response
     }
 
-    /// Posts a page's form with `fields` and follows redirects inside the server.
-    pub(crate) fn submit(
-        &mut self,
-        world: &mut World,
+    /// The request that posts a page's form with `fields`.
+    pub(crate) fn form(
+        &self,
         page: &Response<Bytes>,
         path: &str,
         fields: &[(&str, &str)],
-    ) -> Response<Bytes> {
+    ) -> Request<Bytes> {
         let html = String::from_utf8(page.body().to_vec()).unwrap();
         let (interaction, csrf) = (field(&html, "interaction"), field(&html, "csrf"));
         let mut pairs = vec![
@@ -438,7 +441,22 @@ impl Browser {
         ];
         pairs.extend_from_slice(fields);
         let cookie = format!("__Host-session={}", self.cookie.clone().unwrap_or_default());
-        let response = world.post(path, &[("cookie", &cookie)], form(&pairs));
+        Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", cookie)
+            .body(form(&pairs).into())
+            .unwrap()
+    }
+
+    /// Posts a page's form with `fields` and follows redirects inside the server.
+    pub(crate) fn submit(
+        &mut self,
+        world: &mut World,
+        page: &Response<Bytes>,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Response<Bytes> {
+        let response = world.request(&self.form(page, path, fields));
         self.keep_cookie(&response);
         match response.headers().get("location") {
             Some(location) if location.to_str().unwrap().starts_with('/') => {

@@ -293,6 +293,36 @@ fn wrong_passwords_are_answered_alike_and_not_without_end() {
 }
 
 #[test]
+fn passwords_cannot_be_tried_side_by_side() {
+    let (mut world, _) = World::with_clients(&[confidential()]);
+    let mut browser = Browser::default();
+    let page = browser.open(&mut world, &authorize_path("client-acme", &[]));
+    let wrong = [("username", "user-1"), ("password", "wrong")];
+    let request = browser.form(&page, "/oauth/login", &wrong);
+    for _ in 0..30 {
+        let entropy = world.entropy();
+        world
+            .server
+            .handle_request(&request, entropy, world.wall, world.now);
+    }
+    world.pump();
+    assert_eq!(world.passwords_asked, 10);
+}
+
+#[test]
+fn a_session_is_over_even_when_the_driver_is_late() {
+    let (mut world, _) = World::with_clients(&[confidential()]);
+    let mut browser = Browser::default();
+    browser.open(&mut world, &authorize_path("client-acme", &[]));
+    world.now += Duration::from_secs(601);
+    let again = world.get(
+        &authorize_path("client-acme", &[]),
+        browser.cookie.as_deref(),
+    );
+    assert!(again.headers().contains_key("set-cookie"));
+}
+
+#[test]
 fn pages_expire() {
     let (mut world, _) = World::with_clients(&[confidential()]);
     let mut browser = Browser::default();
@@ -406,6 +436,22 @@ fn a_revoked_refresh_token_ends_everything_and_a_repeat_is_fine() {
         (nobody.status().as_u16(), error(&nobody).as_str()),
         (401, "invalid_client")
     );
+}
+
+#[test]
+fn revoking_what_has_expired_is_fine_and_writes_nothing() {
+    let (mut world, secrets) = World::with_clients(&[confidential()]);
+    let linked = link(&mut world, secrets[0].as_deref(), "client-acme", "user-1");
+    world.pass(Duration::from_secs(3600));
+    let before = world.store.streams["grants/user-1"].len();
+    let pairs = [
+        ("token", linked.access.as_str()),
+        ("client_id", "client-acme"),
+        ("client_secret", secrets[0].as_deref().unwrap()),
+    ];
+    let done = world.post("/oauth/revoke", &[], form(&pairs));
+    assert_eq!(done.status(), 200);
+    assert_eq!(world.store.streams["grants/user-1"].len(), before);
 }
 
 #[test]
@@ -618,6 +664,13 @@ fn the_user_unlinks_and_the_end_is_told_until_it_is_settled() {
             .count()
     };
     assert_eq!(ends(&world), 1);
+    // The composition could not end what was made under the grant; the stream is still due.
+    world
+        .server
+        .wake("grants/user-1", world.wall, world.now)
+        .unwrap();
+    world.pump();
+    assert_eq!(ends(&world), 2);
     // The composition crashes before it has ended what was made under the grant.
     assert!(world.store.due.contains_key("grants/user-1"));
     let mut world = World::with_store(config(), world.store, 2);
@@ -699,6 +752,7 @@ fn metadata_is_served_at_both_places_and_says_what_is_so() {
     assert_eq!(keys["keys"][0]["kid"], "key-1");
     assert_eq!(keys["keys"][0]["alg"], "ES256");
     assert_eq!(world.get("/oauth/unknown", None).status(), 404);
+    assert_eq!(world.get("/oauth/.well-known", None).status(), 404);
     assert_eq!(world.get("/oauth/token", None).status(), 405);
 }
 
@@ -727,6 +781,11 @@ fn userinfo_names_the_user() {
         "access_token=x".to_owned(),
     );
     assert_eq!(twice.status(), 400);
+    let in_query = Request::get("/oauth/userinfo?access%5Ftoken=x")
+        .header("authorization", &bearer)
+        .body(Bytes::new())
+        .unwrap();
+    assert_eq!(world.request(&in_query).status(), 400);
     let missing = world.get("/oauth/userinfo", None);
     assert_eq!(
         (

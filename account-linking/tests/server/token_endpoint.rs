@@ -382,6 +382,7 @@ fn a_narrower_scope_concerns_the_new_access_token_only() {
         tokens(&refresh(&mut world, Some(&secret), "client-acme", &whole)).scope,
         "r:* w:*"
     );
+    assert_eq!(error(&ask(&mut world, " ")), "invalid_scope");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the machine wants done, and what it has to tell.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -22,7 +23,8 @@ pub struct OperationId(pub(super) u64);
 pub struct ExchangeId(pub(super) u64);
 
 /// What the driver is to do.
-#[derive(Debug)]
+///
+/// `Debug` shows of a request only where it goes: codes, tokens and client secrets are in the rest.
 #[must_use = "an output left undone stalls what waits for it"]
 #[expect(
     clippy::exhaustive_enums,
@@ -54,11 +56,32 @@ pub enum Output {
     Event(Event),
 }
 
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { exchange, request } => f
+                .debug_struct("Send")
+                .field("exchange", exchange)
+                .field("method", request.method())
+                .field("uri", request.uri())
+                .finish_non_exhaustive(),
+            Self::Append(append) => f.debug_tuple("Append").field(append).finish(),
+            Self::Load { stream } => f.debug_struct("Load").field("stream", stream).finish(),
+            Self::Snapshot { stream, snapshot } => f
+                .debug_struct("Snapshot")
+                .field("stream", stream)
+                .field("version", &snapshot.version)
+                .finish_non_exhaustive(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
+}
+
 /// What has happened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Final for `start`: send the browser to `location` with 303.
+    /// Final for `start`: send the browser to `location` with 303; it holds the `state`, so keep it out of logs.
     Redirect {
         /// The command.
         operation: OperationId,
