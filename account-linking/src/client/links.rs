@@ -19,6 +19,7 @@
 //!
 //! One node acts for a user at a time; the store's versions catch it when two do.
 
+mod clock;
 mod config;
 mod deadlines;
 mod exchanges;
@@ -26,6 +27,7 @@ mod follow;
 mod output;
 mod plan;
 mod schedule;
+mod start;
 mod store;
 mod stored;
 mod work;
@@ -33,7 +35,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -41,8 +43,10 @@ pub use config::Config;
 pub use output::{
     Event, ExchangeId, Failure, LinkSummary, OperationId, Output, Refusal, TransportFailure,
 };
+pub use start::Start;
 pub use stored::check_change;
 
+use self::clock::Clock;
 use self::deadlines::Deadlines;
 use self::exchanges::Exchange;
 use self::schedule::Memory;
@@ -78,41 +82,6 @@ pub struct Links {
     outputs: VecDeque<Output>,
 }
 
-/// A wish to link: what [`Links::start`] is given.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Start {
-    /// Who wants to link.
-    pub user: UserId,
-    /// With which cloud.
-    pub cloud: CloudId,
-    /// What ties the attempt to one browser: the value of a cookie of this browser session.
-    pub browser: SecretBytes,
-    /// The name of the page that is shown in the end, one of [`Config::return_pages`].
-    pub return_page: String,
-    /// Whether the user agreed that another remote user may take the place of the linked one.
-    pub replace: bool,
-}
-
-impl Start {
-    /// A wish to link that replaces no other remote user.
-    #[must_use]
-    pub fn new(
-        user: UserId,
-        cloud: CloudId,
-        browser: SecretBytes,
-        return_page: impl Into<String>,
-    ) -> Self {
-        Self {
-            user,
-            cloud,
-            browser,
-            return_page: return_page.into(),
-            replace: false,
-        }
-    }
-}
-
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Timer {
     User(UserId),
@@ -120,45 +89,6 @@ enum Timer {
     Operation(OperationId),
     Append(TaskId),
     Load(String),
-}
-
-/// What the wall clock shows, carried on by the monotonic one.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    wall: u64,
-    now: Instant,
-}
-
-impl Clock {
-    fn new(wall: SystemTime, now: Instant) -> Self {
-        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            wall: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            now,
-        }
-    }
-
-    /// Moves on to `now`; a clock that goes back stands still.
-    fn pass(&mut self, now: Instant) -> Instant {
-        // Only whole milliseconds are taken over, so that the fractions are not lost.
-        let passed =
-            u64::try_from(now.saturating_duration_since(self.now).as_millis()).unwrap_or(u64::MAX);
-        if let Some(at) = self
-            .now
-            .checked_add(core::time::Duration::from_millis(passed))
-        {
-            self.now = at;
-            self.wall = self.wall.saturating_add(passed);
-        }
-        now.max(self.now)
-    }
-
-    /// When the wall clock will show `wall`; now, if it has already.
-    fn instant(self, wall: u64) -> Option<Instant> {
-        self.now.checked_add(core::time::Duration::from_millis(
-            wall.saturating_sub(self.wall),
-        ))
-    }
 }
 
 impl Links {

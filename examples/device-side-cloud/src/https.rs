@@ -57,11 +57,13 @@ pub(crate) async fn serve<H, F>(
         .max_concurrent_streams(128)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            break;
+        let next = async {
+            // A connection is taken from the kernel's queue only when there is room for it.
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         let (stream, peer) = match accepted {

@@ -235,19 +235,21 @@ impl Products {
     /// # Errors
     /// It is bound to another, another device has it, or the journal cannot be written.
     pub(crate) async fn bind(&self, name: &Name, id: DeviceId) -> Result<(), Error> {
-        let device = name.device.clone();
-        {
-            // Each product is a ledger of its own, and an id belongs to one device of all of them.
-            let kept = self.kept.lock().await;
-            if kept.iter().any(|(product, kept)| {
-                *product != name.product && kept.ledger().device_by_id(&id).is_some()
-            }) {
-                return Err(Error::plain("another device has this device id"));
-            }
+        let mut kept = self.kept.lock().await;
+        // Each product is a ledger of its own, and an id belongs to one device of all of them.
+        if kept.iter().any(|(product, kept)| {
+            *product != name.product && kept.ledger().device_by_id(&id).is_some()
+        }) {
+            return Err(Error::plain("another device has this device id"));
         }
-        self.command(&name.product, Command::BindDeviceId { device, id })
-            .await
-            .map(drop)
+        let device = name.device.clone();
+        self.command_locked(
+            &mut kept,
+            &name.product,
+            Command::BindDeviceId { device, id },
+        )
+        .await
+        .map(drop)
     }
 
     /// Who owns a device, and the device id it is bound to.
@@ -259,6 +261,15 @@ impl Products {
 
     async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Error> {
         let mut kept = self.kept.lock().await;
+        self.command_locked(&mut kept, product, command).await
+    }
+
+    async fn command_locked(
+        &self,
+        kept: &mut BTreeMap<ProductKey, Kept<Registry>>,
+        product: &ProductKey,
+        command: Command,
+    ) -> Result<Reply, Error> {
         let kept = kept
             .get_mut(product)
             .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::exchanges::Kind;
 use super::output::{Event, Failure, LinkSummary, OperationId, Refusal};
 use super::schedule::Pending;
 use super::work::{Task, Then, Work};
@@ -13,8 +14,6 @@ use crate::client::user_links::{Link, Outcome, State};
 use crate::pkce::PkceVerifier;
 use crate::secret::AccessToken;
 use crate::user_id::UserId;
-
-use super::exchanges::Kind;
 
 impl Links {
     pub(super) fn follow(&mut self, task: &Task, then: Vec<Then>, now: Instant) {

@@ -1,18 +1,20 @@
 //! What a stream is to be loaded and changed for.
 
-use super::output::{OperationId, Refusal};
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::output::{Failure, OperationId, Refusal};
+use super::stored::LedgerChange;
 use crate::client::callback::Callback;
 use crate::client::cloud::CloudId;
 use crate::client::seal::Sealed;
 use crate::client::user_links::{Outcome, Received, RelinkReason};
+use crate::redirect_uri::RedirectUri;
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::stream::Append;
 use crate::user_id::UserId;
-use std::collections::BTreeSet;
-use url::Url;
-
-use super::stored::LedgerChange;
 
 /// Names a task.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -121,7 +123,7 @@ pub(super) struct Begin {
     pub(super) location: Url,
     pub(super) issuer: String,
     pub(super) scopes: ScopeSet,
-    pub(super) redirect_uri: crate::redirect_uri::RedirectUri,
+    pub(super) redirect_uri: RedirectUri,
 }
 
 /// A callback that is to be judged.
@@ -190,7 +192,7 @@ pub(super) enum Then {
     },
     Fail {
         operation: OperationId,
-        failure: super::output::Failure,
+        failure: Failure,
     },
     RevocationOver {
         revocation: u64,
