@@ -170,6 +170,7 @@ impl Run {
         }
         if let Event::Redirect { location, .. } = event {
             let state = location
+                .url()
                 .query_pairs()
                 .find(|(name, _)| name == "state")
                 .unwrap()
@@ -271,6 +272,9 @@ fn start() -> Instant {
 fn whole(output: &Output) -> String {
     match output {
         Output::Send { request, .. } => format!("{output:?} {request:?}"),
+        Output::Event(Event::Redirect { location, .. }) => {
+            format!("{output:?} {}", location.url())
+        }
         other => format!("{other:?}"),
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use url::Url;
 
+use crate::client::authorization::Location;
 use crate::client::callback::ErrorCode;
 use crate::client::cloud::CloudId;
 use crate::client::user_links::RelinkReason;
@@ -81,12 +81,12 @@ impl fmt::Debug for Output {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Final for `start`: send the browser to `location` with 303; it holds the `state`, so keep it out of logs.
+    /// Final for `start`: send the browser to `location` with 303.
     Redirect {
         /// The command.
         operation: OperationId,
         /// The authorization request.
-        location: Url,
+        location: Location,
     },
     /// Final for `callback`: the accounts are linked, durably.
     Linked {
