@@ -85,7 +85,7 @@
 //! links.start(Start::new("ann".parse()?, "lamps".parse()?, cookie.clone(), "home"), [3; 32], [4; 32], now)?;
 //! let events = run(&mut links, &mut store, now);
 //! let [Event::Redirect { location, .. }] = &events[..] else { panic!("answer with 303") };
-//! let (_, state) = location.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?;
+//! let (_, state) = location.url().query_pairs().find(|(name, _)| name == "state").ok_or("no state")?;
 //!
 //! // The user has agreed over there, and the browser comes back.
 //! let query = format!("code=abc&state={state}&iss=https://cloud.example");
@@ -120,6 +120,7 @@ mod seal;
 mod token;
 mod user_links;
 
+pub use authorization::Location;
 pub use callback::{Answer, Callback, ErrorCode, MAX_QUERY};
 pub use cloud::{ClientAuthentication, Cloud, CloudId, Identity};
 pub use identity::subject_of;

@@ -75,6 +75,14 @@ impl fmt::Debug for Form {
     }
 }
 
+/// Whether the body of a request says that it is a form.
+pub(crate) fn is_form<B>(request: &http::Request<B>) -> bool {
+    let value = request.headers().get(http::header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
 /// Undoes the encoding of one name or value.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Zeroizing<String>, Error> {
     let mut plain = Zeroizing::new(Vec::with_capacity(bytes.len()));

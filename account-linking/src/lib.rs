@@ -1,10 +1,10 @@
 //! OAuth 2.0 account linking as sans-IO machines and ledgers, authorization server and client role.
 //!
 //! A user of one cloud allows another cloud to act for them: the authorization code flow with PKCE
-//! (RFC 6749, RFC 7636), hardened as RFC 9700 asks. [`server`] is the side that owns the users.
-//! Nothing here opens a socket, reads a clock, draws random numbers or stores anything: time and
-//! entropy are arguments, and whatever has to be done leaves as an output and comes back as an
-//! input.
+//! (RFC 6749, RFC 7636), hardened as RFC 9700 asks. [`server`] is the side that owns the users,
+//! [`client`] the side that is allowed to act for them and keeps their tokens fresh. Nothing here
+//! opens a socket, reads a clock, draws random numbers or stores anything: time and entropy are
+//! arguments, and whatever has to be done leaves as an output and comes back as an input.
 //!
 //! It does not render a product's pages ([`server::PlainPages`] are plain), check passwords, hold
 //! private signing keys, register clients over the wire, or offer OpenID Connect id tokens, the
@@ -114,21 +114,22 @@
 //! ```
 //!
 //! From here the browser posts the login form, sees the consent page, and is sent back with a code
-//! that the client exchanges at `/token`; `tests/server/` goes all the way.
+//! that the client exchanges at `/token`; `tests/server/` goes all the way. The client role has its
+//! own example in [`client`].
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! | --- | --- |
-//! | `tokio` | for drivers; the server has none yet, the caller runs its outputs |
-//! | `arbitrary` | structured input for fuzzing; exempt from semver |
+//! | `tokio` | `client::driver`, the client role as a task; the outputs of the server are run by its caller |
 //!
 //! # Security
 //!
 //! A ledger holds no secret of the server: codes and client secrets as SHA-256 of 256 random bits,
 //! refresh tokens as a generation and a salt, from which only [`server::RefreshKey`] makes the
-//! token. Secrets are types that do not print, compare in constant time and are wiped on drop.
-//! Sessions and half-done logins are in memory: a restart asks people to start again.
+//! token; the tokens of the client role are sealed ([`client::Sealer`]). Secrets are types that do
+//! not print, compare in constant time and are wiped on drop. Sessions and half-done logins are in
+//! memory: a restart asks people to start again.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod client;

@@ -105,6 +105,7 @@ async fn commands_end_in_their_events() {
         panic!()
     };
     let state = location
+        .url()
         .query_pairs()
         .find(|(name, _)| name == "state")
         .unwrap()

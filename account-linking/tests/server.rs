@@ -13,12 +13,18 @@
 mod contract;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/issued_tokens.rs"]
+mod issued_tokens;
 #[path = "server/properties.rs"]
 mod properties;
+#[path = "server/refresh_tokens.rs"]
+mod refresh_tokens;
 #[path = "server/replay.rs"]
 mod replay;
 #[path = "server/scenarios.rs"]
 mod scenarios;
+#[path = "server/store.rs"]
+mod store;
 #[path = "server/token_endpoint.rs"]
 mod token_endpoint;
 #[path = "server/vectors.rs"]

@@ -4,6 +4,7 @@
 //! goes through `coap-lite`'s packet, which sorts the options and writes their deltas.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use coap_lite::{CoapOption as PacketOption, MessageClass, MessageType, Packet};
 
@@ -16,11 +17,14 @@ use crate::option::CoapOption;
 /// Every option costs its receiver far more than the one byte it may cost the sender.
 pub const MAX_OPTIONS: usize = 64;
 
+/// The longest value that an option can have: two bytes of length behind those that fit a nibble and a byte.
+const MAX_OPTION_LEN: usize = 0xffff + 269;
+
 const HEADER_LEN: usize = 4;
 const PAYLOAD_MARKER: u8 = 0xff;
 
 /// A message that was read from a datagram and still lies there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct MessageRef<'a> {
     kind: Kind,
     code: Code,
@@ -80,6 +84,19 @@ impl<'a> MessageRef<'a> {
             .collect();
         message.payload = self.payload.to_vec().into();
         message
+    }
+}
+
+impl fmt::Debug for MessageRef<'_> {
+    /// Leaves the contents out: payloads carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageRef")
+            .field("kind", &self.kind)
+            .field("code", &self.code)
+            .field("message_id", &self.message_id)
+            .field("token", &self.token)
+            .field("payload_len", &self.payload.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -219,8 +236,15 @@ fn extended(nibble: u8, rest: &[u8]) -> Option<(usize, &[u8])> {
 /// Writes a message.
 ///
 /// # Errors
-/// [`ErrorKind::Message`] when `coap-lite` refuses it.
+/// [`ErrorKind::Message`] when an option is longer than its length field can say, or `coap-lite` refuses the message.
 pub fn encode(message: &Message) -> Result<Vec<u8>, Error> {
+    if message
+        .options
+        .iter()
+        .any(|option| option.value.len() > MAX_OPTION_LEN)
+    {
+        return Err(ErrorKind::Message.into());
+    }
     to_packet(message).to_bytes_unlimited().map_err(|error| {
         Error::with_source(
             ErrorKind::Message,

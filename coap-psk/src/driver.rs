@@ -85,7 +85,8 @@ impl<D> core::fmt::Debug for Calls<D> {
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
 /// # Errors
-/// When the socket cannot be read. What cannot be sent is as good as lost on the way.
+/// When the socket cannot be read. What cannot be sent is as good as lost on the way, and so is what a peer or a router says
+/// about it.
 pub async fn run<D: DtlsEndpoint>(
     socket: &UdpSocket,
     endpoint: &mut Endpoint<D>,
@@ -114,20 +115,32 @@ pub async fn run<D: DtlsEndpoint>(
                 None => return Ok(()),
             },
             received = socket.recv_from(&mut buffer) => {
-                let (from, datagram) = take(received, &buffer)?;
-                endpoint.handle_datagram(from, datagram, clock.now());
+                if let Some((from, datagram)) = take(received, &buffer)? {
+                    endpoint.handle_datagram(from, datagram, clock.now());
+                }
             }
             () = clock.sleep_until(deadline) => endpoint.handle_timeout(clock.now()),
         }
     }
 }
 
+/// The datagram that was received. Some systems report here that an earlier one of ours was refused: that is no reason to
+/// stop for all other peers.
 fn take(
     received: io::Result<(usize, SocketAddr)>,
     buffer: &[u8],
-) -> io::Result<(SocketAddr, &[u8])> {
-    let (len, from) = received?;
-    Ok((from, buffer.get(..len).unwrap_or_default()))
+) -> io::Result<Option<(SocketAddr, &[u8])>> {
+    match received {
+        Ok((len, from)) => Ok(Some((from, buffer.get(..len).unwrap_or_default()))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::Interrupted => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// tokio's clock as the endpoint's.

@@ -11,6 +11,7 @@
 //! A new ClientHello from the address of a session leaves that session alone until the new handshake has been verified.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddr;
 
 use crate::error::Error;
@@ -95,7 +96,7 @@ pub struct Transmit {
 }
 
 /// What an engine reports.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "an event that is not handled would stall a handshake"
@@ -142,6 +143,32 @@ pub enum DtlsEvent {
     },
 }
 
+impl fmt::Debug for DtlsEvent {
+    /// Leaves the plaintext out: it may carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedKey {
+                handshake,
+                identity,
+            } => write!(f, "NeedKey({handshake:?}, {})", identity.escape_ascii()),
+            Self::Established {
+                session,
+                peer,
+                identity,
+            } => write!(
+                f,
+                "Established({session:?}, {peer}, {})",
+                identity.escape_ascii()
+            ),
+            Self::Data { session, data } => {
+                write!(f, "Data({session:?}, {} bytes)", data.len())
+            }
+            Self::Moved { session, from, to } => write!(f, "Moved({session:?}, {from}, {to})"),
+            Self::Closed { session, reason } => write!(f, "Closed({session:?}, {reason:?})"),
+        }
+    }
+}
+
 /// Why a session is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -156,4 +183,20 @@ pub enum CloseReason {
     HandshakeFailed,
     /// The engine met an error that it cannot go on from.
     Fault,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn plaintext_does_not_print() {
+        let session = SessionId(7);
+        let data = b"deviceSecret".to_vec();
+        assert_eq!(
+            format!("{:?}", DtlsEvent::Data { session, data }),
+            "Data(SessionId(7), 12 bytes)"
+        );
+    }
 }

@@ -72,7 +72,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         }
     }
 
-    /// Begins a session with the cloud at `to`. [`Event::Online`] follows, or [`Event::Offline`] alone.
+    /// Begins a session with the cloud at `to`. [`Online`](crate::Event::Online) follows, or
+    /// [`Offline`](crate::Event::Offline) alone.
     ///
     /// # Errors
     /// [`ErrorKind::Full`] over the cap of sessions; what the engine's [`connect`](DtlsEndpoint::connect) gives.
@@ -95,7 +96,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         Ok(session)
     }
 
-    /// Closes a session; an unknown one is ignored. Its exchanges fail, and [`Event::Offline`] follows if it was online.
+    /// Closes a session; an unknown one is ignored. Its exchanges fail, and [`Offline`](crate::Event::Offline) follows if it
+    /// was online.
     pub fn close(&mut self, session: SessionId, now: Instant) {
         let now = self.advance(now);
         self.dtls.close(session, now);
@@ -103,7 +105,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(now);
     }
 
-    /// Sends a request, in blocks when it needs them. [`Event::Response`] or [`Event::Failed`] follows, once.
+    /// Sends a request, in blocks when it needs them. [`Response`](crate::Event::Response) or
+    /// [`Failed`](crate::Event::Failed) follows, once.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownSession`] without an established session; [`ErrorKind::Refused`] on one that is there for
@@ -118,8 +121,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.begin(session, request, false, now)
     }
 
-    /// Observes a resource: [`Event::Notification`] with its state now and whenever it changes, until [`Event::Response`] or
-    /// [`Event::Failed`] says that this is over. (RFC 7641)
+    /// Observes a resource: [`Notification`](crate::Event::Notification) with its state now and whenever it changes, until
+    /// [`Response`](crate::Event::Response) or [`Failed`](crate::Event::Failed) says that this is over. (RFC 7641)
     ///
     /// # Errors
     /// As [`request`](Self::request).
@@ -157,7 +160,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         })
     }
 
-    /// Gives a request or an observation of ours up; [`Event::Failed`] follows. An unknown one is ignored.
+    /// Gives a request or an observation of ours up; [`Failed`](crate::Event::Failed) follows. An unknown one is ignored.
     pub fn cancel(&mut self, exchange: ExchangeId, now: Instant) {
         let now = self.advance(now);
         self.with_session(exchange.session, now, |exchanges, cx| {
@@ -170,7 +173,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     /// ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] when the body is over the limit; the request waits on.
+    /// [`ErrorKind::TooLarge`] when the body is over the limit, [`ErrorKind::Path`] when CoAP cannot carry an option; the
+    /// request waits on.
     pub fn respond(
         &mut self,
         exchange: ExchangeId,
@@ -190,7 +194,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     /// [`Request::target`] writes them; tells how many they are. An error is their last notification.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] when the body is over the limit.
+    /// [`ErrorKind::TooLarge`] when the body is over the limit; [`ErrorKind::Path`] when CoAP cannot carry an option.
     pub fn notify(
         &mut self,
         session: SessionId,

@@ -38,7 +38,6 @@ use remembered::Remembered;
 use sender::{Means, Purpose, Sender};
 
 /// Machine: the exchanges of one session.
-#[derive(Debug)]
 pub(crate) struct Exchanges {
     ids: MessageIds,
     sender: Sender,

@@ -171,7 +171,9 @@ macro_rules! text_id {
             type Error = Error;
 
             fn try_from(text: String) -> Result<Self, Error> {
-                if $len.contains(&text.len()) && text.bytes().all(is_key_char) {
+                // A key stands in paths, where these two mean something else.
+                let is_dots = matches!(text.as_str(), "." | "..");
+                if $len.contains(&text.len()) && text.bytes().all(is_key_char) && !is_dots {
                     Ok(Self(text))
                 } else {
                     Err(ErrorKind::Identity.into())
@@ -188,7 +190,7 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The key of a product: 1 to 40 characters of `A-Z a-z 0-9 - _ . :`.
+    /// The key of a product: 1 to 40 characters of `A-Z a-z 0-9 - _ . :`, but not a lone `.` or `..`.
     ///
     /// EnOS does not document its alphabet; this is that of the device key, which can stand in an identity and in a path.
     ProductKey, (1..=40)

@@ -101,7 +101,6 @@
 //! | `std` | yes | std's error trait throughout |
 //! | `dtls` | yes | the port to DTLS engines, and [`Endpoint`] |
 //! | `tokio` | no | `driver`: a UDP socket for an endpoint |
-//! | `arbitrary` | no | for fuzzing; exempt from semantic versioning |
 //!
 //! # Security
 //!

@@ -52,7 +52,8 @@ pub enum Event {
         /// The session of the same device that this one takes the place of. That one is closed, without an event.
         replaced: Option<SessionId>,
     },
-    /// What was [`Online`](Self::Online) is no longer, or a connection failed.
+    /// What was [`Online`](Self::Online) is no longer, or a connection failed. The end of a session that was
+    /// [`Silent`](OfflineReason::Silent) is told as well.
     Offline {
         /// The session.
         session: SessionId,
@@ -126,7 +127,8 @@ impl fmt::Debug for ExchangeId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OfflineReason {
-    /// It was silent for its lifetime. Its session stays for a while; a message on it makes the device online again.
+    /// It was silent for its lifetime. Its session stays for a while: a message on it makes the device online again, or
+    /// [`Closed`](Self::Closed) follows.
     Silent,
     /// Its session ended.
     Closed,

@@ -18,7 +18,11 @@ use crate::option::CoapOption;
 /// The most bytes a path segment or a query argument may have. (RFC 7252, 5.10)
 const MAX_SEGMENT_LEN: usize = 255;
 
-/// The most options a request may bring, so that those of the message layer still fit a message.
+/// The most bytes an option may have: those of the longest one defined, Proxy-Uri. (RFC 7252, 5.10)
+#[cfg(feature = "dtls")]
+const MAX_OPTION_LEN: usize = 1034;
+
+/// The most options a request or a response may bring, so that those of the message layer still fit a message.
 #[cfg(feature = "dtls")]
 const MAX_OWN_OPTIONS: usize = crate::codec::MAX_OPTIONS - 8;
 
@@ -124,14 +128,8 @@ impl Request {
         let too_long = |text: &String| text.len() > MAX_SEGMENT_LEN;
         let texts_fit = !self.path.iter().any(|it| too_long(it) || is_dots(it))
             && !self.query.iter().any(too_long);
-        let count = self
-            .path
-            .len()
-            .saturating_add(self.query.len())
-            .saturating_add(self.options.len());
-        let options_fit =
-            count <= MAX_OWN_OPTIONS && !self.options.iter().any(|it| is_managed(it.number));
-        if texts_fit && options_fit {
+        let own = self.path.len().saturating_add(self.query.len());
+        if texts_fit && options_fit(&self.options, own) {
             Ok(())
         } else {
             Err(ErrorKind::Path.into())
@@ -230,6 +228,16 @@ impl Response {
         self
     }
 
+    /// Whether CoAP can carry it: public fields may hold anything.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if options_fit(&self.options, 0) {
+            Ok(())
+        } else {
+            Err(ErrorKind::Path.into())
+        }
+    }
+
     #[cfg(feature = "dtls")]
     pub(crate) fn option(&self, number: u16) -> Option<&Bytes> {
         self.options
@@ -269,6 +277,15 @@ const fn is_managed(number: u16) -> bool {
             | option::SIZE2
             | option::REQUEST_TAG
     )
+}
+
+/// Whether options of the application fit a message beside `others` that its fields make.
+#[cfg(feature = "dtls")]
+fn options_fit(options: &[CoapOption], others: usize) -> bool {
+    options.len().saturating_add(others) <= MAX_OWN_OPTIONS
+        && options
+            .iter()
+            .all(|it| !is_managed(it.number) && it.value.len() <= MAX_OPTION_LEN)
 }
 
 /// Segments that a resolver of relative references would swallow may not be sent. (RFC 7252, 5.10.1)
@@ -340,6 +357,30 @@ mod tests {
                 ErrorKind::Path,
                 "{bad:?}"
             );
+        }
+    }
+
+    #[cfg(feature = "dtls")]
+    #[test]
+    fn options_that_the_message_layer_cannot_write_are_refused() {
+        let etag = |len: usize| CoapOption::new(option::ETAG, alloc::vec![1; len]);
+        for (options, fit) in [
+            (alloc::vec![etag(8); MAX_OWN_OPTIONS], true),
+            (alloc::vec![etag(8); MAX_OWN_OPTIONS + 1], false),
+            (alloc::vec![etag(MAX_OPTION_LEN)], true),
+            (alloc::vec![etag(MAX_OPTION_LEN + 1)], false),
+            (alloc::vec![CoapOption::from_uint(option::BLOCK2, 6)], false),
+            (
+                alloc::vec![CoapOption::from_uint(option::OBSERVE, 1)],
+                false,
+            ),
+        ] {
+            let mut request = Request::new(Method::Get, "/").unwrap();
+            let mut response = Response::new(Code::CONTENT);
+            request.options.clone_from(&options);
+            response.options = options;
+            assert_eq!(request.check().is_ok(), fit, "{:?}", request.options);
+            assert_eq!(response.check().is_ok(), fit, "{:?}", response.options);
         }
     }
 

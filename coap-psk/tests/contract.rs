@@ -1,4 +1,5 @@
 //! The contract of a machine, C2 to C8, under arbitrary steps.
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,14 +12,14 @@
 #[path = "support/plain.rs"]
 mod plain;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use coap_psk::dtls::{HandshakeId, SessionId};
 use coap_psk::{
-    Code, Config, DeviceSecret, Endpoint, Event, ExchangeId, Instant, KeyBytes, Method, Output,
-    PskIdentity, PskKey, Request, Response,
+    Code, Config, DeviceSecret, Endpoint, Event, ExchangeId, Instant, KeyBytes, Method,
+    OfflineReason, Output, PskIdentity, PskKey, Request, Response,
 };
 use proptest::prelude::*;
 
@@ -108,7 +109,9 @@ struct Run {
     begun: Vec<ExchangeId>,
     asked: Vec<ExchangeId>,
     ends: BTreeMap<ExchangeId, u32>,
+    /// How often a session came online less how often it ended.
     online: BTreeMap<SessionId, i32>,
+    silent: BTreeSet<SessionId>,
 }
 
 impl Run {
@@ -121,6 +124,7 @@ impl Run {
             asked: Vec::new(),
             ends: BTreeMap::new(),
             online: BTreeMap::new(),
+            silent: BTreeSet::new(),
         }
     }
 
@@ -236,11 +240,18 @@ impl Run {
                 Output::Event(Event::Online {
                     session, replaced, ..
                 }) => {
-                    *self.online.entry(session).or_default() += 1;
+                    if !self.silent.remove(&session) {
+                        *self.online.entry(session).or_default() += 1;
+                    }
                     if let Some(replaced) = replaced {
                         self.online.remove(&replaced);
                     }
                 }
+                Output::Event(Event::Offline {
+                    session,
+                    why: OfflineReason::Silent,
+                    ..
+                }) => assert!(self.silent.insert(session)),
                 Output::Event(Event::Offline { session, .. }) => {
                     *self.online.entry(session).or_default() -= 1;
                 }

@@ -37,7 +37,13 @@ struct Driven {
 }
 
 async fn drive(salt: u64) -> Driven {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    drive_on(
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+        salt,
+    )
+}
+
+fn drive_on(socket: UdpSocket, salt: u64) -> Driven {
     let address = socket.local_addr().unwrap();
     let (handle, mut calls) = handle(4);
     let (sender, outputs) = mpsc::channel(4);
@@ -162,4 +168,26 @@ async fn a_call_to_a_driver_that_is_gone_has_no_answer() {
     driven.task.abort();
     let _ = driven.task.await;
     assert_eq!(driven.handle.call(|_, _| ()).await, None);
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_listens_on_does_not_stop_the_driver() {
+    let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let to = nobody.local_addr().unwrap();
+    drop(nobody);
+    // A connected socket is told what became of its datagrams, on every system.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    socket.connect(to).await.unwrap();
+    let device = drive_on(socket, 1);
+    let identity: PskIdentity = "product,device,2,60".parse().unwrap();
+    device
+        .handle
+        .call(move |endpoint, now| endpoint.connect(to, &identity, key(), now))
+        .await
+        .unwrap()
+        .unwrap();
+    // Two repetitions of the first flight: each is refused.
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert_eq!(device.handle.call(|_, _| ()).await, Some(()));
+    assert!(!device.task.is_finished());
 }

@@ -1,4 +1,5 @@
 //! What single messages of a device lead to, byte for byte.
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! A device and a cloud over a wire in virtual time.
+#![cfg(feature = "dtls")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +14,7 @@ mod plain;
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coap_psk::codec::parse;
@@ -526,11 +527,16 @@ fn silence_takes_a_device_offline_and_a_message_brings_it_back() {
     pair.run_for(3_700 * SECOND);
     pair.run_for(86_400 * SECOND);
     let (said, _) = words(&mut pair);
-    assert!(
-        said.contains(&"Cloud offline Silent".to_owned()),
-        "{said:?}"
+    assert_eq!(
+        said,
+        [
+            "Device 5.03 0",
+            "Cloud offline Silent",
+            "Cloud offline Closed",
+            "Device offline Closed"
+        ],
+        "the end of a silent session is told"
     );
-    assert_eq!(said.last().unwrap(), "Device offline Closed");
 }
 
 #[test]
@@ -733,4 +739,118 @@ fn a_connection_to_nobody_times_out() {
         }
     });
     assert_eq!(reasons, [OfflineReason::TimedOut]);
+}
+
+#[test]
+fn every_block_is_an_exchange_of_its_own_and_no_token_comes_back() {
+    let (mut pair, session, _) = Pair::online(Config::default());
+    for _ in 0..3 {
+        pair.device.request(session, post(5_000), pair.now).unwrap();
+        answer_next(
+            &mut pair,
+            &Response::new(Code::CONTENT).with_payload(60, body(7_000)),
+        );
+        pair.run_for(SECOND);
+    }
+    let requests: Vec<_> = pair
+        .records
+        .iter()
+        .filter(|(side, _)| *side == Side::Device)
+        .map(|(_, bytes)| parse(bytes).unwrap())
+        .collect();
+    // Five blocks up, and six more down behind the one that comes with the last of them.
+    assert_eq!(requests.len(), 3 * (5 + 6));
+    let message_ids: BTreeSet<_> = requests.iter().map(|it| it.message_id()).collect();
+    let tokens: BTreeSet<_> = requests.iter().map(|it| it.token()).collect();
+    assert_eq!((message_ids.len(), tokens.len()), (33, 33));
+}
+
+#[test]
+fn a_response_that_is_never_acknowledged_is_given_up_and_holds_nobody_up() {
+    let (mut pair, device, cloud) = Pair::online(Config::default());
+    pair.device.request(device, post(1), pair.now).unwrap();
+    pair.run_for(2 * SECOND);
+    let (_, requests) = words(&mut pair);
+    pair.weather.loss = 100;
+    let now = pair.now;
+    pair.cloud
+        .respond(requests[0].1, Response::new(Code::CHANGED), now)
+        .unwrap();
+    let get = Request::new(Method::Get, "/t").unwrap();
+    pair.cloud.request(cloud, get, now).unwrap();
+    pair.run_for(94 * SECOND);
+    assert_eq!(words(&mut pair).0, ["Cloud undelivered"]);
+    pair.weather.loss = 0;
+    answer_next(&mut pair, &Response::new(Code::CONTENT));
+    pair.run_for(SECOND);
+    assert_eq!(words(&mut pair).0, ["Cloud 2.05 0"]);
+}
+
+#[test]
+fn a_session_that_we_begin_has_its_place_although_others_come_first() {
+    let mut one = Config::default();
+    one.max_sessions = 1;
+    let mut pair = Pair::new(Config::default(), 1);
+    pair.cloud = coap_psk::Endpoint::new(one, plain::Plain::new(2), [2; 32]);
+    let (to, now) = (pair.device_address, pair.now);
+    pair.weather.loss = 100;
+    let ours = pair.cloud.connect(to, &identity(), key(), now).unwrap();
+    pair.run_for(SECOND / 2);
+    pair.weather.loss = 0;
+    pair.device
+        .connect(cloud_address(), &identity(), key(), now)
+        .unwrap();
+    pair.run_for(3 * SECOND);
+    let mut online = Vec::new();
+    pair.take(|side, output| {
+        if let (Side::Cloud, Output::Event(Event::Online { session, .. })) = (side, output) {
+            online.push(*session);
+        }
+    });
+    assert_eq!(online, [ours]);
+}
+
+#[test]
+fn observations_given_up_do_not_pile_up_behind_a_peer_that_is_gone() {
+    let mut config = Config::default();
+    config.max_outbound = 2;
+    let (mut pair, _, cloud) = Pair::online(config);
+    pair.weather.loss = 100;
+    for _ in 0..10 {
+        let get = Request::new(Method::Get, "/t").unwrap();
+        let now = pair.now;
+        let observation = pair.cloud.observe(cloud, get, now).unwrap();
+        pair.cloud.cancel(observation, now);
+    }
+    pair.run_for(400 * SECOND);
+    let ends: BTreeSet<u16> = pair
+        .records
+        .iter()
+        .map(|(_, bytes)| parse(bytes).unwrap())
+        .filter(|it| {
+            it.options()
+                .any(|option| option == (option::OBSERVE, &[1][..]))
+        })
+        .map(|it| it.message_id())
+        .collect();
+    assert_eq!(ends.len(), 3, "one in flight and two that wait");
+}
+
+#[test]
+fn an_answer_with_options_of_the_message_layer_is_refused_and_the_request_waits() {
+    let (mut pair, session, cloud) = Pair::online(Config::default());
+    pair.device.request(session, post(1), pair.now).unwrap();
+    pair.run_for(SECOND / 2);
+    let (_, requests) = words(&mut pair);
+    let odd = Response::new(Code::CHANGED).with_option(CoapOption::from_uint(option::BLOCK2, 6));
+    let now = pair.now;
+    let refused = pair.cloud.respond(requests[0].1, odd.clone(), now);
+    assert_eq!(refused.unwrap_err().kind(), coap_psk::ErrorKind::Path);
+    let refused = pair.cloud.notify(cloud, "/t", &odd, now);
+    assert_eq!(refused.unwrap_err().kind(), coap_psk::ErrorKind::Path);
+    pair.cloud
+        .respond(requests[0].1, Response::new(Code::CHANGED), now)
+        .unwrap();
+    pair.run_for(SECOND);
+    assert_eq!(words(&mut pair).0, ["Device 2.04 0"]);
 }

@@ -1,5 +1,7 @@
 //! The redirect out: the attempt's secrets and the address that the browser is sent to.
 
+use core::fmt;
+
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -19,6 +21,34 @@ impl State {
 
     pub(super) fn attempt(&self) -> String {
         attempt_of(&self.0)
+    }
+}
+
+/// Where to send the browser: the authorization request, which holds the `state` and so does not print.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Location(Url);
+
+impl Location {
+    pub(super) const fn new(url: Url) -> Self {
+        Self(url)
+    }
+
+    /// The address, for the `Location` header and nothing else.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl From<Location> for String {
+    fn from(location: Location) -> Self {
+        location.0.into()
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location(..)")
     }
 }
 

@@ -11,7 +11,6 @@ pub const MAX_QUERY: usize = 8 * 1024;
 const MAX_VALUE: usize = 2 * 1024;
 
 /// An authorization response: RFC 6749, 4.1.2 and 4.1.2.1, with the `iss` of RFC 9207.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Callback {
     /// The `state` as it came.
@@ -20,6 +19,16 @@ pub struct Callback {
     pub issuer: Option<String>,
     /// What the server says.
     pub answer: Answer,
+}
+
+impl fmt::Debug for Callback {
+    /// Leaves the `state` out: until it is spent, it is a secret of one browser.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("issuer", &self.issuer)
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an authorization response says.

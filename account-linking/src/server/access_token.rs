@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
+use crate::form::{Form, is_form};
 use crate::scope::ScopeSet;
 use crate::secret::{MAX_SECRET_LENGTH, base64url, from_base64url};
 use crate::server::config::{Config, SigningKey};
@@ -236,9 +238,21 @@ pub fn check_claims_unverified(
         .ok_or_else(|| ErrorKind::InvalidToken.into())
 }
 
-/// The token of an `Authorization` header (RFC 6750 2.1).
-pub(crate) fn bearer(headers: &http::HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+/// The token of the `Authorization` header, which is the only way taken (RFC 6750 2.1).
+///
+/// One in a form as well would be a second way (RFC 6750 2), one in the query is never taken
+/// (RFC 9700 4.3.2).
+pub(crate) fn bearer(request: &http::Request<Bytes>) -> Result<&str, Refusal> {
+    let names_token =
+        |bytes: &[u8]| Form::parse(bytes).is_ok_and(|form| form.get("access_token").is_some());
+    let query = request.uri().query().unwrap_or_default();
+    if names_token(query.as_bytes()) || is_form(request) && names_token(request.body()) {
+        return Err(Refusal::Malformed);
+    }
+    let mut values = request
+        .headers()
+        .get_all(http::header::AUTHORIZATION)
+        .iter();
     let value = values.next().ok_or(Refusal::Missing)?;
     if values.next().is_some() {
         return Err(Refusal::Malformed);

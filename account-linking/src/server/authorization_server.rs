@@ -34,7 +34,6 @@ use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::Pages;
 use crate::server::registration::{Client, Registration};
-use crate::server::response::TokenError;
 use crate::server::streams::{Desk, Streams};
 use crate::server::throttle::Throttle;
 use crate::stream::{AppendId, Appended, Loaded};
@@ -217,24 +216,11 @@ impl AuthorizationServer {
         now: Instant,
     ) -> RequestId {
         let id = self.next_id(now);
-        let in_query = request.uri().query().is_some_and(|query| {
-            query
-                .split('&')
-                .any(|pair| pair.starts_with("access_token="))
-        });
-        // RFC 6750, 2: one way only; RFC 9700, 4.3.2: never in the query.
-        let token = match bearer(request.headers()) {
-            _ if in_query => Err(Refusal::Malformed),
-            token => token,
-        };
-        match token {
-            Ok(token) if self.has_room() => {
-                let work = Work::Check {
-                    token: token.to_owned().into(),
-                };
-                self.start(id, work, wall);
+        match bearer(request) {
+            Ok(token) => {
+                let token = token.to_owned().into();
+                self.start(id, Work::Check { token }, wall);
             }
-            Ok(_) => self.authenticated(id, Err(Refusal::Unavailable)),
             Err(refusal) => self.authenticated(id, Err(refusal)),
         }
         id
@@ -252,8 +238,7 @@ impl AuthorizationServer {
     ) -> RequestId {
         let id = self.next_id(now);
         match self.route(request, SecretBytes::new(entropy)) {
-            Ok(work) if self.has_room() => self.start(id, work, wall),
-            Ok(_) => self.respond(id, TokenError::TemporarilyUnavailable.response()),
+            Ok(work) => self.start(id, work, wall),
             Err(response) => self.respond(id, *response),
         }
         id
@@ -303,10 +288,7 @@ impl AuthorizationServer {
             self.grants.handle_loaded(stream, loaded)
         };
         match result {
-            Ok(woken) => {
-                self.announce_ends(stream);
-                self.run_all(woken);
-            }
+            Ok(woken) => self.run_all(woken),
             Err(failed) => {
                 let stream = stream.to_owned();
                 self.tell(Event::StreamUnreadable { stream });
@@ -340,8 +322,6 @@ impl AuthorizationServer {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         let now = self.desk.now;
-        self.browsers.handle_timeout(now);
-        self.throttle.handle_timeout(now);
         while let Some((at, id)) = self.deadlines.first().copied()
             && at <= now
         {
@@ -387,9 +367,13 @@ impl AuthorizationServer {
         Ok(id)
     }
 
-    /// Time never runs back here.
+    /// Time never runs back here; a session that is over is over even when the driver is late
+    /// with `handle_timeout`.
     fn advance(&mut self, now: Instant) {
-        self.desk.now = self.desk.now.max(now);
+        let now = self.desk.now.max(now);
+        self.desk.now = now;
+        self.browsers.handle_timeout(now);
+        self.throttle.handle_timeout(now);
     }
 
     fn next_id(&mut self, now: Instant) -> RequestId {

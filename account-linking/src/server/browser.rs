@@ -59,18 +59,20 @@ impl Interaction {
     }
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Key {
-    Session([u8; 32]),
-    Interaction(String),
-}
+/// The hash of a cookie, by which a session is found.
+type Name = [u8; 32];
 
 /// All sessions and interactions.
 #[derive(Debug)]
 pub(crate) struct Browsers {
-    sessions: BTreeMap<[u8; 32], Session>,
+    sessions: BTreeMap<Name, Session>,
+    /// When the sessions that somebody logged in to expire.
+    logins: BTreeSet<(Instant, Name)>,
+    /// When the others expire; the first of them makes room for a new one.
+    visits: BTreeSet<(Instant, Name)>,
     interactions: BTreeMap<String, Interaction>,
-    deadlines: BTreeSet<(Instant, Key)>,
+    /// When interactions expire; the first of them makes room for a new one.
+    ages: BTreeSet<(Instant, String)>,
     next_browser: BrowserId,
     limit: usize,
 }
@@ -79,8 +81,10 @@ impl Browsers {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             sessions: BTreeMap::new(),
+            logins: BTreeSet::new(),
+            visits: BTreeSet::new(),
             interactions: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
+            ages: BTreeSet::new(),
             next_browser: 0,
             limit,
         }
@@ -92,14 +96,18 @@ impl Browsers {
         Some((session.browser, session.login.as_ref()))
     }
 
-    /// Opens a session for a browser that has none; `None` when there are too many.
+    /// Opens a session for a browser that has none; `None` when people have logged in to all.
+    ///
+    /// Anybody may ask for sessions without end, so the oldest one without a login gives way:
+    /// were the new one refused, a few requests would keep everybody out until they expire.
     pub(crate) fn open(
         &mut self,
         entropy: &SecretBytes,
         expires: Instant,
     ) -> Option<(BrowserId, String)> {
         if self.sessions.len() >= self.limit {
-            return None;
+            let (_, oldest) = self.visits.pop_first()?;
+            self.sessions.remove(&oldest);
         }
         let browser = self.next_browser;
         self.next_browser = browser.wrapping_add(1);
@@ -116,7 +124,8 @@ impl Browsers {
     ) -> Option<String> {
         let old = sha256(cookie.as_bytes());
         let session = self.sessions.remove(&old)?;
-        self.deadlines.remove(&(session.expires, Key::Session(old)));
+        self.logins.remove(&(session.expires, old));
+        self.visits.remove(&(session.expires, old));
         Some(self.name(session.browser, Some(login), entropy, expires))
     }
 
@@ -129,17 +138,21 @@ impl Browsers {
     ) -> String {
         let cookie = base64url(&entropy.derive("session"));
         let hash = sha256(cookie.as_bytes());
+        let expiries = match login {
+            Some(_) => &mut self.logins,
+            None => &mut self.visits,
+        };
+        expiries.insert((expires, hash));
         let session = Session {
             browser,
             login,
             expires,
         };
-        self.deadlines.insert((expires, Key::Session(hash)));
         self.sessions.insert(hash, session);
         cookie
     }
 
-    /// Begins an interaction and names it; `None` when there are too many.
+    /// Begins an interaction and names it; the oldest one gives way when there are too many.
     pub(crate) fn begin(
         &mut self,
         browser: BrowserId,
@@ -147,9 +160,11 @@ impl Browsers {
         (client_name, client_owner): (String, String),
         entropy: &SecretBytes,
         expires: Instant,
-    ) -> Option<String> {
-        if self.interactions.len() >= self.limit {
-            return None;
+    ) -> String {
+        if self.interactions.len() >= self.limit
+            && let Some((_, oldest)) = self.ages.pop_first()
+        {
+            self.interactions.remove(&oldest);
         }
         let id = base64url(&entropy.derive("interaction"));
         let interaction = Interaction {
@@ -162,10 +177,9 @@ impl Browsers {
             csrf: SecretBytes::new(entropy.derive("csrf")),
             expires,
         };
-        self.deadlines
-            .insert((expires, Key::Interaction(id.clone())));
+        self.ages.insert((expires, id.clone()));
         self.interactions.insert(id.clone(), interaction);
-        Some(id)
+        id
     }
 
     /// The interaction `id`, for the browser that began it.
@@ -181,28 +195,32 @@ impl Browsers {
     /// Ends an interaction: nobody can decide it again.
     pub(crate) fn end(&mut self, id: &str) {
         if let Some(interaction) = self.interactions.remove(id) {
-            let key = Key::Interaction(id.to_owned());
-            self.deadlines.remove(&(interaction.expires, key));
+            self.ages.remove(&(interaction.expires, id.to_owned()));
         }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let logins = self.logins.first().map(|(at, _)| *at);
+        let visits = self.visits.first().map(|(at, _)| *at);
+        let ages = self.ages.first().map(|(at, _)| *at);
+        [logins, visits, ages].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while self.next_deadline().is_some_and(|at| at <= now) {
-            match self.deadlines.pop_first() {
-                Some((_, Key::Session(hash))) => {
-                    self.sessions.remove(&hash);
-                }
-                Some((_, Key::Interaction(id))) => {
-                    self.interactions.remove(&id);
-                }
-                None => {}
+        for expiries in [&mut self.logins, &mut self.visits] {
+            while let Some(session) = pop_expired(expiries, now) {
+                self.sessions.remove(&session);
             }
         }
+        while let Some(interaction) = pop_expired(&mut self.ages, now) {
+            self.interactions.remove(&interaction);
+        }
     }
+}
+
+fn pop_expired<K: Ord>(expiries: &mut BTreeSet<(Instant, K)>, now: Instant) -> Option<K> {
+    expiries.first().filter(|(at, _)| *at <= now)?;
+    expiries.pop_first().map(|(_, key)| key)
 }
 
 /// The session cookie among a request's cookies.

@@ -43,9 +43,11 @@ pub(crate) fn present(headers: &http::HeaderMap, form: &Form) -> Result<Presente
     if values.next().is_some() {
         return Err(Unreadable::Contradiction);
     }
-    // RFC 7521, 4.2: an assertion would be a further method; none is offered.
     let in_body = form.get("client_secret");
-    if header.is_some() && (in_body.is_some() || form.get("client_assertion").is_some()) {
+    // RFC 7521, 4.2: an assertion is a method too, though none is accepted here.
+    let assertion = form.get("client_assertion");
+    let ways = [header.is_some(), in_body.is_some(), assertion.is_some()];
+    if ways.into_iter().filter(|used| *used).count() > 1 {
         return Err(Unreadable::Contradiction);
     }
     if let Some(header) = header {
@@ -139,5 +141,11 @@ mod tests {
         }
         let form = Form::parse(b"client_id=client-a").unwrap();
         assert!(present(&basic, &form).unwrap().by_header());
+        let both = b"client_id=client-a&client_secret=s&client_assertion=x";
+        let form = Form::parse(both).unwrap();
+        assert_eq!(
+            present(&http::HeaderMap::new(), &form),
+            Err(Unreadable::Contradiction)
+        );
     }
 }

@@ -38,8 +38,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// An append of unknown outcome is repeated after this time.
     pub append_retry: Duration,
-    /// Failed logins of one user name after which further ones are refused for
-    /// `login_failure_window`.
+    /// Logins of one user name, none of them successful, after which further ones are refused
+    /// until `login_failure_window` has passed since the first.
     pub max_login_failures: u32,
     /// See `max_login_failures`.
     pub login_failure_window: Duration,
@@ -47,7 +47,8 @@ pub struct Config {
     pub max_requests: usize,
     /// Most streams kept in memory; idle ones beyond are unloaded.
     pub max_streams: usize,
-    /// Most browser sessions, and most interactions, in memory.
+    /// Most browser sessions, and most interactions, in memory; the oldest session that nobody
+    /// has logged in to, or the oldest interaction, makes room for a new one.
     pub max_sessions: usize,
     /// Most grants of one user.
     pub max_grants_per_user: usize,

@@ -1,5 +1,7 @@
 //! What the authorization server asks of its driver, and what it tells it.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::error::ErrorKind;
@@ -12,8 +14,10 @@ use crate::stream::{Append, Snapshot};
 use crate::user_id::UserId;
 
 /// What the driver is to do.
+///
+/// `Debug` leaves out what must not get into a log: tokens, codes, cookies, and the name and
+/// password as typed.
 #[must_use = "an output left undone stalls its request"]
-#[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must know every output")]
 pub enum Output {
     /// Answer a request.
@@ -84,6 +88,57 @@ pub enum Output {
     Event(Event),
 }
 
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Respond { request, response } => f
+                .debug_struct("Respond")
+                .field("request", request)
+                .field("status", &response.status())
+                .finish_non_exhaustive(),
+            Self::Authenticated { request, result } => f
+                .debug_struct("Authenticated")
+                .field("request", request)
+                .field("result", result)
+                .finish(),
+            Self::VerifyPassword { request, .. } => f
+                .debug_struct("VerifyPassword")
+                .field("request", request)
+                .finish_non_exhaustive(),
+            Self::Sign {
+                request,
+                key_id,
+                algorithm,
+                ..
+            } => f
+                .debug_struct("Sign")
+                .field("request", request)
+                .field("key_id", key_id)
+                .field("algorithm", algorithm)
+                .finish_non_exhaustive(),
+            Self::Verify {
+                request,
+                key_id,
+                algorithm,
+                ..
+            } => f
+                .debug_struct("Verify")
+                .field("request", request)
+                .field("key_id", key_id)
+                .field("algorithm", algorithm)
+                .finish_non_exhaustive(),
+            Self::Load { stream } => f.debug_struct("Load").field("stream", stream).finish(),
+            Self::Append(append) => f.debug_tuple("Append").field(append).finish(),
+            Self::SaveSnapshot { stream, snapshot } => f
+                .debug_struct("SaveSnapshot")
+                .field("stream", stream)
+                .field("version", &snapshot.version)
+                .finish_non_exhaustive(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
+}
+
 /// What happened; none of it holds a secret, but for the client secret shown once.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -129,7 +184,8 @@ pub enum Event {
     },
     /// A grant ended; everything made under it must end too.
     ///
-    /// It is told again after a restart until `settle_grant_end` is called.
+    /// Each `wake` of the user's stream, which is due until then, tells it again until
+    /// `settle_grant_end` is called.
     GrantEnded {
         /// The user.
         account: UserId,

@@ -1,4 +1,7 @@
-//! Counts failed logins by name, so that passwords cannot be tried without end.
+//! Counts logins by name, so that passwords cannot be tried without end.
+//!
+//! An attempt counts from its start, because many can be under way at once; one that succeeds
+//! clears the count.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,57 +9,52 @@ use std::time::Instant;
 
 use crate::secret::sha256;
 
-/// Failed logins by the hash of the name, known or unknown alike; bounded.
+/// Attempts by the hash of the name, known or unknown alike; bounded.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    failures: BTreeMap<[u8; 32], (u32, Instant)>,
+    attempts: BTreeMap<[u8; 32], (u32, Instant)>,
     deadlines: BTreeSet<(Instant, [u8; 32])>,
-    max_failures: u32,
+    max_attempts: u32,
     window: Duration,
     limit: usize,
 }
 
 impl Throttle {
-    pub(crate) fn new(max_failures: u32, window: Duration, limit: usize) -> Self {
+    pub(crate) fn new(max_attempts: u32, window: Duration, limit: usize) -> Self {
         Self {
-            failures: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            max_failures,
+            max_attempts,
             window,
             limit,
         }
     }
 
-    /// Whether further attempts for `name` are refused for now.
-    pub(crate) fn is_closed(&self, name: &str) -> bool {
-        self.failures
-            .get(&sha256(name.as_bytes()))
-            .is_some_and(|(count, _)| *count >= self.max_failures)
-    }
-
-    /// Counts a failure; the window starts with the first one.
-    pub(crate) fn note_failure(&mut self, name: &str, now: Instant) {
+    /// Counts an attempt for `name`; whether it may go on. The window starts with the first one.
+    pub(crate) fn admits(&mut self, name: &str, now: Instant) -> bool {
         let key = sha256(name.as_bytes());
-        if let Some((count, _)) = self.failures.get_mut(&key) {
+        if let Some((count, _)) = self.attempts.get_mut(&key) {
+            let admitted = *count < self.max_attempts;
             *count = count.saturating_add(1);
-            return;
+            return admitted;
         }
         let Some(until) = now.checked_add(self.window) else {
-            return;
+            return true;
         };
-        if self.failures.len() >= self.limit
+        if self.attempts.len() >= self.limit
             && let Some((_, oldest)) = self.deadlines.pop_first()
         {
-            self.failures.remove(&oldest);
+            self.attempts.remove(&oldest);
         }
-        self.failures.insert(key, (1, until));
+        self.attempts.insert(key, (1, until));
         self.deadlines.insert((until, key));
+        true
     }
 
-    /// Forgets the failures of a name that logged in.
+    /// Forgets the attempts of a name that logged in.
     pub(crate) fn clear(&mut self, name: &str) {
         let key = sha256(name.as_bytes());
-        if let Some((_, until)) = self.failures.remove(&key) {
+        if let Some((_, until)) = self.attempts.remove(&key) {
             self.deadlines.remove(&(until, key));
         }
     }
@@ -68,7 +66,7 @@ impl Throttle {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         while self.next_deadline().is_some_and(|at| at <= now) {
             if let Some((_, key)) = self.deadlines.pop_first() {
-                self.failures.remove(&key);
+                self.attempts.remove(&key);
             }
         }
     }

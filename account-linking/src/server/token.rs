@@ -43,10 +43,18 @@ impl TokenRequest {
                 let token = form
                     .get("refresh_token")
                     .ok_or(TokenError::InvalidRequest)?;
-                let scopes = form.get("scope").map(str::parse);
+                let scopes = form.get("scope").map(str::parse::<ScopeSet>).transpose();
+                let scopes = match scopes {
+                    // RFC 6749, 3.3: a list of at least one.
+                    Ok(scopes) if scopes.as_ref().is_some_and(ScopeSet::is_empty) => {
+                        return Err(TokenError::InvalidScope);
+                    }
+                    Ok(scopes) => scopes,
+                    Err(_) => return Err(TokenError::InvalidScope),
+                };
                 Ok(Self::Refresh {
                     token: parse_refresh(token).ok_or(TokenError::InvalidGrant)?,
-                    scopes: scopes.transpose().map_err(|_| TokenError::InvalidScope)?,
+                    scopes,
                 })
             }
             Some(_) => Err(TokenError::UnsupportedGrantType),

@@ -137,7 +137,7 @@ impl Run {
             self.open.insert(operation, 0);
         }
         while let Some(output) = self.links.poll_output() {
-            self.outputs.push(format!("{output:?}"));
+            self.outputs.push(whole(&output));
             match output {
                 Output::Send { exchange, request } => self
                     .sends
@@ -170,6 +170,7 @@ impl Run {
         }
         if let Event::Redirect { location, .. } = event {
             let state = location
+                .url()
                 .query_pairs()
                 .find(|(name, _)| name == "state")
                 .unwrap()
@@ -267,6 +268,17 @@ fn start() -> Instant {
     Instant::now()
 }
 
+/// All of an output; its `Debug` leaves the secrets out.
+fn whole(output: &Output) -> String {
+    match output {
+        Output::Send { request, .. } => format!("{output:?} {request:?}"),
+        Output::Event(Event::Redirect { location, .. }) => {
+            format!("{output:?} {}", location.url())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -295,7 +307,7 @@ proptest! {
         }
         let mut outputs = Vec::new();
         while let Some(output) = other.poll_output() {
-            outputs.push(format!("{output:?}"));
+            outputs.push(whole(&output));
         }
         prop_assert_eq!(run.outputs, outputs);
     }

@@ -313,14 +313,10 @@ fn no_secret_is_stored_or_printed_in_clear() {
     let state = world.begin("ann");
     let mut seen = world.disk.dump();
     seen.push_str(&format!(
-        "{:?}{:?}",
-        world
-            .events
-            .iter()
-            .filter(|e| !matches!(e, Event::Redirect { .. }))
-            .collect::<Vec<_>>(),
-        world.links
+        "{:?}{}{:?}",
+        world.events, world.shown, world.links
     ));
+    assert!(seen.contains("Send {") && seen.contains("Location(..)"));
     let verifier = world.asked[0].get("code_verifier").to_owned();
     let secrets = [
         state,

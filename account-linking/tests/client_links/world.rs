@@ -239,6 +239,8 @@ pub struct World {
     pub server: Responder,
     pub asked: Vec<Form>,
     pub events: Vec<Event>,
+    /// Every output as a driver might log it.
+    pub shown: String,
     /// Requests that the server has not answered.
     pub held: Vec<ExchangeId>,
     /// Appends still to be made durable before the store stops answering.
@@ -270,6 +272,7 @@ impl World {
             server,
             asked,
             events,
+            shown: String::new(),
             held,
             appends_left: usize::MAX,
             runs: 0,
@@ -303,6 +306,7 @@ impl World {
 
     pub fn run(&mut self) {
         while let Some(output) = self.links.poll_output() {
+            self.shown.push_str(&format!("{output:?}"));
             match output {
                 Output::Send { exchange, request } => {
                     assert_eq!(request.uri().scheme_str(), Some("https"));
@@ -383,6 +387,7 @@ impl World {
                 operation: of,
                 location,
             } if of == operation => {
+                let location = location.url().clone();
                 let state = location
                     .query_pairs()
                     .find(|(name, _)| name == "state")

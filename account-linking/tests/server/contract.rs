@@ -200,7 +200,16 @@ impl Bench {
             let Some(output) = self.server.poll_output() else {
                 break;
             };
-            self.transcript.push(format!("{output:?}"));
+            let shown = match &output {
+                Output::Respond { request, response } => {
+                    format!("Respond {{ request: {request:?}, {response:?} }}")
+                }
+                Output::Sign { signing_input, .. } | Output::Verify { signing_input, .. } => {
+                    format!("{output:?} {signing_input:?}")
+                }
+                other => format!("{other:?}"),
+            };
+            self.transcript.push(shown);
             match output {
                 Output::VerifyPassword { request, .. } => {
                     self.questions.push(Question::Password(request));
@@ -316,6 +325,9 @@ fn requests_over_the_limit_are_refused() {
     let third = world.request(&revoke("client-c"));
     assert_eq!(third.status(), 503);
     assert_eq!(third.headers()["retry-after"], "1");
+    let page = world.get(&authorize_path("client-acme", &[]), None);
+    assert_eq!(page.status(), 503);
+    assert_eq!(page.headers()["x-frame-options"], "DENY");
     let full = world
         .server
         .register_client(confidential(), [1; 32], world.wall, world.now);
@@ -334,27 +346,28 @@ fn memory_is_bounded() {
     settings.max_streams = 2;
     let mut world = World::new(settings);
     world.register(confidential());
-    for _ in 0..3 {
-        assert_eq!(
-            world
-                .get(&authorize_path("client-acme", &[]), None)
-                .status(),
-            303
-        );
+    let mut open = |browser: &mut Browser| {
+        world.pass(Duration::from_secs(1));
+        browser.open(&mut world, &authorize_path("client-acme", &[]))
+    };
+    let mut browsers = [const { Browser { cookie: None } }; 4];
+    let pages = browsers.each_mut().map(&mut open);
+    assert!(pages.iter().all(|page| page.status() == 200));
+    // Three have room: the first one had to go, and the others can still log in.
+    let [first, second, third, _] = &mut browsers;
+    assert_eq!(first.log_in(&mut world, &pages[0], "user-1").status(), 400);
+    assert_eq!(second.log_in(&mut world, &pages[1], "user-1").status(), 200);
+    assert_eq!(third.log_in(&mut world, &pages[2], "user-2").status(), 200);
+    // Whoever is logged in stays, however many come.
+    for _ in 0..9 {
+        world.pass(Duration::from_secs(1));
+        let page = Browser::default().open(&mut world, &authorize_path("client-acme", &[]));
+        assert_eq!(page.status(), 200);
     }
-    assert_eq!(
-        world
-            .get(&authorize_path("client-acme", &[]), None)
-            .status(),
-        503
-    );
-    world.pass(Duration::from_secs(601));
-    assert_eq!(
-        world
-            .get(&authorize_path("client-acme", &[]), None)
-            .status(),
-        303
-    );
+    for browser in [second, third] {
+        let page = browser.open(&mut world, &authorize_path("client-acme", &[]));
+        assert!(String::from_utf8_lossy(page.body()).contains("value=\"allow\""));
+    }
     let before = world.store.loads;
     for client in ["client-a", "client-b", "client-acme"] {
         let body = form(&[("client_id", client), ("token", "x")]);

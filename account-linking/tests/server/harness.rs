@@ -1,123 +1,24 @@
-//! A server, a store, a browser and a client, on a clock that moves when told to.
+//! A server, a browser and a client, on a clock that moves when told to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use account_linking::server::{
-    Algorithm, AuthorizationServer, Config, Event, Issuer, Output, PlainPages, Principal,
-    RefreshKey, Refusal, Registration, RequestId, SigningKey,
+    Algorithm, AuthorizationServer, Config, EndReason, Event, Issuer, Output, PlainPages,
+    Principal, RefreshKey, Refusal, Registration, RequestId, SigningKey,
 };
-use account_linking::{
-    Append, AppendId, Appended, Loaded, PkceVerifier, SecretBytes, Snapshot, UserId,
-};
+use account_linking::{PkceVerifier, SecretBytes, UserId};
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub(crate) use crate::store::{Fault, Store};
+
 pub(crate) const ISSUER: &str = "https://cloud.example/oauth";
 pub(crate) const AUDIENCE: &str = "https://cloud.example/api";
 pub(crate) const REDIRECT: &str = "https://client.example/cb";
 pub(crate) const PASSWORD: &str = "correct horse";
-
-/// What the store does wrong with its next answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fault {
-    UnknownWritten,
-    UnknownLost,
-    Fenced,
-    Silent,
-    /// Another writer got in between, with a change of its own.
-    Overtaken,
-    SilentLoad,
-    LoadFailed,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Store {
-    pub(crate) streams: BTreeMap<String, Vec<Bytes>>,
-    pub(crate) snapshots: BTreeMap<String, Snapshot>,
-    pub(crate) due: BTreeMap<String, u64>,
-    pub(crate) faults: VecDeque<Fault>,
-    pub(crate) loads: usize,
-    pub(crate) repeats: usize,
-    answered: BTreeMap<AppendId, Appended>,
-}
-
-impl Store {
-    pub(crate) fn append(&mut self, append: &Append) -> Option<Appended> {
-        if let Some(answer) = self.answered.get(&append.id) {
-            self.repeats += 1;
-            return Some(answer.clone());
-        }
-        match self.faults.front().copied() {
-            Some(Fault::UnknownLost) => {
-                self.faults.pop_front();
-                return Some(Appended::Unknown);
-            }
-            Some(Fault::Fenced) => {
-                self.faults.pop_front();
-                return Some(Appended::Fenced);
-            }
-            Some(Fault::Silent) => {
-                self.faults.pop_front();
-                return None;
-            }
-            Some(Fault::Overtaken) => {
-                self.faults.pop_front();
-                let stream = append.streams[0].stream.clone();
-                self.streams
-                    .entry(stream.clone())
-                    .or_default()
-                    .extend(append.streams[0].changes.clone());
-                return Some(Appended::Conflict { stream });
-            }
-            _ => {}
-        }
-        for part in &append.streams {
-            let held = self.streams.get(&part.stream).map_or(0, Vec::len) as u64;
-            if held != part.expected_version {
-                let stream = part.stream.clone();
-                return Some(Appended::Conflict { stream });
-            }
-        }
-        let mut versions = Vec::new();
-        for part in &append.streams {
-            let held = self.streams.entry(part.stream.clone()).or_default();
-            held.extend(part.changes.clone());
-            versions.push(held.len() as u64);
-            match part.due {
-                Some(due) => self.due.insert(part.stream.clone(), due),
-                None => self.due.remove(&part.stream),
-            };
-        }
-        let answer = Appended::Done { versions };
-        self.answered.insert(append.id, answer.clone());
-        if self.faults.front() == Some(&Fault::UnknownWritten) {
-            self.faults.pop_front();
-            return Some(Appended::Unknown);
-        }
-        Some(answer)
-    }
-
-    pub(crate) fn load(&mut self, stream: &str) -> Loaded {
-        self.loads += 1;
-        let changes = self.streams.get(stream).cloned().unwrap_or_default();
-        let version = changes.len() as u64;
-        let snapshot = self.snapshots.get(stream).cloned();
-        let kept = snapshot
-            .as_ref()
-            .map_or(0, |kept| usize::try_from(kept.version).unwrap());
-        Loaded::new(version, snapshot, changes[kept..].to_vec())
-    }
-
-    /// Everything that is stored, to look for what must not be.
-    pub(crate) fn dump(&self) -> Vec<u8> {
-        let changes = self.streams.values().flatten();
-        let snapshots = self.snapshots.values().map(|kept| &kept.bytes);
-        changes.chain(snapshots).flatten().copied().collect()
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct World {
@@ -130,6 +31,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) passwords_asked: usize,
     pub(crate) refuse_to_sign: bool,
+    /// Every output as a driver might log it.
+    pub(crate) shown: String,
     entropy: u64,
 }
 
@@ -222,6 +125,7 @@ impl World {
             events: Vec::new(),
             passwords_asked: 0,
             refuse_to_sign: false,
+            shown: String::new(),
             entropy: u64::from(start) << 32,
         }
     }
@@ -266,6 +170,7 @@ impl World {
 
     pub(crate) fn pump(&mut self) {
         while let Some(output) = self.server.poll_output() {
+            self.shown.push_str(&format!("{output:?}\n"));
             match output {
                 Output::Respond { request, response } => {
                     assert!(
@@ -422,14 +327,13 @@ impl Browser {
         response
     }
 
-    /// Posts a page's form with `fields` and follows redirects inside the server.
-    pub(crate) fn submit(
-        &mut self,
-        world: &mut World,
+    /// The request that posts a page's form with `fields`.
+    pub(crate) fn form(
+        &self,
         page: &Response<Bytes>,
         path: &str,
         fields: &[(&str, &str)],
-    ) -> Response<Bytes> {
+    ) -> Request<Bytes> {
         let html = String::from_utf8(page.body().to_vec()).unwrap();
         let (interaction, csrf) = (field(&html, "interaction"), field(&html, "csrf"));
         let mut pairs = vec![
@@ -438,7 +342,22 @@ impl Browser {
         ];
         pairs.extend_from_slice(fields);
         let cookie = format!("__Host-session={}", self.cookie.clone().unwrap_or_default());
-        let response = world.post(path, &[("cookie", &cookie)], form(&pairs));
+        Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", cookie)
+            .body(form(&pairs).into())
+            .unwrap()
+    }
+
+    /// Posts a page's form with `fields` and follows redirects inside the server.
+    pub(crate) fn submit(
+        &mut self,
+        world: &mut World,
+        page: &Response<Bytes>,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Response<Bytes> {
+        let response = world.request(&self.form(page, path, fields));
         self.keep_cookie(&response);
         match response.headers().get("location") {
             Some(location) if location.to_str().unwrap().starts_with('/') => {
@@ -539,4 +458,21 @@ pub(crate) fn error(response: &Response<Bytes>) -> String {
         .as_str()
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The claims of an access token, as anyone can read them.
+pub(crate) fn claims(token: &str) -> Value {
+    use base64::Engine as _;
+    let payload = token.split('.').nth(1).unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// How many ends for this reason have been told.
+pub(crate) fn ends(world: &World, why: EndReason) -> usize {
+    let ended =
+        |event: &&Event| matches!(event, Event::GrantEnded { reason, .. } if *reason == why);
+    world.events.iter().filter(ended).count()
 }

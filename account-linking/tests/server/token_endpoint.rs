@@ -1,20 +1,15 @@
-//! The token endpoint: every refusal exact, codes used once, refresh tokens rotated or kept.
+//! The token endpoint: every refusal exact, and codes used once.
 
 use std::time::Duration;
 
+use account_linking::ErrorKind;
 use account_linking::server::{AuthenticationMethod, EndReason, Event, Refusal};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::Request;
 
 use crate::harness::*;
-
-fn ends(world: &World, why: EndReason) -> usize {
-    let ended =
-        |event: &&Event| matches!(event, Event::GrantEnded { reason, .. } if *reason == why);
-    world.events.iter().filter(ended).count()
-}
 
 #[test]
 fn malformed_requests_are_refused_with_the_exact_code() {
@@ -324,149 +319,6 @@ fn tokens_of_one_kind_are_not_taken_for_another() {
 }
 
 #[test]
-fn a_confidential_client_keeps_its_refresh_token() {
-    let (mut world, secrets) = World::with_clients(&[confidential()]);
-    let secret = secrets[0].clone().unwrap();
-    let linked = link(&mut world, Some(&secret), "client-acme", "user-1");
-    let token = linked.refresh.unwrap();
-    let mut last = linked.access;
-    for _ in 0..3 {
-        world.pass(Duration::from_secs(1));
-        let renewed = tokens(&refresh(&mut world, Some(&secret), "client-acme", &token));
-        assert!(renewed.refresh.is_none());
-        assert_ne!(renewed.access, last);
-        last = renewed.access;
-    }
-    world.pass(Duration::from_secs(181 * 24 * 3600));
-    let idle = refresh(&mut world, Some(&secret), "client-acme", &token);
-    assert_eq!(error(&idle), "invalid_grant");
-}
-
-#[test]
-fn a_narrower_scope_concerns_the_new_access_token_only() {
-    let (mut world, secrets) = World::with_clients(&[confidential()]);
-    let secret = secrets[0].clone().unwrap();
-    let code = obtain_code(&mut world, "client-acme", "user-1", &[("scope", "r:*")]);
-    let linked = tokens(&redeem(&mut world, Some(&secret), "client-acme", &code));
-    assert_eq!(linked.scope, "r:*");
-    let token = linked.refresh.unwrap();
-    let ask = |world: &mut World, scope: &str| {
-        let pairs = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", token.as_str()),
-            ("scope", scope),
-        ];
-        world.token(Some(&secret), "client-acme", &pairs)
-    };
-    let wider = ask(&mut world, "r:* w:*");
-    assert_eq!(
-        (wider.status().as_u16(), error(&wider).as_str()),
-        (400, "invalid_scope")
-    );
-    let same = tokens(&ask(&mut world, "r:*"));
-    assert_eq!(same.scope, "r:*");
-    assert!(!world.check(&same.access).unwrap().scopes.contains("w:*"));
-    let whole = link(&mut world, Some(&secret), "client-acme", "user-1")
-        .refresh
-        .unwrap();
-    let pairs = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", whole.as_str()),
-        ("scope", "w:*"),
-    ];
-    assert_eq!(
-        tokens(&world.token(Some(&secret), "client-acme", &pairs)).scope,
-        "w:*"
-    );
-    assert_eq!(
-        tokens(&refresh(&mut world, Some(&secret), "client-acme", &whole)).scope,
-        "r:* w:*"
-    );
-}
-
-#[test]
-fn a_public_client_rotates_with_one_successor_and_a_window() {
-    let (mut world, _) = World::with_clients(&[public()]);
-    let first = link(&mut world, None, "client-app", "user-1")
-        .refresh
-        .unwrap();
-    let second = tokens(&refresh(&mut world, None, "client-app", &first))
-        .refresh
-        .unwrap();
-    assert_ne!(first, second);
-    for _ in 0..3 {
-        world.pass(Duration::from_secs(3));
-        let again = tokens(&refresh(&mut world, None, "client-app", &first));
-        assert_eq!(again.refresh.as_ref(), Some(&second), "the same successor");
-    }
-    let used = world
-        .events
-        .iter()
-        .filter(|event| matches!(event, Event::RetryWindowUsed { .. }));
-    assert_eq!(used.count(), 3);
-    let third = tokens(&refresh(&mut world, None, "client-app", &second));
-    // The successor was used: the window is closed, and either holder may be the thief.
-    let replayed = refresh(&mut world, None, "client-app", &first);
-    assert_eq!(error(&replayed), "invalid_grant");
-    assert_eq!(ends(&world, EndReason::RefreshTokenReplayed), 1);
-    assert_eq!(world.check(&third.access), Err(Refusal::Invalid));
-    let dead = refresh(&mut world, None, "client-app", &third.refresh.unwrap());
-    assert_eq!(error(&dead), "invalid_grant");
-}
-
-#[test]
-fn outside_the_window_a_superseded_token_ends_the_grant_of_a_public_client_only() {
-    let mut rotating = confidential();
-    rotating.rotation_window = Some(Duration::from_secs(60));
-    let (mut world, secrets) = World::with_clients(&[public(), rotating]);
-    let old = link(&mut world, None, "client-app", "user-1")
-        .refresh
-        .unwrap();
-    let new = tokens(&refresh(&mut world, None, "client-app", &old))
-        .refresh
-        .unwrap();
-    world.pass(Duration::from_secs(11));
-    assert_eq!(
-        error(&refresh(&mut world, None, "client-app", &old)),
-        "invalid_grant"
-    );
-    assert_eq!(
-        error(&refresh(&mut world, None, "client-app", &new)),
-        "invalid_grant"
-    );
-    let secret = secrets[1].clone().unwrap();
-    let old = link(&mut world, Some(&secret), "client-acme", "user-1")
-        .refresh
-        .unwrap();
-    let new = tokens(&refresh(&mut world, Some(&secret), "client-acme", &old))
-        .refresh
-        .unwrap();
-    world.pass(Duration::from_secs(61));
-    assert_eq!(
-        error(&refresh(&mut world, Some(&secret), "client-acme", &old)),
-        "invalid_grant"
-    );
-    assert_eq!(
-        refresh(&mut world, Some(&secret), "client-acme", &new).status(),
-        200
-    );
-    let foreign = refresh(&mut world, None, "client-app", &new);
-    assert_eq!(error(&foreign), "invalid_grant");
-    assert_eq!(ends(&world, EndReason::RefreshTokenReplayed), 1);
-}
-
-#[test]
-fn a_client_without_refresh_tokens_gets_none() {
-    let mut once = confidential();
-    once.refresh_tokens = false;
-    let (mut world, secrets) = World::with_clients(&[once]);
-    let linked = link(&mut world, secrets[0].as_deref(), "client-acme", "user-1");
-    assert!(linked.refresh.is_none());
-    let asked = refresh(&mut world, secrets[0].as_deref(), "client-acme", "x");
-    assert_eq!(error(&asked), "unauthorized_client");
-}
-
-#[test]
 fn a_store_in_trouble_is_never_answered_with_invalid_grant() {
     for fault in [
         Fault::Fenced,
@@ -591,4 +443,67 @@ fn a_secret_is_replaced_without_a_pause() {
         error(&refresh(&mut world, Some(&old), "client-acme", "x")),
         "invalid_client"
     );
+}
+
+#[test]
+fn a_client_identifier_is_given_once() {
+    let (mut world, secrets) = World::with_clients(&[confidential()]);
+    let entropy = world.entropy();
+    let again = world
+        .server
+        .register_client(confidential(), entropy, world.wall, world.now)
+        .unwrap();
+    world.pump();
+    assert!(matches!(
+        world.events.last(),
+        Some(Event::CommandFailed { command, kind: ErrorKind::Exists }) if *command == again
+    ));
+    link(&mut world, secrets[0].as_deref(), "client-acme", "user-1");
+}
+
+#[test]
+fn a_public_client_has_to_name_itself() {
+    let (mut world, _) = World::with_clients(&[public()]);
+    let code = obtain_code(&mut world, "client-app", "user-1", &[]);
+    let verifier = verifier();
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", verifier.expose()),
+    ];
+    let nameless = world.post("/oauth/token", &[], form(&pairs));
+    assert_eq!(error(&nameless), "invalid_client");
+    assert_eq!(redeem(&mut world, None, "client-app", &code).status(), 200);
+}
+
+#[test]
+fn a_failed_authentication_is_told_with_its_request() {
+    let (mut world, _) = World::with_clients(&[confidential()]);
+    let request = Request::post("/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from(form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "x"),
+            ("client_id", "client-acme"),
+            ("client_secret", "wrong"),
+        ])))
+        .unwrap();
+    let id = world.send(&request);
+    assert_eq!(world.responses[&id].status(), 401);
+    assert!(matches!(
+        world.events.last(),
+        Some(Event::ClientAuthenticationFailed { request }) if *request == id
+    ));
+}
+
+#[test]
+fn a_code_does_not_show_its_challenge() {
+    let (mut world, _) = World::with_clients(&[public()]);
+    let code = obtain_code(&mut world, "client-app", "user-1", &[]);
+    let challenge = verifier().challenge();
+    let hash = URL_SAFE_NO_PAD.decode(challenge.as_str()).unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(&code).unwrap();
+    assert!(!code.contains(challenge.as_str()));
+    assert!(!bytes.windows(hash.len()).any(|window| window == hash));
 }

@@ -10,12 +10,11 @@ use crate::message::Code;
 use crate::time::Instant;
 
 /// Half received request bodies of one session, by the cache key of their requests.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Uploads {
     entries: Vec<Upload>,
 }
 
-#[derive(Debug)]
 struct Upload {
     key: Vec<u8>,
     body: Vec<u8>,
@@ -120,7 +119,7 @@ pub(crate) enum Broken {
 }
 
 /// A response body that arrives block by block.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Download {
     body: Vec<u8>,
     etag: Option<Vec<u8>>,

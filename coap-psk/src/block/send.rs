@@ -141,7 +141,7 @@ fn slice(body: &Bytes, offset: usize, size: BlockSize) -> Option<(Bytes, bool)> 
 }
 
 /// A request body on its way out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Upload {
     body: Bytes,
     offset: usize,

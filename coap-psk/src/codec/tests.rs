@@ -63,6 +63,16 @@ fn format_errors_keep_type_and_message_id() {
 }
 
 #[test]
+fn an_option_that_no_length_field_can_describe_is_not_written() {
+    let mut message = Message::new(Kind::Confirmable, Code::CONTENT, 1, Token::default());
+    message.options = alloc::vec![CoapOption::new(9, alloc::vec![0; MAX_OPTION_LEN])];
+    let written = encode(&message).unwrap();
+    assert_eq!(parse(&written).unwrap().to_message(), message);
+    message.options = alloc::vec![CoapOption::new(9, alloc::vec![0; MAX_OPTION_LEN + 1])];
+    assert_eq!(encode(&message).unwrap_err().kind(), ErrorKind::Message);
+}
+
+#[test]
 fn more_options_than_the_cap_are_refused() {
     let datagram = |options: usize| [&[0x40, 1, 0x12, 0x34][..], &vec![0; options]].concat();
     assert_eq!(

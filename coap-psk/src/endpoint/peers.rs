@@ -87,11 +87,12 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 .copied(),
         };
         if let Some(old) = replaced {
-            self.presence.remove(old);
             self.dtls.close(old, now);
-            self.end_session(old, CloseReason::Local, now);
+            self.forget_session(old, now);
         }
-        if self.sessions.len() >= self.config.max_sessions {
+        // `connect` has taken a place for each session of our own.
+        let taken = self.sessions.len().saturating_add(self.connecting.len());
+        if role != Role::Initiated && taken >= self.config.max_sessions {
             return self.dtls.close(id, now);
         }
         let mut session = Session::new(
@@ -149,7 +150,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.schedule(id);
     }
 
-    /// Forgets a session: its exchanges fail, and who was online is offline.
+    /// Ends a session or a connection that is none yet, and says so.
     pub(super) fn end_session(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
         if let Some(identity) = self.connecting.remove(&id) {
             let why = match reason {
@@ -166,10 +167,24 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }));
             return;
         }
+        match self.forget_session(id, now) {
+            Some((Role::Initiated | Role::Accepted, identity)) => {
+                self.outputs.push_back(Output::Event(Event::Offline {
+                    session: id,
+                    identity,
+                    why: OfflineReason::Closed,
+                }));
+            }
+            // An activation was never online.
+            Some((Role::Activation, _)) | None => {}
+        }
+    }
+
+    /// Forgets a session: its exchanges fail.
+    fn forget_session(&mut self, id: SessionId, now: Instant) -> Option<(Role, PskIdentity)> {
         self.with_session(id, now, Exchanges::close);
-        let Some(session) = self.sessions.remove(&id) else {
-            return;
-        };
+        let session = self.sessions.remove(&id)?;
+        self.presence.remove(id);
         self.transfer_bytes = self
             .transfer_bytes
             .saturating_sub(session.exchanges.transfer_bytes());
@@ -181,13 +196,6 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         if session.role != Role::Initiated && self.accepted.get(&key) == Some(&id) {
             self.accepted.remove(&key);
         }
-        if self.presence.remove(id) || session.role == Role::Initiated {
-            let why = OfflineReason::Closed;
-            self.outputs.push_back(Output::Event(Event::Offline {
-                session: id,
-                identity,
-                why,
-            }));
-        }
+        Some((session.role, identity))
     }
 }

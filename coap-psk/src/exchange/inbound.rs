@@ -182,6 +182,7 @@ impl Exchanges {
         if response.payload.len() > cx.config.max_body {
             return Err(ErrorKind::TooLarge.into());
         }
+        response.check()?;
         if self
             .inbound
             .get(&number)
@@ -307,6 +308,7 @@ impl Exchanges {
         if response.payload.len() > cx.config.max_body {
             return Err(ErrorKind::TooLarge.into());
         }
+        response.check()?;
         let observers = self.observers.of(target);
         for observer in &observers {
             let mut control = Control::default();

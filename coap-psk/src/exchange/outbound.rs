@@ -19,7 +19,6 @@ use crate::request::{Request, Response};
 use crate::time::Instant;
 
 /// A request of ours that is not done with.
-#[derive(Debug)]
 pub(crate) struct Outbound {
     request: Request,
     /// The token of the message that waits for a response.
@@ -32,7 +31,6 @@ pub(crate) struct Outbound {
 }
 
 /// A response of which blocks are missing.
-#[derive(Debug)]
 struct Partial {
     /// The first block's response, without payload.
     head: Response,
@@ -275,7 +273,15 @@ impl Exchanges {
                     // What was being fetched is old now.
                     outbound.download = None;
                 }
-                (_, Some(_)) => return Next::Finish(response),
+                (_, Some(_)) => {
+                    // Over: from here on this is the answer to an ordinary request. (RFC 7641, 3.2)
+                    outbound.observation = None;
+                    outbound.download = None;
+                    if outbound.token != token {
+                        self.tokens.remove(&outbound.token);
+                        outbound.token = token;
+                    }
+                }
                 (_, None) => {}
             }
         }
@@ -366,7 +372,9 @@ impl Exchanges {
         let Some(outbound) = self.forget(number, cx) else {
             return;
         };
-        if let Some(observation) = &outbound.observation {
+        // A peer that is not told learns it by the Reset that its next notification gets.
+        let has_room = self.sender.waiting() < cx.config.max_outbound;
+        if let Some(observation) = outbound.observation.as_ref().filter(|_| has_room) {
             // The token of the registration names what is to end. (RFC 7641, 3.6)
             let control = Control {
                 observe: Some(DEREGISTER),

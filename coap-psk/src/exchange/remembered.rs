@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 use crate::time::Instant;
 
 /// The message ids that a peer used lately, with what they were answered.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Remembered {
     entries: VecDeque<Entry>,
 }
 
-#[derive(Debug)]
 struct Entry {
     message_id: u16,
     expires: Instant,

@@ -35,13 +35,12 @@ pub(crate) enum Purpose {
     Deregistration(u64),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Sender {
     in_flight: Vec<Flight>,
     queue: VecDeque<(Purpose, Message)>,
 }
 
-#[derive(Debug)]
 struct Flight {
     purpose: Purpose,
     message_id: u16,
@@ -85,6 +84,11 @@ impl Sender {
         } else {
             self.enqueue(purpose, message, means);
         }
+    }
+
+    /// How many messages wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// Takes an acknowledgement; what it acknowledged.
@@ -176,7 +180,7 @@ impl Sender {
                 return;
             };
             message.message_id = message_id;
-            // What does not encode is as good as lost on the way; the exchange behind it has its own deadline.
+            // Requests and responses were checked when they came; a message that does not encode is not of those.
             let Ok(datagram) = codec::encode(&message) else {
                 continue;
             };

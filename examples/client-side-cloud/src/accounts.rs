@@ -105,7 +105,7 @@ impl Accounts {
         }
         let account = Account::open(&self.shared, user, cloud, link)?;
         if let Some(old) = open.insert(user.clone(), Arc::new(account)) {
-            old.stop();
+            old.abort();
         }
         Ok(())
     }
@@ -186,9 +186,13 @@ impl Account {
         })
     }
 
+    fn abort(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+
     /// Ends the tasks, and returns when they are gone: a machine that still runs could seal under a key that is to go.
     async fn stop(&self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.abort();
         while !self.tasks.iter().all(JoinHandle::is_finished) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -199,7 +203,11 @@ impl Account {
     pub(crate) async fn leave(&self) -> Result<(), Failure> {
         self.unsubscribe(None).await?;
         let ended = async {
-            while self.subscriptions().values().any(|one| one.state != SubscriptionState::ENDED) {
+            while self
+                .subscriptions()
+                .values()
+                .any(|one| one.state != SubscriptionState::ENDED)
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

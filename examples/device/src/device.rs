@@ -182,6 +182,10 @@ impl<'a> Device<'a> {
     }
 
     async fn handle_output(&mut self, output: Output) -> Result<(), Error> {
+        if self.silent {
+            // It came before the radio fell silent; there is no driver any more that could answer.
+            return Ok(());
+        }
         match output {
             Output::Request {
                 exchange, request, ..

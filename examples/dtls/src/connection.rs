@@ -8,7 +8,7 @@ use std::time::Instant;
 use coap_psk::secret::PskKey;
 use dimpl::{Config, Dtls, Output, PskResolver};
 
-use crate::wire::{Message, messages};
+use crate::wire::{ClientRandom, Message, messages};
 
 /// Where the engine finds the key of the one identity that this connection is about.
 #[derive(Default)]
@@ -61,7 +61,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
-    pub(crate) client: bool,
+    /// Of the client whose handshake this is; `None` when we are the client.
+    pub(crate) client_random: Option<ClientRandom>,
     pub(crate) phase: Phase,
     pub(crate) identity: Vec<u8>,
     pub(crate) slot: Arc<KeySlot>,
@@ -69,14 +70,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn server(peer: SocketAddr, now: Instant) -> Result<Self, dimpl::Error> {
+    pub(crate) fn server(
+        peer: SocketAddr,
+        client_random: ClientRandom,
+        now: Instant,
+    ) -> Result<Self, dimpl::Error> {
         let slot = Arc::new(KeySlot::default());
         let config = Config::builder()
             .with_psk_server(None, Arc::clone(&slot) as Arc<dyn PskResolver>)
             .build()?;
         Ok(Self {
             peer,
-            client: false,
+            client_random: Some(client_random),
             phase: Phase::Hello,
             identity: Vec::new(),
             slot,
@@ -100,12 +105,21 @@ impl Connection {
         dtls.handle_timeout(now)?;
         Ok(Self {
             peer,
-            client: true,
+            client_random: None,
             phase: Phase::Keyed,
             identity: identity.to_vec(),
             slot,
             dtls,
         })
+    }
+
+    pub(crate) fn is_client(&self) -> bool {
+        self.client_random.is_none()
+    }
+
+    /// Whether the peer's address is not verified yet.
+    pub(crate) fn is_hello(&self) -> bool {
+        matches!(self.phase, Phase::Hello)
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -139,7 +153,7 @@ impl Connection {
         loop {
             match self.dtls.poll_output(&mut buffer) {
                 Output::Packet(packet) => {
-                    if matches!(self.phase, Phase::Hello)
+                    if self.is_hello()
                         && messages(packet).any(|message| message == Message::ServerHello)
                     {
                         self.phase = Phase::Negotiating;

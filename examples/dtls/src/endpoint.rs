@@ -9,7 +9,10 @@ use coap_psk::secret::PskKey;
 use coap_psk::{Error, ErrorKind, Instant};
 
 use crate::connection::{Connection, Phase, Step};
-use crate::wire::{Message, messages, starts_in_clear};
+use crate::wire::{ClientRandom, Message, messages, starts_in_clear};
+
+/// The most bytes of one record. (RFC 6347, 4.1; RFC 5246, 6.2.1)
+const MAX_PLAINTEXT: usize = 1 << 14;
 
 /// What is bounded in an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +20,7 @@ use crate::wire::{Message, messages, starts_in_clear};
 pub struct Limits {
     /// Established sessions; at the limit new handshakes are not begun. Default 10,000.
     pub max_sessions: usize,
-    /// Handshakes under way; at the limit the oldest gives way. Default 1,024.
+    /// Handshakes under way; at the limit the oldest gives way, one of an unverified address first. Default 1,024.
     pub max_handshakes: usize,
 }
 
@@ -30,11 +33,16 @@ impl Default for Limits {
     }
 }
 
-/// The connections at one address: at most one that works and one that may replace it.
+/// The connections at one address: at most one of each. One that gets further takes the place of the one before it, and
+/// not earlier: whoever can only send in the peer's name, and not receive, harms nothing that is verified.
 #[derive(Clone, Copy, Debug, Default)]
 struct AtAddress {
+    /// It works.
     established: Option<u64>,
+    /// A handshake with an address that returned its cookie, or one that we began.
     pending: Option<u64>,
+    /// A handshake of which nothing is verified.
+    hello: Option<u64>,
 }
 
 /// DTLS 1.2 with TLS_PSK_WITH_AES_128_CCM_8 by `dimpl`, server and client role, for many peers.
@@ -49,6 +57,8 @@ pub struct DimplEndpoint {
     deadline_of: BTreeMap<u64, Instant>,
     /// Handshakes under way, oldest first.
     handshakes: BTreeSet<u64>,
+    /// Those among them whose address is not verified.
+    hellos: BTreeSet<u64>,
     next: u64,
     events: VecDeque<DtlsEvent>,
     transmits: VecDeque<Transmit>,
@@ -66,6 +76,7 @@ impl DimplEndpoint {
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             handshakes: BTreeSet::new(),
+            hellos: BTreeSet::new(),
             next: 0,
             events: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -89,14 +100,19 @@ impl DimplEndpoint {
 
     fn insert(&mut self, connection: Connection) -> u64 {
         if self.handshakes.len() >= self.limits.max_handshakes
-            && let Some(oldest) = self.handshakes.first().copied()
+            && let Some(oldest) = self.hellos.iter().chain(&self.handshakes).next().copied()
         {
             self.remove(oldest, CloseReason::HandshakeTimeout);
         }
         let id = self.next;
         self.next = self.next.saturating_add(1);
         let at = self.addresses.entry(connection.peer).or_default();
-        let replaced = at.pending.replace(id);
+        let replaced = if connection.is_hello() {
+            self.hellos.insert(id);
+            at.hello.replace(id)
+        } else {
+            at.pending.replace(id)
+        };
         self.handshakes.insert(id);
         self.connections.insert(id, connection);
         if let Some(replaced) = replaced {
@@ -105,23 +121,35 @@ impl DimplEndpoint {
         id
     }
 
+    /// Notes that the peer of a handshake returned its cookie: only now an older handshake at its address gives way.
+    fn verify(&mut self, id: u64, peer: SocketAddr) {
+        self.hellos.remove(&id);
+        let at = self.addresses.entry(peer).or_default();
+        at.hello = at.hello.filter(|known| *known != id);
+        if let Some(replaced) = at.pending.replace(id) {
+            self.remove(replaced, CloseReason::HandshakeFailed);
+        }
+    }
+
     /// Takes a connection out; says so when anybody outside had heard of it.
     fn remove(&mut self, id: u64, reason: CloseReason) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
         self.handshakes.remove(&id);
+        self.hellos.remove(&id);
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
         if let Some(at) = self.addresses.get_mut(&connection.peer) {
             at.established = at.established.filter(|known| *known != id);
             at.pending = at.pending.filter(|known| *known != id);
-            if at.established.is_none() && at.pending.is_none() {
+            at.hello = at.hello.filter(|known| *known != id);
+            if let (None, None, None) = (at.established, at.pending, at.hello) {
                 self.addresses.remove(&connection.peer);
             }
         }
-        if connection.client || connection.is_established() {
+        if connection.is_client() || connection.is_established() {
             self.events.push_back(DtlsEvent::Closed {
                 session: SessionId(id),
                 reason,
@@ -136,7 +164,11 @@ impl DimplEndpoint {
         };
         let to = connection.peer;
         let identity = connection.identity.clone();
+        let was_hello = connection.is_hello();
         let (steps, deadline) = connection.drain();
+        if was_hello && !connection.is_hello() {
+            self.verify(id, to);
+        }
         let mut closed = false;
         for step in steps {
             match step {
@@ -203,7 +235,40 @@ impl DimplEndpoint {
         );
     }
 
-    /// Feeds a datagram of a handshake, unless it brings the identity: then the key is asked for first.
+    /// Feeds a ClientHello to the handshake that it belongs to; one that belongs to none begins another.
+    fn feed_hello(
+        &mut self,
+        from: SocketAddr,
+        at: AtAddress,
+        random: Option<&ClientRandom>,
+        datagram: &[u8],
+        now: Instant,
+    ) {
+        let Some(random) = random else {
+            // A later fragment does not say whose it is.
+            if let Some(id) = at.hello.or(at.pending) {
+                self.feed(id, datagram, now);
+            }
+            return;
+        };
+        let begun = [at.hello, at.pending].into_iter().flatten().find(|id| {
+            self.connections
+                .get(id)
+                .is_some_and(|it| it.client_random.as_ref() == Some(random))
+        });
+        if let Some(id) = begun {
+            return self.feed(id, datagram, now);
+        }
+        if self.established_count() >= self.limits.max_sessions && at.established.is_none() {
+            return;
+        }
+        if let Ok(connection) = Connection::server(from, *random, self.engine_time(now)) {
+            let id = self.insert(connection);
+            self.feed(id, datagram, now);
+        }
+    }
+
+    /// Feeds another datagram of a handshake, unless it brings the identity: then the key is asked for first.
     fn feed_handshake(&mut self, id: u64, datagram: &[u8], now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -213,8 +278,6 @@ impl DimplEndpoint {
             _ => None,
         });
         match (&mut connection.phase, identity) {
-            // No identity is looked up for an address that did not return its cookie.
-            (Phase::Hello, Some(_)) => {}
             (Phase::Negotiating, Some(identity)) => {
                 connection.identity.clone_from(&identity);
                 connection.phase = Phase::WaitingForKey {
@@ -242,17 +305,11 @@ impl DtlsEndpoint for DimplEndpoint {
             }
             return;
         }
-        if let Some(pending) = at.pending {
-            return self.feed_handshake(pending, datagram, now);
-        }
-        if messages(datagram).next() == Some(Message::ClientHello) {
-            if self.established_count() >= self.limits.max_sessions && at.established.is_none() {
-                return;
-            }
-            if let Ok(connection) = Connection::server(from, self.engine_time(now)) {
-                let id = self.insert(connection);
-                self.feed(id, datagram, now);
-            }
+        if let Some(Message::ClientHello { random }) = messages(datagram).next() {
+            self.feed_hello(from, at, random, datagram, now);
+        } else if let Some(pending) = at.pending {
+            // No identity is looked up for an address that did not return its cookie: a hello is not pending.
+            self.feed_handshake(pending, datagram, now);
         } else if let Some(established) = at.established {
             // A flight repeated because our last one was lost.
             self.feed(established, datagram, now);
@@ -341,6 +398,10 @@ impl DtlsEndpoint for DimplEndpoint {
     }
 
     fn send(&mut self, session: SessionId, data: &[u8], now: Instant) -> Result<(), Error> {
+        if data.len() > MAX_PLAINTEXT {
+            // The engine would take it for a broken connection.
+            return Err(Error::new(ErrorKind::TooLarge));
+        }
         let now = self.engine_time(now);
         let connection = self
             .connections

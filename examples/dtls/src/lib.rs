@@ -6,7 +6,8 @@
 //! verified (RFC 6347, 4.2.8).
 //!
 //! What it cannot do, because `dimpl` cannot: TLS_PSK_WITH_AES_128_CBC_SHA256, peers without the extended master secret,
-//! a cookie exchange that keeps no state, and connection ids.
+//! a cookie exchange that keeps no state (so that a ClientHello in a peer's name can cost that peer a handshake whose cookie
+//! has not come back yet), and connection ids.
 
 mod connection;
 mod endpoint;

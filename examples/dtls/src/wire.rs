@@ -1,16 +1,19 @@
-//! The few bytes of DTLS records that the adapter must see for itself: which handshake message a datagram carries, and the
-//! identity inside a ClientKeyExchange (RFC 6347, 4.1 and 4.2.2; RFC 4279, 2).
+//! The few bytes of DTLS records that the adapter must see for itself: which handshake message a datagram carries, the
+//! random of a ClientHello, and the identity inside a ClientKeyExchange (RFC 6347, 4.1 and 4.2; RFC 4279, 2).
 
 /// Content type of handshake records.
 const HANDSHAKE: u8 = 22;
 const RECORD_HEADER: usize = 13;
 const MESSAGE_HEADER: usize = 12;
 
+/// The number that a client draws for each handshake; it stays the same when the cookie comes back.
+pub(crate) type ClientRandom = [u8; 32];
+
 /// A handshake message in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message<'a> {
-    /// ClientHello.
-    ClientHello,
+    /// ClientHello, or a fragment of one; only the first fragment has the random.
+    ClientHello { random: Option<&'a ClientRandom> },
     /// ServerHello.
     ServerHello,
     /// A whole ClientKeyExchange of the plain PSK exchange, with its identity.
@@ -58,7 +61,9 @@ fn message(body: &[u8]) -> Message<'_> {
         return Message::Other;
     };
     match header.first() {
-        Some(1) => Message::ClientHello,
+        Some(1) => Message::ClientHello {
+            random: client_random(header, body),
+        },
         Some(2) => Message::ServerHello,
         Some(16) => match (body, header) {
             // Whole in one fragment: offset 0 and the fragment as long as the message.
@@ -72,6 +77,14 @@ fn message(body: &[u8]) -> Message<'_> {
         },
         _ => Message::Other,
     }
+}
+
+/// The random of a ClientHello stands behind two bytes of version. (RFC 5246, 7.4.1.2)
+fn client_random<'a>(header: &[u8], body: &'a [u8]) -> Option<&'a ClientRandom> {
+    let [_, _, _, _, _, _, 0, 0, 0, ..] = header else {
+        return None;
+    };
+    body.get(2..)?.first_chunk()
 }
 
 #[cfg(test)]
@@ -99,6 +112,20 @@ mod tests {
         let seen: Vec<_> = messages(&datagram).collect();
         assert_eq!(seen, [Message::ClientKeyExchange { identity: b"a,b,2" }]);
         assert!(starts_in_clear(&datagram));
+    }
+
+    #[test]
+    fn the_random_is_read_from_the_first_fragment_of_a_client_hello() {
+        let body = [&[0xfe, 0xfd][..], &[7; 32], &[0; 9]].concat();
+        let first = handshake(1, &body);
+        let mut later = first.clone();
+        *later.get_mut(8).expect("an offset") = 1;
+        let short = handshake(1, body.get(..33).expect("long enough"));
+        for (body, random) in [(first, Some(&[7; 32])), (later, None), (short, None)] {
+            let datagram = record(0, &body);
+            let seen: Vec<_> = messages(&datagram).collect();
+            assert_eq!(seen, [Message::ClientHello { random }]);
+        }
     }
 
     #[test]

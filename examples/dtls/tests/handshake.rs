@@ -1,16 +1,16 @@
 //! Two endpoints of the adapter, one as server and one as client, over a wire that the test holds.
 #![allow(
-    clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
     missing_docs
 )]
 
 use std::net::SocketAddr;
 
-use coap_psk::Instant;
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
 use coap_psk::secret::PskKey;
+use coap_psk::{ErrorKind, Instant};
 use dtls_dimpl::{DimplEndpoint, Limits};
 
 struct Pair {
@@ -199,4 +199,88 @@ fn junk_and_half_handshakes_change_nothing() {
     pair.connect([7; 16]);
     pair.settle();
     assert_eq!(pair.established().len(), 1);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_peer_that_lost_its_handshake_begins_anew_from_the_same_port() {
+    for heard in 1..=3 {
+        let mut pair = Pair::new(Some([7; 16]));
+        pair.connect([7; 16]);
+        for _ in 0..heard {
+            let said = pair.client.poll_transmit().expect("a flight").datagram;
+            pair.server.handle_datagram(pair.client_at, &said, pair.now);
+            while let Some(answer) = pair.server.poll_transmit() {
+                pair.client
+                    .handle_datagram(pair.server_at, &answer.datagram, pair.now);
+            }
+        }
+        // Its power fails.
+        pair.client = DimplEndpoint::new(Limits::default(), std::time::Instant::now());
+        pair.now = Instant::from_micros(2_000_000);
+        pair.connect([7; 16]);
+        pair.run_until(12);
+        assert_eq!(pair.established().len(), 1, "after {heard} datagrams");
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_hello_in_a_peers_name_does_not_disturb_a_verified_handshake() {
+    let mut pair = Pair::new(Some([7; 16]));
+    let mut stranger = DimplEndpoint::new(Limits::default(), std::time::Instant::now());
+    pair.connect([7; 16]);
+    // The address is verified by the second flight, which brings the cookie back.
+    for flight in 1.. {
+        let Some(said) = pair.client.poll_transmit() else {
+            break;
+        };
+        pair.server
+            .handle_datagram(pair.client_at, &said.datagram, pair.now);
+        while let Some(event) = pair.server.poll_event() {
+            if let DtlsEvent::NeedKey { handshake, .. } = &event {
+                let key = pair.key.map(PskKey::new);
+                pair.server.provide_key(*handshake, key, pair.now);
+            }
+            pair.server_events.push(event);
+        }
+        while let Some(answer) = pair.server.poll_transmit() {
+            pair.client
+                .handle_datagram(pair.server_at, &answer.datagram, pair.now);
+        }
+        if flight == 1 {
+            continue;
+        }
+        stranger
+            .connect(
+                pair.server_at,
+                b"pk,dk,2,30",
+                PskKey::new([1; 16]),
+                pair.now,
+            )
+            .unwrap();
+        let hello = stranger.poll_transmit().expect("a hello").datagram;
+        pair.server
+            .handle_datagram(pair.client_at, &hello, pair.now);
+        // The answer to it is of no use to the peer, who drops it.
+        while pair.server.poll_transmit().is_some() {}
+    }
+    assert_eq!(pair.established().len(), 1);
+}
+
+#[test]
+fn what_fits_no_record_is_refused_and_the_session_goes_on() {
+    let mut pair = Pair::new(Some([7; 16]));
+    let session = pair.connect([7; 16]);
+    pair.settle();
+    let refused = pair.client.send(session, &[0; (1 << 14) + 1], pair.now);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
+    pair.client.send(session, &[0; 1 << 14], pair.now).unwrap();
+    pair.client.send(session, b"up", pair.now).unwrap();
+    pair.settle();
+    let arrived = pair.server_events.iter().filter_map(|event| match event {
+        DtlsEvent::Data { data, .. } => Some(data.len()),
+        _ => None,
+    });
+    assert_eq!(arrived.collect::<Vec<_>>(), [1 << 14, 2]);
 }

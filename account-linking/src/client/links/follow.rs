@@ -7,6 +7,7 @@ use super::output::{Event, Failure, LinkSummary, OperationId, Refusal};
 use super::schedule::Pending;
 use super::work::{Task, Then, Work};
 use super::{Links, user_stream};
+use crate::client::authorization::Location;
 use crate::client::cloud::CloudId;
 use crate::client::oauth::Question;
 use crate::client::seal::Sealed;
@@ -33,7 +34,7 @@ impl Links {
                 if self.end_operation(operation) {
                     self.tell(Event::Redirect {
                         operation,
-                        location,
+                        location: Location::new(location),
                     });
                 }
             }

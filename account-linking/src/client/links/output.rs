@@ -1,10 +1,11 @@
 //! What the machine wants done, and what it has to tell.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use url::Url;
 
+use crate::client::authorization::Location;
 use crate::client::callback::ErrorCode;
 use crate::client::cloud::CloudId;
 use crate::client::user_links::RelinkReason;
@@ -22,7 +23,8 @@ pub struct OperationId(pub(super) u64);
 pub struct ExchangeId(pub(super) u64);
 
 /// What the driver is to do.
-#[derive(Debug)]
+///
+/// `Debug` shows of a request only where it goes: codes, tokens and client secrets are in the rest.
 #[must_use = "an output left undone stalls what waits for it"]
 #[expect(
     clippy::exhaustive_enums,
@@ -54,6 +56,27 @@ pub enum Output {
     Event(Event),
 }
 
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { exchange, request } => f
+                .debug_struct("Send")
+                .field("exchange", exchange)
+                .field("method", request.method())
+                .field("uri", request.uri())
+                .finish_non_exhaustive(),
+            Self::Append(append) => f.debug_tuple("Append").field(append).finish(),
+            Self::Load { stream } => f.debug_struct("Load").field("stream", stream).finish(),
+            Self::Snapshot { stream, snapshot } => f
+                .debug_struct("Snapshot")
+                .field("stream", stream)
+                .field("version", &snapshot.version)
+                .finish_non_exhaustive(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
+}
+
 /// What has happened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -63,7 +86,7 @@ pub enum Event {
         /// The command.
         operation: OperationId,
         /// The authorization request.
-        location: Url,
+        location: Location,
     },
     /// Final for `callback`: the accounts are linked, durably.
     Linked {

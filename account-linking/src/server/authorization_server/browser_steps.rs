@@ -82,8 +82,7 @@ impl AuthorizationServer {
         }
         let interaction = self
             .browsers
-            .begin(browser, request, names, &work.entropy, expires)
-            .ok_or(Pause::Unavailable)?;
+            .begin(browser, request, names, &work.entropy, expires);
         let next = if logged_in { "/consent" } else { "/login" };
         let mut response = self.go_on(next, &interaction);
         if let Some(cookie) = cookie {
@@ -131,7 +130,7 @@ impl AuthorizationServer {
         let password = work.form.get("password").map(Password::new);
         let user = match (&task.password, password) {
             (Some(answer), _) => answer.clone(),
-            (None, Some(Ok(password))) if !self.throttle.is_closed(user_name) => {
+            (None, Some(Ok(password))) if self.throttle.admits(user_name, self.desk.now) => {
                 self.desk.outputs.push_back(Output::VerifyPassword {
                     request: id,
                     user_name: user_name.to_owned(),
@@ -144,7 +143,6 @@ impl AuthorizationServer {
         };
         let Some(user) = user else {
             interaction.login_failed = true;
-            self.throttle.note_failure(user_name, self.desk.now);
             let response = self.go_on("/login", named);
             self.tell(Event::LoginFailed { request: id });
             return Ok(response);

@@ -58,7 +58,12 @@ impl AuthorizationServer {
             }
             CommandWork::Wake { account } => {
                 let account = account.clone();
+                // What this very command ended was told when it became durable.
+                let has_ended_some = task.committed.is_some();
                 let _ = self.change_grants(id, task, &account, &Command::Expire)?;
+                if !has_ended_some {
+                    self.announce_ends(&account);
+                }
                 Ok(Answer::Nothing)
             }
         }

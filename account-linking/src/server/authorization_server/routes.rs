@@ -1,14 +1,14 @@
 //! Which endpoint a request is for, and what is refused before anything is done.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::ORIGIN;
 use http::{Method, Request, Response, StatusCode};
 
 use super::AuthorizationServer;
 use super::tasks::{BrowserWork, ClientWork, Work};
-use crate::form::{Form, MAX_FORM_LENGTH};
+use crate::form::{Form, MAX_FORM_LENGTH, is_form};
 use crate::secret::SecretBytes;
-use crate::server::access_token::{Refusal, bearer};
+use crate::server::access_token::bearer;
 use crate::server::browser::cookie;
 use crate::server::metadata::{jwks, metadata};
 use crate::server::pages::PageError;
@@ -27,14 +27,13 @@ impl AuthorizationServer {
         let is_metadata = path.strip_prefix("/.well-known/oauth-authorization-server")
             == Some(base)
             || path.strip_prefix(base) == Some("/.well-known/openid-configuration");
-        let endpoint = if is_metadata {
-            "/.well-known"
-        } else {
-            path.strip_prefix(base).unwrap_or_default()
-        };
         let method = request.method();
-        match (endpoint, method) {
-            ("/.well-known", &Method::GET) => answer(metadata(&self.config)),
+        if is_metadata && *method == Method::GET {
+            return answer(metadata(&self.config));
+        } else if is_metadata {
+            return answer(method_not_allowed("GET"));
+        }
+        match (path.strip_prefix(base).unwrap_or_default(), method) {
             ("/jwks", &Method::GET) => answer(jwks(&self.config)),
             ("/authorize", &Method::GET) => {
                 Ok(Work::Authorize(self.browser_work(request, entropy)?))
@@ -49,7 +48,7 @@ impl AuthorizationServer {
             ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy)?)),
             ("/introspect", &Method::POST) => Ok(Work::Introspect(client_work(request, entropy)?)),
             ("/userinfo", &Method::GET | &Method::POST) => userinfo_work(request),
-            ("/.well-known" | "/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
+            ("/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
             ("/login" | "/consent" | "/userinfo", _) => answer(method_not_allowed("GET, POST")),
             ("/token" | "/revoke" | "/introspect", _) => answer(method_not_allowed("POST")),
             _ => answer(empty(StatusCode::NOT_FOUND)),
@@ -132,20 +131,8 @@ fn client_work(request: &Request<Bytes>, entropy: SecretBytes) -> Result<ClientW
 }
 
 fn userinfo_work(request: &Request<Bytes>) -> Result<Work, Answered> {
-    let in_form = is_form(request)
-        && Form::parse(request.body()).is_ok_and(|form| form.get("access_token").is_some());
-    if in_form {
-        return answer(bearer_refusal(Refusal::Malformed));
-    }
-    let token = bearer(request.headers()).or_else(|refusal| answer(bearer_refusal(refusal)))?;
+    let token = bearer(request).or_else(|refusal| answer(bearer_refusal(refusal)))?;
     Ok(Work::Userinfo {
         token: token.to_owned().into(),
     })
-}
-
-fn is_form(request: &Request<Bytes>) -> bool {
-    let value = request.headers().get(CONTENT_TYPE);
-    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = value.split(';').next().unwrap_or("").trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

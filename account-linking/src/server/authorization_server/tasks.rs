@@ -130,6 +130,10 @@ pub(super) enum Answer {
 
 impl AuthorizationServer {
     pub(super) fn start(&mut self, id: RequestId, work: Work, wall: SystemTime) {
+        if !self.has_room() {
+            let answer = self.unavailable(id, work);
+            return self.end(id, answer);
+        }
         let deadline = self.desk.after(self.config.request_timeout);
         self.wall = self.wall.max(since_epoch(wall));
         let task = Task {
@@ -202,7 +206,13 @@ impl AuthorizationServer {
             return;
         };
         self.deadlines.remove(&(task.deadline, id));
-        let answer = match task.work {
+        let answer = self.unavailable(id, task.work);
+        self.end(id, answer);
+    }
+
+    /// The answer to work that cannot be done now.
+    fn unavailable(&self, id: RequestId, work: Work) -> Answer {
+        match work {
             Work::Authorize(_) | Work::LoginPage(_) | Work::Login(_) | Work::ConsentPage(_) => {
                 Answer::Response(self.unavailable_page())
             }
@@ -217,8 +227,7 @@ impl AuthorizationServer {
                 command: id,
                 kind: ErrorKind::Unavailable,
             }),
-        };
-        self.end(id, answer);
+        }
     }
 
     pub(super) fn unavailable_page(&self) -> Response<Bytes> {
@@ -306,9 +315,9 @@ impl AuthorizationServer {
         }
     }
 
-    /// Tells the ends again that nobody has settled, when a stream comes into memory.
-    pub(super) fn announce_ends(&mut self, stream: &str) {
-        let (Some(account), Some(held)) = (account_of(stream), self.grants.peek(stream)) else {
+    /// Tells the ends again that nobody has settled.
+    pub(super) fn announce_ends(&mut self, account: &UserId) {
+        let Some(held) = self.grants.peek(&Grants::stream(account)) else {
             return;
         };
         let ends: Vec<_> = held

@@ -136,10 +136,10 @@ impl Grants {
                     token_id: token_id.clone(),
                     until: *until,
                 };
-                let alive = self.of_client(*grant, client).is_some_and(|held| {
-                    held.is_alive(at) && !held.revoked_access.contains_key(token_id)
+                let opens = self.of_client(*grant, client).is_some_and(|held| {
+                    held.is_alive(at) && at < *until && !held.revoked_access.contains_key(token_id)
                 });
-                (change_if(alive, *grant, change), Ok(Reply::Done))
+                (change_if(opens, *grant, change), Ok(Reply::Done))
             }
             Command::End { grant, reason } => match self.grants.get(grant) {
                 Some(held) => {
