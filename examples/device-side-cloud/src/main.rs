@@ -14,7 +14,6 @@ mod clock;
 mod commands;
 mod config;
 mod demo;
-mod error;
 mod gateway;
 mod https;
 mod linking;
@@ -25,6 +24,9 @@ mod signing;
 mod store;
 mod uci;
 mod users;
+
+/// Failures in words.
+pub(crate) use example_support as error;
 
 use std::process::ExitCode;
 

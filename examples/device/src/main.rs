@@ -6,8 +6,10 @@ mod backoff;
 mod control;
 mod device;
 mod entropy;
-mod error;
 mod state;
+
+/// Failures in words.
+pub(crate) use example_support as error;
 
 use std::process::ExitCode;
 

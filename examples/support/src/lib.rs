@@ -1,18 +1,18 @@
-//! What goes wrong, in words that tell the operator what to do.
+//! What the example programs share: failures in words that tell the operator what to do.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 /// A failure of this program: what was tried, and the cause under it.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     what: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// What was tried, with its cause.
-    pub(crate) fn new(
+    pub fn new(
         what: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
@@ -23,7 +23,7 @@ impl Error {
     }
 
     /// A failure that needs no further cause.
-    pub(crate) fn plain(what: impl Into<String>) -> Self {
+    pub fn plain(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             source: None,
@@ -31,7 +31,7 @@ impl Error {
     }
 
     /// This failure and all its causes on one line.
-    pub(crate) fn chain(&self) -> String {
+    pub fn chain(&self) -> String {
         let mut text = self.what.clone();
         let mut next = self.source();
         while let Some(cause) = next {
