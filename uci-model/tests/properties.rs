@@ -42,7 +42,7 @@ fn value(leaf: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = 
 
 fn link() -> impl Strategy<Value = ResourceLink> {
     (
-        "(/[a-z%?# ü.]{1,8}){1,4}",
+        "(/[a-zü](%3f|%23|%25|%20|[a-z.ü]){0,6}){1,4}",
         prop::collection::vec("oic\\.r\\.[a-z]{1,20}", 0..3),
         any::<u64>(),
         any::<Option<[u8; 16]>>(),
