@@ -58,7 +58,7 @@ pub(crate) enum Product {
     Add {
         /// What people call it.
         name: String,
-        /// Let devices that know only the product's secret fetch their own, once.
+        /// Let devices that know only the product's secret fetch their own, until they have used it.
         #[arg(long)]
         dynamic_activation: bool,
         #[command(flatten)]
