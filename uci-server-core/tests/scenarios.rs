@@ -1046,7 +1046,7 @@ mod subscriptions {
         world.subscribe("", DEVICES);
         world.subscribe("", DEVICES);
         let third = world.call(&subscribe_request("", DEVICES), granted("alice", "g1"));
-        assert_eq!(third.status(), StatusCode::FORBIDDEN);
+        assert_eq!(third.status(), StatusCode::TOO_MANY_REQUESTS);
     }
 }
 

@@ -79,7 +79,7 @@ impl DeviceCloud {
                 drop(self.command(account, command, batch));
                 batch.touched.insert((account.clone(), *subscription));
             }
-            Work::Wake => {}
+            Work::Wake => self.end_waking(task),
         }
         Ok(())
     }
