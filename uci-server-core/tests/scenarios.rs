@@ -36,6 +36,13 @@ fn path(number: u8, href: &str) -> String {
     format!("/{}{href}", device(number))
 }
 
+#[path = "scenarios/accounts.rs"]
+mod accounts;
+#[path = "scenarios/grants.rs"]
+mod grants;
+#[path = "scenarios/ownership.rs"]
+mod ownership;
+
 mod requests {
     use super::*;
 

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
 use uci_model::{Content, ContentFormat, DeviceId, Interface, ResourceLink, SigningSecret};
-use uci_server_core::account::EndCause;
+use uci_server_core::account::{EndCause, Export};
 use uci_server_core::{
     AccountId, Append, AppendId, Appended, AskId, Authentication, Config, DeliveryId,
-    DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErrorKind, Event,
-    GrantEndId, GrantId, Loaded, Occurrence, Opened, Output, Principal, ReportId, RequestId,
-    SealError, Sealer, Snapshot, TransportFailure,
+    DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErasureId, ErrorKind,
+    Event, ExportId, GrantEndId, GrantId, Loaded, Occurrence, Opened, Output, OwnerChangeId,
+    Principal, ReportId, RequestId, SealError, Sealer, Snapshot, TransportFailure,
 };
 
 pub(crate) mod described;
@@ -62,8 +62,12 @@ pub(crate) struct Journal {
     pub(crate) streams: BTreeMap<String, Vec<Bytes>>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) due: BTreeMap<String, u64>,
+    /// At which version a stream begins: after it was erased.
+    begin: BTreeMap<String, u64>,
     done: BTreeSet<AppendId>,
     pub(crate) appends: usize,
+    /// Every append is a conflict.
+    pub(crate) refuses: bool,
 }
 
 impl Journal {
@@ -71,9 +75,11 @@ impl Journal {
         if self.done.contains(&append.id) {
             return Appended::Done;
         }
+        if self.refuses {
+            return Appended::Conflict;
+        }
         for part in &append.streams {
-            let version = self.streams.get(&part.stream).map_or(0, Vec::len) as u64;
-            if version != part.expected_version {
+            if self.version(&part.stream) != part.expected_version {
                 return Appended::Conflict;
             }
         }
@@ -94,12 +100,44 @@ impl Journal {
         let changes = self.streams.get(stream).cloned().unwrap_or_default();
         let snapshot = self.snapshots.get(stream).cloned();
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
-        let covered = usize::try_from(covered).unwrap();
+        let begin = self.begin.get(stream).copied().unwrap_or_default();
+        let covered = usize::try_from(covered.saturating_sub(begin)).unwrap();
         Loaded {
-            version: changes.len() as u64,
+            version: self.version(stream),
             snapshot,
             changes: changes[covered..].to_vec(),
         }
+    }
+
+    fn version(&self, stream: &str) -> u64 {
+        let begin = self.begin.get(stream).copied().unwrap_or_default();
+        begin + self.streams.get(stream).map_or(0, Vec::len) as u64
+    }
+
+    /// Leaves a tombstone: the version, one higher than before.
+    pub(crate) fn erase(&mut self, stream: &str) {
+        self.begin
+            .insert(stream.to_owned(), self.version(stream) + 1);
+        self.streams.remove(stream);
+        self.snapshots.remove(stream);
+        self.due.remove(stream);
+    }
+
+    /// Removes what snapshots cover, as a journal may at any time.
+    pub(crate) fn truncate(&mut self) {
+        for (stream, snapshot) in &self.snapshots {
+            let begin = self.begin.entry(stream.clone()).or_default();
+            let changes = self.streams.get_mut(stream).unwrap();
+            changes.drain(..usize::try_from(snapshot.version - *begin).unwrap());
+            *begin = snapshot.version;
+        }
+    }
+
+    /// Everything that is kept, byte after byte.
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        let changes = self.streams.values().flatten();
+        let snapshots = self.snapshots.values().map(|snapshot| &snapshot.bytes);
+        changes.chain(snapshots).flatten().copied().collect()
     }
 }
 
@@ -162,11 +200,20 @@ pub(crate) struct World {
     pub(crate) deliveries: VecDeque<(DeliveryId, Request<Bytes>)>,
     pub(crate) reported: BTreeMap<ReportId, Result<(), ErrorKind>>,
     pub(crate) grants_ended: BTreeMap<GrantEndId, Result<(), ErrorKind>>,
+    pub(crate) owners_changed: BTreeMap<OwnerChangeId, Result<u64, ErrorKind>>,
+    pub(crate) erased: BTreeMap<ErasureId, Result<(), ErrorKind>>,
+    pub(crate) exports: BTreeMap<ExportId, Export>,
     pub(crate) presumed: Vec<(AccountId, DeviceId, u64)>,
     pub(crate) stalled: Vec<AccountId>,
     pub(crate) ended: Vec<(String, EndCause)>,
     /// What the journal is not asked to do while this is set.
     pub(crate) journal_silent: bool,
+    /// Streams cannot be erased while this is set.
+    pub(crate) erase_fails: bool,
+    /// How often a stream was loaded.
+    pub(crate) loads: usize,
+    /// Appends are kept for the test while this is set.
+    pub(crate) appends_wait: bool,
     pub(crate) unanswered: Vec<Append>,
     starts: u8,
 }
@@ -266,10 +313,16 @@ impl World {
             deliveries: VecDeque::new(),
             reported: BTreeMap::new(),
             grants_ended: BTreeMap::new(),
+            owners_changed: BTreeMap::new(),
+            erased: BTreeMap::new(),
+            exports: BTreeMap::new(),
             presumed: Vec::new(),
             stalled: Vec::new(),
             ended: Vec::new(),
             journal_silent: false,
+            erase_fails: false,
+            loads: 0,
+            appends_wait: false,
             unanswered: Vec::new(),
             starts: 1,
         }
@@ -319,11 +372,14 @@ impl World {
                     self.cloud.handle_load_failed(&stream, self.now);
                 }
                 Output::Load { stream } => {
+                    self.loads += usize::from(stream.starts_with("account/"));
                     let loaded = self.journal.load(&stream);
                     self.cloud
                         .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
-                Output::Append(append) if self.journal_silent => self.unanswered.push(append),
+                Output::Append(append) if self.journal_silent || self.appends_wait => {
+                    self.unanswered.push(append)
+                }
                 Output::Append(append) => {
                     let appended = self.journal.append(&append);
                     self.cloud
@@ -352,6 +408,28 @@ impl World {
                     generation,
                 }) => {
                     self.presumed.push((account, device, generation));
+                }
+                Output::Erase { stream } => {
+                    let erased = !self.erase_fails;
+                    if erased {
+                        self.journal.erase(&stream);
+                    }
+                    self.cloud
+                        .handle_erased(&stream, erased, self.wall, self.now);
+                }
+                Output::Event(Event::OwnerChanged { change, result }) => {
+                    let result = result.map_err(|error| error.kind());
+                    let before = self.owners_changed.insert(change, result);
+                    assert!(before.is_none(), "changed twice");
+                }
+                Output::Event(Event::AccountErased { erasure, result }) => {
+                    let result = result.map_err(|error| error.kind());
+                    let before = self.erased.insert(erasure, result);
+                    assert!(before.is_none(), "erased twice");
+                }
+                Output::Event(Event::AccountExported { export, result }) => {
+                    let export = self.exports.insert(export, *result.unwrap());
+                    assert!(export.is_none(), "exported twice");
                 }
                 Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Event(Event::SubscriptionEnded {
@@ -475,6 +553,33 @@ impl World {
             .into_iter()
             .map(|told| (told.sequence, told.event))
             .collect()
+    }
+
+    pub(crate) fn transfer(&mut self, device: DeviceId, to: &str) -> Result<u64, ErrorKind> {
+        let (wall, now) = (self.wall, self.now);
+        let id = self.cloud.transfer_device(device, account(to), wall, now);
+        self.settle();
+        self.owners_changed.remove(&id).expect("changed or refused")
+    }
+
+    pub(crate) fn remove(&mut self, device: DeviceId) -> Result<u64, ErrorKind> {
+        let id = self.cloud.remove_device(device, self.wall, self.now);
+        self.settle();
+        self.owners_changed.remove(&id).expect("changed or refused")
+    }
+
+    pub(crate) fn erase(&mut self, name: &str) -> Result<(), ErrorKind> {
+        let id = self.cloud.erase_account(account(name), self.wall, self.now);
+        self.settle();
+        self.erased.remove(&id).expect("erased or not")
+    }
+
+    pub(crate) fn export(&mut self, name: &str) -> Export {
+        let id = self
+            .cloud
+            .export_account(account(name), self.wall, self.now);
+        self.settle();
+        self.exports.remove(&id).expect("exported")
     }
 
     pub(crate) fn end_grant(&mut self, grant: &str) {
