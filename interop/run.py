@@ -11,6 +11,7 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
+import meta_schema  # noqa: F401
 import bad_input  # noqa: F401
 import full_disk  # noqa: F401
 import checks

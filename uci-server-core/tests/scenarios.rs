@@ -40,6 +40,8 @@ fn path(number: u8, href: &str) -> String {
 mod accounts;
 #[path = "scenarios/grants.rs"]
 mod grants;
+#[path = "scenarios/listing.rs"]
+mod listing;
 #[path = "scenarios/ownership.rs"]
 mod ownership;
 

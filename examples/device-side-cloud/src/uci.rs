@@ -165,7 +165,7 @@ impl Outside for Surroundings {
 
     async fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportFailure> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        self.outbound.send(request).await.map_err(|error| {
+        self.outbound.notify(request).await.map_err(|error| {
             info!(
                 host,
                 error = error.chain(),
