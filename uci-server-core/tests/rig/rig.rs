@@ -378,7 +378,7 @@ impl World {
                         .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
                 Output::Append(append) if self.journal_silent || self.appends_wait => {
-                    self.unanswered.push(append)
+                    self.unanswered.push(append);
                 }
                 Output::Append(append) => {
                     let appended = self.journal.append(&append);

@@ -1,15 +1,16 @@
 //! What lists hold, and what they do not.
 
-use http::StatusCode;
-use serde_json::{Value, json as value};
+use serde_json::Value;
 
-use crate::rig::{LIGHT, World, device, json, link};
-use uci_server_core::Occurrence;
+use super::*;
 
 /// The hrefs that a device is listed with.
 fn hrefs(device: &Value) -> Vec<&str> {
     let links = device["links"].as_array().unwrap();
-    links.iter().map(|link| link["href"].as_str().unwrap()).collect()
+    links
+        .iter()
+        .map(|link| link["href"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
