@@ -68,6 +68,9 @@
 //! data keys outside the data directory; erasing a person is [`Journal::erase`] and [`seal::Keyring::destroy`]. Files are made
 //! readable by their owner alone.
 
+#[cfg(test)]
+extern crate self as journal; // The load that unit and integration tests share names the crate as a user does.
+
 mod append;
 pub mod conformance;
 mod contract;
