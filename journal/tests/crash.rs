@@ -50,5 +50,8 @@ fn what_was_acknowledged_survives_sigkill() {
             actor.recover(&journal, &format!("kill {kill} after {enough}"));
         }
     }
-    assert!(actors.iter().all(|actor| actor.done() > 12), "every actor went through its script");
+    assert!(
+        actors.iter().all(|actor| actor.done() > 12),
+        "every actor went through its script"
+    );
 }

@@ -81,7 +81,10 @@ fn a_newer_format_is_refused() {
     drop(journal);
     let kind = Embedded::open(&path).unwrap_err().kind();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(kind, ErrorKind::NewerFormat);
+    let (found, newest) = (schema::FORMAT + 1, schema::FORMAT);
+    assert_eq!(kind, ErrorKind::NewerFormat { found, newest });
+    let text = format!("the journal has format {found}; this release reads formats up to {newest}");
+    assert_eq!(kind.to_string(), text);
 }
 
 #[test]

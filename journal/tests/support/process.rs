@@ -74,7 +74,10 @@ fn hand_over(writer: &Writer, work: Work) {
 ///
 /// `test` is the test of this program that calls [`work_if_told_to`].
 pub(crate) fn kill_after(enough: u64, test: &str, path: &Path, actors: &mut [Actor]) {
-    let done: Vec<_> = actors.iter().map(|actor| actor.done().to_string()).collect();
+    let done: Vec<_> = actors
+        .iter()
+        .map(|actor| actor.done().to_string())
+        .collect();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(FILE, path)

@@ -135,7 +135,11 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn new(number: u64) -> Self {
         let model = Memory::new();
-        Self { number, done: 0, model }
+        Self {
+            number,
+            done: 0,
+            model,
+        }
     }
 
     pub(crate) fn done(&self) -> u64 {
@@ -169,7 +173,11 @@ impl Actor {
         );
         let repeated = perform(journal, &next).unwrap();
         assert_eq!(repeated, answer, "{occasion}: {next:?} was repeated");
-        assert_eq!(self.picture(journal), after, "{occasion}: {next:?} was repeated");
+        assert_eq!(
+            self.picture(journal),
+            after,
+            "{occasion}: {next:?} was repeated"
+        );
     }
 
     /// The journal holds exactly what was acknowledged.
@@ -191,7 +199,11 @@ impl Actor {
         let mut due = journal.due(u64::MAX, None, usize::MAX).unwrap();
         due.retain(|due| due.stream.starts_with(&prefix));
         let names = journal.list(&prefix, None, usize::MAX).unwrap();
-        Picture { streams, names, due }
+        Picture {
+            streams,
+            names,
+            due,
+        }
     }
 }
 
@@ -220,5 +232,9 @@ impl Random {
 
 /// How often a test does its work: little in every run, much when `LONG` is set.
 pub(crate) fn rounds(short: u64, long: u64) -> u64 {
-    if std::env::var_os("LONG").is_some() { long } else { short }
+    if std::env::var_os("LONG").is_some() {
+        long
+    } else {
+        short
+    }
 }

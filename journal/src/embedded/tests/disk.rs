@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, StorageBackend};
 
-use crate::Embedded;
-use crate::Error;
 use crate::embedded::schema;
 use crate::embedded::tests::power::Random;
+use crate::{Embedded, Error};
 
 /// What a disk writes whole or, when the power fails, in part.
 const SECTOR: usize = 512;
@@ -98,8 +97,10 @@ impl SharedDisk {
 
     /// A number that stands for the whole content.
     pub(super) fn digest(&self) -> u64 {
-        let mix = |digest: u64, byte: &u8| (digest ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        self.disk().bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+        let mix = |digest: u64, word: &[u8; 8]| {
+            (digest ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        self.disk().bytes.as_chunks().0.iter().fold(1, mix)
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
