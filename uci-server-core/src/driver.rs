@@ -115,6 +115,13 @@ impl Handle {
         }
     }
 
+    /// How many requests, reports and other commands wait to be taken in.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let free = self.commands.capacity();
+        self.commands.max_capacity().saturating_sub(free)
+    }
+
     async fn send(&self, command: Command) -> Result<(), Error> {
         self.commands
             .send(command)

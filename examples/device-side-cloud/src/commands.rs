@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::admin::{self, New, Password};
+use crate::admin::{self, Order, Password};
 use crate::args::{Client, ConfigFile, Device, Product, User};
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
@@ -40,11 +40,11 @@ pub(crate) async fn product(command: Product) -> Result<(), Error> {
         dynamic_activation,
         file,
     } = command;
-    let request = New::Product {
+    let order = Order::AddProduct {
         name,
         dynamic_activation,
     };
-    ask(&file, request).await
+    ask(&file, order).await
 }
 
 /// Device commands.
@@ -55,12 +55,12 @@ pub(crate) async fn device(command: Device) -> Result<(), Error> {
         device_key,
         file,
     } = command;
-    let request = New::Device {
+    let order = Order::AddDevice {
         product,
         owner,
         device_key,
     };
-    ask(&file, request).await
+    ask(&file, order).await
 }
 
 /// User commands.
@@ -72,7 +72,7 @@ pub(crate) async fn user(command: User) -> Result<(), Error> {
         .read_line(&mut line)
         .map_err(|cause| Error::new("no password on standard input", cause))?;
     let password = Password::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    ask(&file, New::User { name, password }).await
+    ask(&file, Order::AddUser { name, password }).await
 }
 
 /// Client commands.
@@ -83,18 +83,18 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         file,
     } = command;
-    let request = New::Client {
+    let order = Order::AddClient {
         name,
         redirect_uris,
         public,
     };
-    ask(&file, request).await
+    ask(&file, order).await
 }
 
 /// Asks the running cloud and prints its answer as lines `name: value`.
-async fn ask(file: &ConfigFile, request: New) -> Result<(), Error> {
+async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
     let config = Config::read(&file.config)?;
-    if let Value::Object(answer) = admin::ask(&config.data_dir, &request).await? {
+    if let Value::Object(answer) = admin::ask(&config.data_dir, &order).await? {
         for (name, value) in answer {
             let value = value
                 .as_str()
