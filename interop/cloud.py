@@ -99,7 +99,11 @@ class Cloud:
         return str(self.data / "ca" / "ca.pem")
 
     def admin(self, *arguments, stdin=None):
-        """Runs an administrator's command; the lines `name: value` that it printed."""
+        """Runs an administrator's command that makes one thing; the lines `name: value` that it printed."""
+        return dict(self.operate(*arguments, stdin=stdin))
+
+    def operate(self, *arguments, stdin=None):
+        """Runs an administrator's command; the names and values of all lines that it printed, in order."""
         done = subprocess.run(
             [self.program, *arguments, "--config", self.config],
             input=stdin,
@@ -109,7 +113,7 @@ class Cloud:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} failed: {done.stderr}")
-        return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+        return [tuple(line.split(": ", 1)) for line in done.stdout.splitlines()]
 
     def add_until_typable(self, key_field, *arguments):
         """Repeats a command that makes a secret until its key can be typed: libcoap takes keys as C strings."""

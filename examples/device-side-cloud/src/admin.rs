@@ -35,6 +35,18 @@ pub(crate) enum Order {
         redirect_uris: Vec<String>,
         public: bool,
     },
+    ListDevices {
+        owner: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    ListGrants {
+        user: String,
+    },
+    EndGrant {
+        user: String,
+        grant: String,
+    },
 }
 
 /// A password on its way to be hashed; it does not print and is wiped.

@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// Client-side clouds that may ask users to link their accounts.
     #[command(subcommand)]
     Client(Client),
+    /// Consents: which client-side cloud a user has let in.
+    #[command(subcommand)]
+    Grant(Grant),
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +96,20 @@ pub(crate) enum Device {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// List the devices of a user, a line each, in the order of their keys.
+    List {
+        /// The name of the user who owns them.
+        #[arg(long)]
+        owner: String,
+        /// Go on behind this device: the line `next` of the page before.
+        #[arg(long, value_name = "PRODUCT_KEY,DEVICE_KEY")]
+        after: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,6 +135,26 @@ pub(crate) enum Client {
         /// A client that cannot keep a secret.
         #[arg(long)]
         public: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grant {
+    /// List the consents of a user, a line each.
+    List {
+        /// The user's name.
+        user: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// End a consent: its tokens open nothing any more, and its subscriptions are cancelled.
+    End {
+        /// The user's name.
+        user: String,
+        /// The consent, as the list names it.
+        grant: String,
         #[command(flatten)]
         file: ConfigFile,
     },

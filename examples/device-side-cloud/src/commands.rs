@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::admin::{self, Order, Password};
-use crate::args::{Client, ConfigFile, Device, Product, User};
+use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
 
@@ -49,18 +49,34 @@ pub(crate) async fn product(command: Product) -> Result<(), Error> {
 
 /// Device commands.
 pub(crate) async fn device(command: Device) -> Result<(), Error> {
-    let Device::Add {
-        product,
-        owner,
-        device_key,
-        file,
-    } = command;
-    let order = Order::AddDevice {
-        product,
-        owner,
-        device_key,
-    };
-    ask(&file, order).await
+    match command {
+        Device::Add {
+            product,
+            owner,
+            device_key,
+            file,
+        } => {
+            let order = Order::AddDevice {
+                product,
+                owner,
+                device_key,
+            };
+            ask(&file, order).await
+        }
+        Device::List {
+            owner,
+            after,
+            limit,
+            file,
+        } => {
+            let order = Order::ListDevices {
+                owner,
+                after,
+                limit,
+            };
+            ask(&file, order).await
+        }
+    }
 }
 
 /// User commands.
@@ -91,15 +107,30 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
     ask(&file, order).await
 }
 
-/// Asks the running cloud and prints its answer as lines `name: value`.
+/// Grant commands.
+pub(crate) async fn grant(command: Grant) -> Result<(), Error> {
+    match command {
+        Grant::List { user, file } => ask(&file, Order::ListGrants { user }).await,
+        Grant::End { user, grant, file } => ask(&file, Order::EndGrant { user, grant }).await,
+    }
+}
+
+/// Asks the running cloud and prints its answer as lines `name: value`; a list has a line for each of its values.
 async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
     let config = Config::read(&file.config)?;
     if let Value::Object(answer) = admin::ask(&config.data_dir, &order).await? {
         for (name, value) in answer {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), ToOwned::to_owned);
-            say(&format!("{name}: {value}"));
+            let values = match value {
+                Value::Null => Vec::new(),
+                Value::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), ToOwned::to_owned);
+                say(&format!("{name}: {value}"));
+            }
         }
     }
     Ok(())

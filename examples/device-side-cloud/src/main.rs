@@ -74,6 +74,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Device(device) => commands::device(device).await,
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
+        Command::Grant(grant) => commands::grant(grant).await,
     }
 }
 
