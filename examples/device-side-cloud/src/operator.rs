@@ -6,6 +6,7 @@ use crate::admin::Order;
 use crate::error::Error;
 use crate::linking::Linking;
 use crate::products::{Name, Products};
+use crate::store::Store;
 use crate::users::Users;
 
 /// The most devices on one page.
@@ -17,6 +18,7 @@ pub(crate) struct Operator {
     pub(crate) users: Users,
     pub(crate) products: Products,
     pub(crate) linking: Linking,
+    pub(crate) store: Store,
 }
 
 impl Operator {
@@ -71,6 +73,10 @@ impl Operator {
                 let id = self.id_of(&user).await?;
                 self.linking.end_grant(&id, &grant).await?;
                 Ok(json!({"ended": grant}))
+            }
+            Order::BackUp { dir } => {
+                let file = self.store.back_up(dir).await?;
+                Ok(json!({"backup": file}))
             }
         }
     }

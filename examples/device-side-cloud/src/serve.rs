@@ -98,6 +98,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         users,
         products,
         linking: linking.clone(),
+        store: store.clone(),
     };
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
