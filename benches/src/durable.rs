@@ -42,7 +42,7 @@ impl Source {
     }
 
     /// The next append, to a stream that no append under way is for; its number comes back in [`done`](Self::done).
-    pub fn next(&mut self) -> (usize, Append) {
+    pub fn draw(&mut self) -> (usize, Append) {
         let stream = loop {
             // Xorshift64: good enough to spread over the tree.
             self.random ^= self.random << 13;
@@ -157,6 +157,7 @@ impl Reference {
 
 /// What appenders saw that each wait for one answer before they ask again.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Seen {
     /// Appends in a second, all appenders together.
     pub rate: f64,
@@ -178,7 +179,7 @@ pub fn appenders(
     let writer = Writer::start(journal, WriterConfig::default()).unwrap();
     let (tell, told) = channel();
     let mut give = |source: &mut Source| {
-        let (stream, append) = source.next();
+        let (stream, append) = source.draw();
         let (tell, began) = (tell.clone(), Instant::now());
         writer.append(append, move |answer| {
             assert!(matches!(answer, Ok(Appended::Done { .. })), "{answer:?}");
