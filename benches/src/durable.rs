@@ -14,7 +14,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use journal::{Append, AppendId, Appended, Embedded, Journal, StreamAppend, Writer, WriterConfig};
+use journal::{
+    Append, AppendId, Appended, Embedded, Journal, REMEMBERED_APPENDS, StreamAppend, Writer,
+    WriterConfig,
+};
 use redb::{Database, TableDefinition};
 
 /// A change of the size that a report of a device makes, in bytes.
@@ -148,6 +151,11 @@ impl Reference {
                 let id = append.id.as_bytes();
                 answers.insert(id, versions).unwrap();
                 answered.insert(self.answered, id).unwrap();
+                if let Some(oldest) = self.answered.checked_sub(REMEMBERED_APPENDS as u64) {
+                    let oldest = answered.remove(oldest).unwrap();
+                    let oldest = oldest.map(|id| *id.value()).unwrap();
+                    answers.remove(&oldest).unwrap();
+                }
                 self.answered += 1;
             }
         }
