@@ -186,7 +186,7 @@ pub fn appenders(
     let journal: Arc<dyn Journal> = Arc::<Embedded>::clone(store);
     let writer = Writer::start(journal, WriterConfig::default()).unwrap();
     let (tell, told) = channel();
-    let mut give = |source: &mut Source| {
+    let give = |source: &mut Source| {
         let (stream, append) = source.draw();
         let (tell, began) = (tell.clone(), Instant::now());
         writer.append(append, move |answer| {
