@@ -3,6 +3,7 @@
 mod calling;
 mod committing;
 mod exchanging;
+mod polling;
 mod receiving;
 mod subscribing;
 mod syncing;
@@ -105,7 +106,6 @@ impl Client {
         };
         let now = client.advance(now);
         client.load(now);
-        client.poll_now(now);
         client.settle(now);
         client
     }
@@ -123,7 +123,7 @@ impl Client {
                 Timer::Subscription(id) => self.subscription_due(id, now),
                 Timer::Request(request) => self.refuse_waiting(request, Refusal::Unavailable),
                 Timer::Sync => self.sync.go_on(),
-                Timer::Poll => self.poll_now(now),
+                Timer::Poll => self.poll(now),
             }
         }
         self.settle(now);

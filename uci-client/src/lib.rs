@@ -134,6 +134,7 @@ mod output;
 mod random;
 mod seal;
 mod subscriptions;
+mod support;
 mod sync;
 mod timers;
 

@@ -65,6 +65,8 @@ pub struct Cloud {
     pub all: String,
     /// The resource of a device that is offline.
     pub offline: Option<&'static str>,
+    /// Event types that are not supported: a request for one is answered with the status.
+    pub refused: Vec<(&'static str, u16)>,
     made: u8,
 }
 
@@ -81,6 +83,10 @@ impl Cloud {
         Some(
             match (request.method(), path.strip_suffix("/subscriptions")) {
                 (&Method::POST, Some(_)) => {
+                    let asks_for = |one: &str| wanted_types(request).iter().any(|of| of == one);
+                    if let Some((_, code)) = self.refused.iter().find(|(one, _)| asks_for(one)) {
+                        return Some(status(*code));
+                    }
                     let id = self.keep(request);
                     json(201, &format!(r#"{{"subscriptionId":"{id}"}}"#))
                 }
@@ -135,19 +141,23 @@ impl Cloud {
             path: request.uri().path().to_owned(),
             secret: text("signingSecret").try_into().unwrap(),
             correlation: header("correlation-id"),
-            event_types: body
-                .get("eventTypes")
-                .and_then(Value::as_array)
-                .unwrap()
-                .iter()
-                .map(|value| value.as_str().unwrap().to_owned())
-                .collect(),
+            event_types: wanted_types(request),
             accept: header("accept"),
             sequence: 0,
             id,
         });
         id
     }
+}
+
+fn wanted_types(request: &Request<Bytes>) -> Vec<String> {
+    let body = Content::new(ContentFormat::Json, request.body().clone());
+    let body = body.decode(&Limits::default()).unwrap();
+    let types = body.get("eventTypes").and_then(Value::as_array).unwrap();
+    types
+        .iter()
+        .map(|value| value.as_str().unwrap().to_owned())
+        .collect()
 }
 
 pub fn status(code: u16) -> Response<Bytes> {

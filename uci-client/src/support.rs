@@ -1,0 +1,139 @@
+//! Which event types the peer supports for a subscription, as far as its answers tell.
+//!
+//! A peer that refuses several event types at once does not say which it means, so each is asked for alone. Peers refuse
+//! for the sake of a device or a resource too, so what is learned about one subscription says nothing of another.
+
+use std::collections::BTreeSet;
+
+use uci_model::EventType;
+
+/// What was learned about one subscription. It is made anew after a restart, from what the last try asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Support {
+    /// Refused.
+    missing: BTreeSet<EventType>,
+    /// Refused together with others: it may be another that was meant.
+    doubted: BTreeSet<EventType>,
+    /// Accepted.
+    proven: BTreeSet<EventType>,
+}
+
+impl Support {
+    /// What of `wanted` to ask for next: one that is in doubt alone, otherwise all that is not refused.
+    pub(crate) fn ask(&self, wanted: &[EventType]) -> Vec<EventType> {
+        let open = || wanted.iter().filter(|one| !self.missing.contains(*one));
+        let doubted = open().find(|one| self.doubted.contains(*one));
+        doubted.map_or_else(|| open().cloned().collect(), |one| vec![one.clone()])
+    }
+
+    /// Takes that the peer has accepted `asked`.
+    pub(crate) fn accept(&mut self, asked: &[EventType]) {
+        for one in asked {
+            self.missing.remove(one);
+            self.doubted.remove(one);
+            self.proven.insert(one.clone());
+        }
+    }
+
+    /// Takes that the peer has refused `asked`, for the sake of at least one of them.
+    pub(crate) fn refuse(&mut self, asked: &[EventType]) {
+        let unproven: Vec<&EventType> = asked
+            .iter()
+            .filter(|one| !self.proven.contains(*one))
+            .collect();
+        match unproven.as_slice() {
+            // What was accepted once and is refused now, alone or together, is not asked for in other combinations.
+            [] => self.refuse_all(asked),
+            [one] if asked.len() == 1 => {
+                self.doubted.remove(*one);
+                self.missing.insert((*one).clone());
+            }
+            doubted => self
+                .doubted
+                .extend(doubted.iter().map(|one| (*one).clone())),
+        }
+    }
+
+    /// Takes that the peer supports none of `types`.
+    pub(crate) fn refuse_all(&mut self, types: &[EventType]) {
+        for one in types {
+            self.doubted.remove(one);
+            self.proven.remove(one);
+            self.missing.insert(one.clone());
+        }
+    }
+
+    /// Whether there is something to ask for again later.
+    pub(crate) fn is_partial(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// Forgets what was refused, so that it is asked for again.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.missing.clear();
+        self.doubted.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uci_model::{EventType, SubscriptionLevel};
+
+    use super::Support;
+
+    /// Asks until the peer, who supports `supported` in subscriptions of at most `most` types, has accepted; what it
+    /// accepted at last, and how often it was asked.
+    fn settle(
+        support: &mut Support,
+        supported: &[EventType],
+        most: usize,
+    ) -> (Vec<EventType>, usize) {
+        let wanted = SubscriptionLevel::Devices.event_types();
+        for asked in 1..20 {
+            let types = support.ask(wanted);
+            if types.is_empty() {
+                return (types, asked - 1);
+            }
+            if types.len() <= most && types.iter().all(|one| supported.contains(one)) {
+                support.accept(&types);
+                if support.ask(wanted) == types {
+                    return (types, asked);
+                }
+            } else {
+                support.refuse(&types);
+            }
+        }
+        panic!("it never settles");
+    }
+
+    #[test]
+    fn every_set_of_supported_types_is_found_out_in_a_few_tries() {
+        let all = SubscriptionLevel::Devices.event_types();
+        for bits in 0..16_u8 {
+            let supported: Vec<EventType> = (0_u8..)
+                .zip(all)
+                .filter(|(bit, _)| bits & (1 << bit) != 0)
+                .map(|(_, one)| one.clone())
+                .collect();
+            let mut support = Support::default();
+            let (accepted, asked) = settle(&mut support, &supported, 4);
+            assert_eq!(accepted, supported);
+            assert!(asked <= 6, "{supported:?}: {asked}");
+            assert_eq!(support.is_partial(), supported.len() < 4);
+
+            support.forget_refusals();
+            let (accepted, asked) = settle(&mut support, &supported, 4);
+            assert_eq!(accepted, supported, "asked again, it is found out again");
+            assert!(asked <= 6, "{supported:?}: {asked}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_refuses_only_combinations_is_not_asked_for_ever() {
+        let all = SubscriptionLevel::Devices.event_types();
+        let mut support = Support::default();
+        let (accepted, asked) = settle(&mut support, all, 2);
+        assert!(accepted.is_empty());
+        assert_eq!(asked, 6);
+    }
+}
