@@ -24,7 +24,7 @@ use crate::notifications::Refusal;
 use crate::output::{CallId, ExchangeId, FailureKind, Output, RequestId};
 use crate::random::Random;
 use crate::seal::Sealer;
-use crate::subscriptions::Activity;
+use crate::subscriptions::{Activity, Standing};
 use crate::sync::Sync;
 
 /// The client side of one linked account: calls, subscriptions, the receiver of notifications and the mirror.
@@ -83,7 +83,7 @@ impl Client {
         sealer: Arc<dyn Sealer>,
         now: Instant,
     ) -> Self {
-        let mirror = Mirror::new(config.max_mirrored);
+        let mirror = Mirror::new(config.base().clone(), config.max_mirrored);
         let mut client = Self {
             config,
             stream: stream.into(),
@@ -144,6 +144,13 @@ impl Client {
     #[must_use]
     pub const fn mirror(&self) -> &Mirror {
         &self.mirror
+    }
+
+    /// The subscriptions that are kept alive or are being ended. What was decided last may still be on its way into the
+    /// journal.
+    pub fn subscriptions(&self) -> impl Iterator<Item = Standing<'_>> {
+        let kept = self.store.ledger.subscriptions().iter();
+        kept.map(|(id, wanted)| Standing::new(*id, wanted, self.activities.get(id)))
     }
 
     /// The settings.

@@ -58,8 +58,11 @@ pub struct Config {
     pub support_retry: Duration,
     /// How many devices, links and representations together the mirror holds.
     pub max_mirrored: usize,
-    /// The bounds on the content of responses and notifications.
+    /// The bounds on a notification, and on a representation when the mirror is brought into step.
     pub limits: Limits,
+    /// The bounds on what brings the mirror into step: a list of all devices is longer than any notification. The caller
+    /// is to receive answers of that length.
+    pub fetch_limits: Limits,
 }
 
 impl Config {
@@ -102,6 +105,7 @@ impl Config {
             support_retry: Duration::from_secs(3600),
             max_mirrored: 1_000_000,
             limits: Limits::default(),
+            fetch_limits: fetch_limits(),
         })
     }
 
@@ -116,4 +120,12 @@ impl Config {
     pub const fn events_url(&self) -> &EventsUrl {
         &self.events_url
     }
+}
+
+/// Enough for some ten thousand devices.
+fn fetch_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_items = 4_194_304;
+    limits.max_length = 67_108_864;
+    limits
 }

@@ -152,3 +152,4 @@ pub use output::{
     StopReason, TransportFailure,
 };
 pub use seal::{Opened, SealError, Sealer};
+pub use subscriptions::Standing;

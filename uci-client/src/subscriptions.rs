@@ -18,10 +18,47 @@
 //! lost can then never be confused with the answer to the next try.
 
 use uci_model::event::SigningKey;
-use uci_model::{CorrelationId, EventType};
+use uci_model::{CorrelationId, EventType, SubscriptionId};
 
+use crate::ledger::{SubscribeId, Subscription, Target};
 use crate::output::EndReason;
 use crate::support::Support;
+
+/// How a subscription stands, for who asks.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Standing<'a> {
+    /// The subscription as the caller knows it.
+    pub id: SubscribeId,
+    /// What it is about.
+    pub target: &'a Target,
+    /// What it is to tell.
+    pub event_types: &'a [EventType],
+    /// What of that is polled, because the peer does not support it.
+    pub polled: &'a [EventType],
+    /// The id that the peer gave, once it did.
+    pub subscription: Option<SubscriptionId>,
+    /// Whether a notification has come under that id.
+    pub confirmed: bool,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn new(
+        id: SubscribeId,
+        wanted: &'a Subscription,
+        activity: Option<&'a Activity>,
+    ) -> Self {
+        let attempt = wanted.attempt.as_ref();
+        Self {
+            id,
+            target: &wanted.target,
+            event_types: &wanted.event_types,
+            polled: activity.map_or(&[], |activity| &activity.polled),
+            subscription: attempt.and_then(|attempt| attempt.subscription),
+            confirmed: attempt.is_some_and(|attempt| attempt.last.is_some()),
+        }
+    }
+}
 
 /// Where a subscription stands, in protocol order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

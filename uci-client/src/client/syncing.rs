@@ -165,7 +165,7 @@ impl Client {
 
     /// Puts what was fetched into the mirror; `None` when it cannot be read.
     fn take(&mut self, scope: &Scope, part: Part, since: Stamp, reply: &Reply) -> Option<Learned> {
-        let limits = &self.config.limits;
+        let limits = &self.config.fetch_limits;
         match (scope, reply, part) {
             (_, Reply::Devices(response), Part::Links) => Some(
                 self.mirror
@@ -187,7 +187,7 @@ impl Client {
                 match representation
                     .content
                     .as_ref()
-                    .map(|content| content.decode(limits))
+                    .map(|content| content.decode(&self.config.limits))
                 {
                     Some(value) => {
                         Some(

@@ -9,6 +9,13 @@ use super::{Mirror, MirrorChange, Stamp};
 use crate::ledger::Target;
 use crate::sync::Scope;
 
+fn mirror(max_size: usize) -> Mirror {
+    Mirror::new(
+        http::Uri::from_static("https://cloud.example/api/v1"),
+        max_size,
+    )
+}
+
 fn lamp() -> DeviceId {
     DeviceId::from_bytes([1; 16])
 }
@@ -35,7 +42,7 @@ fn on_device() -> Target {
 
 #[test]
 fn a_device_that_is_only_named_is_fetched() {
-    let mut mirror = Mirror::new(100);
+    let mut mirror = mirror(100);
     let learned = note(
         &mut mirror,
         &Target::Devices,
@@ -56,7 +63,7 @@ fn a_device_that_is_only_named_is_fetched() {
 
 #[test]
 fn what_was_told_since_the_fetch_began_outlives_it() {
-    let mut mirror = Mirror::new(100);
+    let mut mirror = mirror(100);
     let since = mirror.now();
     note(
         &mut mirror,
@@ -82,7 +89,7 @@ fn what_was_told_since_the_fetch_began_outlives_it() {
 
 #[test]
 fn what_was_withdrawn_since_the_fetch_began_does_not_come_back() {
-    let mut mirror = Mirror::new(100);
+    let mut mirror = mirror(100);
     mirror.take_device(fetched(vec![link()]), Stamp(0));
     let since = mirror.now();
     note(
@@ -105,7 +112,7 @@ fn what_was_withdrawn_since_the_fetch_began_does_not_come_back() {
 
 #[test]
 fn a_full_mirror_says_so_and_keeps_what_it_has() {
-    let mut mirror = Mirror::new(1);
+    let mut mirror = mirror(1);
     mirror.take_device(fetched(Vec::new()), Stamp(0));
     let target = Target::Resource {
         device: lamp(),

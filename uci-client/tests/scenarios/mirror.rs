@@ -66,3 +66,24 @@ fn a_resource_that_cannot_be_fetched_holds_no_other_up() {
     assert!(fetched("/light/1") > 2, "it is tried again");
     assert_eq!(fetched(href), 1, "and so is what comes after it");
 }
+
+#[test]
+fn what_is_mirrored_says_which_cloud_it_came_from() {
+    let mut world = World::new();
+    live_light(&mut world);
+    assert!(world.client.mirror().device(lamp()).is_some());
+    assert_eq!(world.client.mirror().origin(), world::BASE);
+}
+
+#[test]
+fn a_list_of_devices_may_be_longer_than_a_notification() {
+    let mut config = config();
+    config.limits.max_length = 20;
+    let mut world = World::with(config, std::collections::BTreeMap::new(), 1);
+    world.cloud.base = format!(
+        r#"[{{"device":{{"di":"{LAMP}","n":"Lamp","rt":["oic.wk.d"],"dmn":[]}},"status":"online","links":[]}}]"#
+    );
+    world.client.resync(world.now);
+    world.run();
+    assert!(world.client.mirror().device(lamp()).is_some());
+}

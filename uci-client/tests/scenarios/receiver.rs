@@ -1,5 +1,7 @@
 //! What the receiver takes, refuses and answers.
 
+use uci_model::event::{SignedMessage, SigningKey};
+
 use super::*;
 
 #[test]
@@ -250,4 +252,138 @@ fn unpublished_links_may_have_null_types() {
             .count(),
         0
     );
+}
+
+/// Signs whatever headers and body a notification now has.
+fn sign_again(world: &World, index: usize, request: &mut http::Request<Bytes>) {
+    let headers = request.headers();
+    let part = |name: &str| headers.get(name).map_or(&[][..], |value| value.as_bytes());
+    let message = SignedMessage {
+        content_type: part("content-type"),
+        event_type: part("event-type"),
+        subscription_id: part("subscription-id"),
+        sequence_number: part("sequence-number"),
+        event_timestamp: part("event-timestamp"),
+        body: request.body(),
+    };
+    let signature = SigningKey::new(&world.cloud.subscriptions[index].secret).sign(&message);
+    let signature = signature.to_string().parse().unwrap();
+    request.headers_mut().insert("event-signature", signature);
+}
+
+#[test]
+fn a_signature_that_is_wrong_in_one_bit_anywhere_is_refused() {
+    let mut world = World::new();
+    light(&mut world);
+    let good = world.signed(0, "resource_contentchanged", Some("{}"));
+    let digits = good.headers()["event-signature"].as_bytes().to_vec();
+    for at in 0..digits.len() {
+        for bit in 0..4 {
+            let digit = char::from(digits[at]).to_digit(16).unwrap() ^ (1 << bit);
+            let mut near = digits.clone();
+            near[at] = u8::try_from(char::from_digit(digit, 16).unwrap()).unwrap();
+            let mut forged = good.clone();
+            let value = http::HeaderValue::from_bytes(&near).unwrap();
+            forged.headers_mut().insert("event-signature", value);
+            assert_eq!(world.deliver(&forged), Some(400), "digit {at}, bit {bit}");
+        }
+    }
+    assert!(notified(&world).is_empty());
+    assert_eq!(world.deliver(&good), Some(200));
+}
+
+#[test]
+fn the_signature_is_over_the_header_text_as_it_came() {
+    let mut world = World::new();
+    light(&mut world);
+    for (name, text) in [
+        ("content-type", "Application/JSON".to_owned()),
+        (
+            "subscription-id",
+            world.cloud.subscriptions[0].id.to_string().to_uppercase(),
+        ),
+    ] {
+        let mut request = world.signed(0, "resource_contentchanged", Some("{}"));
+        world.cloud.subscriptions[0].sequence += 1;
+        request.headers_mut().insert(name, text.parse().unwrap());
+        // It means the same as what was signed, and is still another text.
+        assert_eq!(world.deliver(&request), Some(400), "{text}");
+        sign_again(&world, 0, &mut request);
+        assert_eq!(world.deliver(&request), Some(200), "{text}");
+    }
+}
+
+#[test]
+fn how_the_body_is_transferred_does_not_matter() {
+    let mut world = World::new();
+    light(&mut world);
+    let mut request = world.signed(0, "resource_contentchanged", Some("{}"));
+    for (name, text) in [
+        ("transfer-encoding", "chunked"),
+        ("connection", "close"),
+        ("accept-encoding", "gzip, deflate"),
+        ("user-agent", "Go-http-client/1.1"),
+        ("correlation-id", ""),
+    ] {
+        request.headers_mut().insert(name, text.parse().unwrap());
+    }
+    assert_eq!(world.deliver(&request), Some(200));
+    assert_eq!(notified(&world), [0]);
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_not_looked_at() {
+    let mut config = config();
+    config.limits.max_length = 20;
+    let mut world = World::with(config, std::collections::BTreeMap::new(), 1);
+    light(&mut world);
+    let long = world.signed(
+        0,
+        "resource_contentchanged",
+        Some(r#"{"state":   false  }"#),
+    );
+    assert_eq!(long.body().len(), 20);
+    assert_eq!(world.deliver(&long), Some(200));
+    world.cloud.subscriptions[0].sequence = 1;
+    let longer = world.signed(
+        0,
+        "resource_contentchanged",
+        Some(r#"{"state":    false  }"#),
+    );
+    assert_eq!(world.deliver(&longer), Some(413));
+    assert_eq!(notified(&world), [0]);
+}
+
+#[test]
+fn both_forms_of_an_event_list_mean_the_same() {
+    for (event_type, device_level) in [("devices_registered", false), ("resources_published", true)]
+    {
+        for form in [
+            |list: &str| list.to_owned(),
+            |list: &str| format!(r#"{{"content":{list}}}"#),
+        ] {
+            let mut world = World::new();
+            let (target, level) = if device_level {
+                (Target::Device { device: lamp() }, SubscriptionLevel::Device)
+            } else {
+                (Target::Devices, SubscriptionLevel::Devices)
+            };
+            world
+                .client
+                .subscribe(target, &EventTypes::all(level), world.now)
+                .unwrap();
+            world.run();
+            world.cloud.script.extend([None, None]);
+            let item = if device_level {
+                format!(r#"[{{"href":"/{LAMP}/x","rt":["x.y"],"if":["oic.if.r"]}}]"#)
+            } else {
+                format!(r#"[{{"di":"{LAMP}"}}]"#)
+            };
+            assert_eq!(world.notify(0, event_type, Some(&form("[]"))), Some(200));
+            assert!(world.client.mirror().device(lamp()).is_none());
+            assert_eq!(world.notify(0, event_type, Some(&form(&item))), Some(200));
+            let device = world.client.mirror().device(lamp()).unwrap();
+            assert_eq!(device.links().count(), usize::from(device_level));
+        }
+    }
 }

@@ -105,3 +105,60 @@ fn live_light_again(world: &mut World) {
         Some(200)
     );
 }
+
+#[test]
+fn a_subscription_whose_answer_was_lost_is_taken_up_by_its_first_notification() {
+    let mut world = World::new();
+    world.cloud.script.push_back(None);
+    light(&mut world);
+    let request = world.cloud.requests.last().unwrap().clone();
+    world.cloud.keep(&request);
+    let mut world = world.restart();
+    // The peer notifies before the next try begins: the secret of the last one was durable before it was sent.
+    assert_eq!(
+        world.notify(0, "resource_contentchanged", Some(r#"{"state":true}"#)),
+        Some(200)
+    );
+    assert_eq!(confirmed(&world), 1);
+    world.pass(Duration::from_secs(600));
+    assert_eq!(world.cloud.subscriptions.len(), 1, "no second one is made");
+    let standing = world.client.subscriptions().next().unwrap();
+    assert_eq!(standing.subscription, Some(world.cloud.subscriptions[0].id));
+}
+
+#[test]
+fn what_is_kept_is_known_after_a_restart() {
+    let mut world = World::new();
+    let id = live_light(&mut world);
+    let world = world.restart();
+    let standing: Vec<_> = world.client.subscriptions().collect();
+    assert_eq!(standing.len(), 1);
+    assert_eq!(standing[0].id, id);
+    assert!(matches!(standing[0].target, Target::Resource { device, .. } if *device == lamp()));
+    let given = world.cloud.subscriptions[0].id;
+    assert_eq!(standing[0].subscription, Some(given));
+    assert!(standing[0].confirmed && standing[0].polled.is_empty());
+}
+
+#[test]
+fn the_mirror_is_fetched_anew_after_a_restart() {
+    let mut world = World::new();
+    all_devices(&mut world);
+    assert_eq!(world.notify(0, "devices_registered", Some("[]")), Some(200));
+    // A device that came while nobody was there to be told.
+    let device = format!(
+        r#""device":{{"di":"{LAMP}","n":"Lamp","rt":["oic.wk.d"],"dmn":[]}},"status":"online""#
+    );
+    world.cloud.base =
+        format!(r#"[{{{device},"links":[{{"href":"/{LAMP}/light/1","rt":["a"],"if":["b"]}}]}}]"#);
+    world.cloud.all =
+        format!(r#"[{{{device},"links":[{{"href":"/{LAMP}/light/1","rep":{{"state":true}}}}]}}]"#);
+    let world = world.restart();
+    assert_eq!(state(&world), Some(true));
+    assert!(
+        world
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::InStep))
+    );
+}

@@ -136,7 +136,9 @@ impl Cloud {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap().to_owned();
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         self.made += 1;
-        let id = SubscriptionId::from_bytes([self.made; 16]);
+        let mut id = [self.made; 16];
+        id[15] = 0xab;
+        let id = SubscriptionId::from_bytes(id);
         self.subscriptions.push(Kept {
             path: request.uri().path().to_owned(),
             secret: text("signingSecret").try_into().unwrap(),
@@ -220,6 +222,12 @@ impl World {
     }
 
     pub fn with(config: Config, streams: BTreeMap<String, Stream>, run: u8) -> Self {
+        let mut world = Self::idle(config, streams, run);
+        world.run();
+        world
+    }
+
+    fn idle(config: Config, streams: BTreeMap<String, Stream>, run: u8) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time begins somewhere")]
         let now = Instant::now();
         let client = Client::new(
@@ -230,7 +238,7 @@ impl World {
             Arc::new(Turned),
             now,
         );
-        let mut world = Self {
+        Self {
             client,
             now,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
@@ -245,17 +253,16 @@ impl World {
             refuse_tokens: false,
             printed: String::new(),
             largest_append: 0,
-        };
-        world.run();
-        world
+        }
     }
 
     /// The same cloud and journal, another process.
     pub fn restart(self) -> Self {
         let run = 7;
-        let mut next = Self::with(self.client.config().clone(), self.streams, run);
+        let mut next = Self::idle(self.client.config().clone(), self.streams, run);
         next.cloud = self.cloud;
         next.wall = self.wall;
+        next.run();
         next
     }
 
