@@ -10,8 +10,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
-/// The longest body that is read.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The longest body that is read: a list of some ten thousand devices.
+const MAX_BODY: usize = 64 * 1024 * 1024;
 /// How long a request may take; the machines have shorter times of their own.
 const LONGEST: Duration = Duration::from_secs(60);
 
