@@ -5,6 +5,7 @@ mod committing;
 mod exchanging;
 mod polling;
 mod receiving;
+mod resuming;
 mod subscribing;
 mod syncing;
 mod unsubscribing;

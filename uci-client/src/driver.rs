@@ -57,7 +57,10 @@ pub fn drive<W: World>(
     capacity: usize,
 ) -> (Handle, impl Future<Output = Client> + Send) {
     let (sender, inputs) = mpsc::channel(capacity.max(1));
-    (Handle::new(sender), run(client, Arc::new(world), inputs, events))
+    (
+        Handle::new(sender),
+        run(client, Arc::new(world), inputs, events),
+    )
 }
 
 async fn run<W: World>(
