@@ -54,8 +54,8 @@ impl Client {
         } else {
             // Without the endpoint there is no event type either.
             activity.support.refuse_all(&wanted.event_types);
-            activity.target_in_doubt = status == 404;
         }
+        activity.target_in_doubt = status == 404;
         self.attempt(id, now);
     }
 
