@@ -162,7 +162,7 @@ impl Mirror {
                     self.set_link(*device, link.clone(), &mut learned);
                     // It may have been told, on its own subscription, before the link was: then it was not taken.
                     let href = link.href.without_device(*device);
-                    if self.representation(*device, &href).is_none() {
+                    if !learned.full && self.representation(*device, &href).is_none() {
                         learned.fetch.push(Scope::Device(*device));
                     }
                 }
@@ -178,7 +178,7 @@ impl Mirror {
                     self.set_representation(*device, href, value, &mut learned);
                 }
                 // Told late, after its link was withdrawn, or early, before that was published: the links say which.
-                if !self.has_link(*device, href) {
+                if !learned.full && !self.has_link(*device, href) {
                     learned.fetch.push(Scope::Device(*device));
                 }
             }

@@ -45,19 +45,26 @@ fn play_some(first: u64, step: usize, seeds: u64) -> Counts {
 #[test]
 fn no_promised_notification_is_lost_whatever_fails() {
     if let Some(seed) = std::env::var_os("SEED") {
-        let seed = seed.to_str().and_then(|text| text.parse().ok()).expect("a number");
+        let seed = seed
+            .to_str()
+            .and_then(|text| text.parse().ok())
+            .expect("a number");
         println!("{:?}", play(seed, true));
         return;
     }
-    let seeds = if std::env::var_os("LONG").is_some() { 10_000 } else { 1_000 };
+    let seeds = if std::env::var_os("LONG").is_some() {
+        10_000
+    } else {
+        1_000
+    };
     let step = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sum = std::thread::scope(|scope| {
         let parts: Vec<_> = (1..=step as u64)
             .map(|first| scope.spawn(move || play_some(first, step, seeds)))
             .collect();
-        parts
-            .into_iter()
-            .fold(Counts::default(), |sum, part| sum.plus(part.join().unwrap()))
+        parts.into_iter().fold(Counts::default(), |sum, part| {
+            sum.plus(part.join().unwrap())
+        })
     });
     println!("{seeds} seeds: {sum:?}");
     // The faults really happen, and so does everything else.

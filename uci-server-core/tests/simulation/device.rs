@@ -53,7 +53,10 @@ impl Device {
     }
 
     pub fn owner(&self) -> Option<&'static str> {
-        self.owners.last().filter(|_| self.owned).map(|(_, account)| *account)
+        self.owners
+            .last()
+            .filter(|_| self.owned)
+            .map(|(_, account)| *account)
     }
 
     pub fn generation(&self) -> u64 {
@@ -164,7 +167,11 @@ impl World {
         let (href, account) = (self.dice.pick(&HREFS), self.dice.pick(&ACCOUNTS));
         let other = self.dice.index(16);
         let device = &mut self.devices[index];
-        let known = device.links.keys().nth(other % device.links.len().max(1)).cloned();
+        let known = device
+            .links
+            .keys()
+            .nth(other % device.links.len().max(1))
+            .cloned();
         match (choice, known) {
             (0, _) if device.owned => device.leave(),
             (1, _) if device.owner() != Some(account) => {
@@ -202,16 +209,21 @@ impl World {
     pub fn report(&mut self, index: usize) {
         let (wall, now) = (self.wall(Process::Server), self.now());
         let device = &mut self.devices[index];
-        let (Some(report), Some(cloud), false) =
-            (device.untold.front(), &mut self.server.machine, device.telling)
-        else {
+        let (Some(report), Some(cloud), false) = (
+            device.untold.front(),
+            &mut self.server.machine,
+            device.telling,
+        ) else {
             return;
         };
         self.counts.reports += 1;
         device.telling = true;
         self.trace.detail(
             self.elapsed,
-            format_args!("device {index} of {}: {:?}", report.account, report.occurrence),
+            format_args!(
+                "device {index} of {}: {:?}",
+                report.account, report.occurrence
+            ),
         );
         let id = cloud.handle_report(report.clone(), wall, now);
         self.server.reports.insert(id, index);
@@ -266,25 +278,36 @@ impl World {
     }
 
     pub fn ask_arrives(&mut self, run: u32, ask: AskId, request: &DeviceRequest) {
-        let fault = if self.dice.one_in(self.faults.network) { self.dice.roll(4) } else { 9 };
-        let found = self.devices.iter().position(|device| device.id == request.device);
+        let fault = if self.dice.one_in(self.faults.network) {
+            self.dice.roll(4)
+        } else {
+            9
+        };
+        let found = self
+            .devices
+            .iter()
+            .position(|device| device.id == request.device);
         let index = found.expect("a device that exists");
         let device = &mut self.devices[index];
         let owner = (request.generation, request.account.as_str());
-        assert!(device.owners.iter().any(|(g, a)| (*g, *a) == owner), "{request:?}");
+        assert!(
+            device.owners.iter().any(|(g, a)| (*g, *a) == owner),
+            "{request:?}"
+        );
         let there = device.online && device.generation() == request.generation;
         let known = device.contents.get(&request.href).cloned();
         let answer = match (&request.operation, known) {
             _ if !there || fault == 0 => DeviceAnswer::Unreachable,
-            _ if fault == 1 => {
-                DeviceAnswer::answered(0xa3, None, Some(Duration::from_secs(30)))
-            }
+            _ if fault == 1 => DeviceAnswer::answered(0xa3, None, Some(Duration::from_secs(30))),
             (_, None) => DeviceAnswer::answered(0x84, None, None),
             (Operation::Retrieve, known) => DeviceAnswer::answered(0x45, known, None),
             (Operation::Update(content), _) => {
                 let value = content.decode(&Limits::default()).unwrap();
                 let power = value.get("power").and_then(Value::as_integer);
-                device.change(&request.href, power.and_then(|power| power.as_u64()).unwrap());
+                device.change(
+                    &request.href,
+                    power.and_then(|power| power.as_u64()).unwrap(),
+                );
                 self.report(index);
                 DeviceAnswer::answered(0x44, None, None)
             }

@@ -119,7 +119,10 @@ impl Journal {
                 changes: Vec::new(),
             };
         };
-        let covered = kept.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        let covered = kept
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.version);
         Loaded {
             version: kept.version(),
             snapshot: kept.snapshot.clone(),
@@ -130,11 +133,16 @@ impl Journal {
     /// Keeps a snapshot, unless it has a later one, and drops what it covers if `truncates`.
     pub fn save(&mut self, stream: String, snapshot: Snapshot, truncates: bool) {
         let kept = self.streams.entry(stream).or_default();
-        if kept.snapshot.as_ref().is_some_and(|old| old.version >= snapshot.version) {
+        if kept
+            .snapshot
+            .as_ref()
+            .is_some_and(|old| old.version >= snapshot.version)
+        {
             return;
         }
         if truncates {
-            kept.changes.drain(..(snapshot.version - kept.truncated) as usize);
+            kept.changes
+                .drain(..(snapshot.version - kept.truncated) as usize);
             kept.truncated = snapshot.version;
         }
         kept.snapshot = Some(snapshot);
@@ -142,7 +150,10 @@ impl Journal {
 
     /// The streams that owe something.
     pub fn due(&self) -> Vec<String> {
-        let due = self.streams.iter().filter(|(_, stream)| stream.due.is_some());
+        let due = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.due.is_some());
         due.map(|(name, _)| name.clone()).collect()
     }
 

@@ -26,7 +26,8 @@ impl World {
         let at = journal.busy_until.max(elapsed) + takes;
         journal.busy_until = at;
         let run = self.run_of(process);
-        self.queue.put(at, Happening::JournalDoes(process, run, order));
+        self.queue
+            .put(at, Happening::JournalDoes(process, run, order));
     }
 
     pub fn journal_does(&mut self, process: Process, run: u32, order: Order) {
@@ -68,7 +69,8 @@ impl World {
             (Some(outcome), _) => outcome,
             (None, 1) => Outcome::Unknown,
             (None, 2) => {
-                self.trace.line(self.elapsed, format_args!("{process:?} append is lost"));
+                self.trace
+                    .line(self.elapsed, format_args!("{process:?} append is lost"));
                 return None;
             }
             (None, 3) => self.journal(process).refuse(append),
@@ -79,7 +81,8 @@ impl World {
             Outcome::Conflict(_) => "conflict",
             Outcome::Unknown => "unknown",
         };
-        self.trace.line(self.elapsed, format_args!("{process:?} append: {name}"));
+        self.trace
+            .line(self.elapsed, format_args!("{process:?} append: {name}"));
         if first && process == Process::Server && matches!(outcome, Outcome::Done(_)) {
             self.witness.commit(append);
         }

@@ -97,7 +97,10 @@ impl World {
             return self.break_off(exchange);
         }
         for after in copies {
-            self.plan(after, Happening::ResponseArrives(exchange, Ok(response.clone())));
+            self.plan(
+                after,
+                Happening::ResponseArrives(exchange, Ok(response.clone())),
+            );
         }
     }
 
@@ -111,7 +114,10 @@ impl World {
             }
         }
         for after in self.journey() {
-            self.plan(after, Happening::NotificationArrives(attempt, request.clone()));
+            self.plan(
+                after,
+                Happening::NotificationArrives(attempt, request.clone()),
+            );
         }
     }
 

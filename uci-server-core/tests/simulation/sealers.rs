@@ -21,7 +21,10 @@ fn pad<'a>(
     nonce: &[u8],
     text: &'a [u8],
 ) -> impl Iterator<Item = u8> + use<'a> {
-    let key = stream.bytes().chain(field.bytes()).chain(nonce.iter().copied());
+    let key = stream
+        .bytes()
+        .chain(field.bytes())
+        .chain(nonce.iter().copied());
     let mut state = key.fold(0x9e37_79b9_u32, |state, byte| {
         (state ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
@@ -32,7 +35,10 @@ fn pad<'a>(
 }
 
 fn check(stream: &str, field: &str, secret: &[u8]) -> u8 {
-    let bytes = stream.bytes().chain(field.bytes()).chain(secret.iter().copied());
+    let bytes = stream
+        .bytes()
+        .chain(field.bytes())
+        .chain(secret.iter().copied());
     bytes.fold(7, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte))
 }
 

@@ -7,9 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use uci_server_core::{
-    AccountId, Appended, Authentication, Config, DeliveryId, DeliveryOutcome, DeviceCloud, ErrorKind,
-    Event, GrantEndId, Loaded, Output, Principal, ReportId, RequestId, Snapshot, StreamAppend,
-    TransportFailure,
+    AccountId, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, ErrorKind, Event,
+    GrantEndId, Loaded, Output, ReportId, RequestId, Snapshot, StreamAppend, TransportFailure,
 };
 
 use super::journal::{self, Journal, Order};
@@ -101,11 +100,19 @@ impl World {
         };
         self.trace.line(
             self.elapsed,
-            format_args!("{} {} of {}", request.method(), request.uri().path(), exchange.link),
+            format_args!(
+                "{} {} of {}",
+                request.method(),
+                request.uri().path(),
+                exchange.link
+            ),
         );
         let id = cloud.handle_request(request, authentication, wall, now);
         let asking = Asking { exchange, revoked };
-        assert!(self.server.requests.insert(id, asking).is_none(), "an id came twice");
+        assert!(
+            self.server.requests.insert(id, asking).is_none(),
+            "an id came twice"
+        );
         self.drain_server();
         if self.dice.one_in(self.faults.network) && self.dice.one_in(10) {
             self.hang_up(id);
@@ -121,32 +128,6 @@ impl World {
             cloud.cancel_request(id);
         }
         self.break_off(asking.exchange);
-    }
-
-    /// What the authorization server says about the token; of a consent that has just ended it may not know yet.
-    fn authenticate(&mut self, request: &Request<Bytes>) -> (Authentication, bool) {
-        let header = request.headers().get("authorization");
-        let token = header.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let Some(token) = token else {
-            return (Authentication::Missing, false);
-        };
-        let mut parts = token.split('.').skip(1);
-        let mut number = || -> u32 { parts.next().unwrap().parse().unwrap() };
-        let (link, grant) = (number() as usize, number());
-        let named = &self.links[link];
-        let current = named.grant == grant && named.linked;
-        if !current && self.dice.one_in(2) {
-            return (Authentication::Invalid, false);
-        }
-        let principal = Principal::new(
-            named.account().parse().unwrap(),
-            named.company().parse().unwrap(),
-            named.grant_id(grant).parse().unwrap(),
-            "r:* w:*",
-            self.wall(Process::Server) + Duration::from_secs(60),
-        );
-        let revoked = self.links[link].ended.contains(&grant);
-        (Authentication::Granted(principal), revoked)
     }
 
     pub fn notification_answered(
@@ -188,7 +169,12 @@ impl World {
 
     /// Carries out outputs until there is none, or until the process dies.
     pub fn drain_server(&mut self) {
-        while let Some(output) = self.server.machine.as_mut().and_then(DeviceCloud::poll_output) {
+        while let Some(output) = self
+            .server
+            .machine
+            .as_mut()
+            .and_then(DeviceCloud::poll_output)
+        {
             if self.dice.one_in(self.faults.crash) {
                 return self.crash(Process::Server);
             }
@@ -202,11 +188,22 @@ impl World {
             Output::Append(append) => {
                 let parts = append.streams.into_iter().map(to_part).collect();
                 let id = append.id.0;
-                self.order(Process::Server, Order::Append(journal::Append { id, parts }));
+                self.order(
+                    Process::Server,
+                    Order::Append(journal::Append { id, parts }),
+                );
             }
             Output::SaveSnapshot { stream, snapshot } => {
-                let Snapshot { version, format, bytes } = snapshot;
-                let snapshot = journal::Snapshot { version, format, bytes };
+                let Snapshot {
+                    version,
+                    format,
+                    bytes,
+                } = snapshot;
+                let snapshot = journal::Snapshot {
+                    version,
+                    format,
+                    bytes,
+                };
                 self.order(Process::Server, Order::Save(stream, snapshot));
             }
             Output::Respond { request, response } => self.respond(request, &response),
@@ -221,16 +218,31 @@ impl World {
     }
 
     fn respond(&mut self, request: RequestId, response: &Response<Bytes>) {
-        let asking = self.server.requests.remove(&request).expect("one answer to an open request");
+        let asking = self
+            .server
+            .requests
+            .remove(&request)
+            .expect("one answer to an open request");
         let status = response.status();
         self.trace.line(
             self.elapsed,
-            format_args!("{status} to {}: {} bytes", asking.exchange.link, response.body().len()),
+            format_args!(
+                "{status} to {}: {} bytes",
+                asking.exchange.link,
+                response.body().len()
+            ),
         );
-        assert!(!(asking.revoked && status.is_success()), "a withdrawn consent was good for {status}");
+        assert!(
+            !(asking.revoked && status.is_success()),
+            "a withdrawn consent was good for {status}"
+        );
         let link = &self.links[asking.exchange.link];
         let foreign = reads_foreign_data(response.body(), link.account(), &self.devices);
-        assert!(!foreign, "{} was answered with {response:?}", link.account());
+        assert!(
+            !foreign,
+            "{} was answered with {response:?}",
+            link.account()
+        );
         if status == http::StatusCode::CREATED {
             self.counts.subscriptions += 1;
             self.witness.check_created(response.body());
@@ -241,7 +253,8 @@ impl World {
     fn deliver(&mut self, id: DeliveryId, request: &Request<Bytes>) {
         self.counts.notifications += 1;
         let (link, told) = self.witness.check_sent(request);
-        self.trace.line(self.elapsed, format_args!("notifies {link}: {told}"));
+        self.trace
+            .line(self.elapsed, format_args!("notifies {link}: {told}"));
         let account = self.links[link].account();
         let foreign = reads_foreign_data(request.body(), account, &self.devices);
         assert!(!foreign, "{account} was told {request:?}");
@@ -252,7 +265,11 @@ impl World {
     fn note_server_event(&mut self, event: Event) {
         match event {
             Event::Reported { report, result } => {
-                let device = self.server.reports.remove(&report).expect("one end of an open report");
+                let device = self
+                    .server
+                    .reports
+                    .remove(&report)
+                    .expect("one end of an open report");
                 self.reported(device, result.map_err(|error| error.kind()));
             }
             Event::GrantEnded { end, result } => {
@@ -268,43 +285,27 @@ impl World {
                     Err(other) => panic!("{other:?}"),
                 }
             }
-            Event::PresumedOnline { device, generation, .. } => {
+            Event::PresumedOnline {
+                device, generation, ..
+            } => {
                 let after = self.dice.milliseconds(1_000, 20_000);
                 self.plan(after, Happening::Missed(device, generation));
             }
             Event::Stalled { account } => {
                 self.plan(Duration::from_secs(7), Happening::Wake(account));
             }
-            Event::SubscriptionEnded { subscription, cause, .. } => {
-                self.trace.line(self.elapsed, format_args!("{subscription} ended: {cause:?}"));
+            Event::SubscriptionEnded {
+                subscription,
+                cause,
+                ..
+            } => {
+                self.trace.line(
+                    self.elapsed,
+                    format_args!("{subscription} ended: {cause:?}"),
+                );
             }
             other => panic!("{other:?}"),
         }
-    }
-
-    /// A user withdraws the consent: from now on no token is given out under it.
-    pub fn withdraw_consent(&mut self, link: usize) {
-        let grant = self.links[link].grant;
-        self.links[link].linked = false;
-        self.plan(Duration::ZERO, Happening::TellGrantEnd(link, grant));
-        let after = self.dice.milliseconds(1_000, 100_000);
-        self.plan(after, Happening::Relink(link));
-    }
-
-    pub fn tell_grant_end(&mut self, link: usize, grant: u32) {
-        let (wall, now) = (self.wall(Process::Server), self.now());
-        let Some(cloud) = &mut self.server.machine else {
-            return self.plan(Duration::from_secs(3), Happening::TellGrantEnd(link, grant));
-        };
-        let of = &self.links[link];
-        let id = cloud.end_grant(
-            of.account().parse().unwrap(),
-            of.grant_id(grant).parse().unwrap(),
-            wall,
-            now,
-        );
-        self.server.grant_ends.insert(id, (link, grant));
-        self.drain_server();
     }
 }
 

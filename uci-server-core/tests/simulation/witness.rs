@@ -41,7 +41,10 @@ impl Witness {
 
     fn apply(&mut self, id: &AccountId, change: &Change) {
         match &change.fact {
-            Fact::Subscribed { id: subscription, made } => {
+            Fact::Subscribed {
+                id: subscription,
+                made,
+            } => {
                 let of = (id.clone(), made.grant.clone());
                 let before = self.subscriptions.insert(*subscription, of);
                 assert!(before.is_none(), "a subscription id came twice");
@@ -58,7 +61,10 @@ impl Witness {
         let account = self.accounts.entry(id.clone()).or_default();
         let touched = account.apply(change);
         for subscription in touched.queues {
-            let Some(head) = account.subscription(subscription).and_then(|found| found.head()) else {
+            let Some(head) = account
+                .subscription(subscription)
+                .and_then(|found| found.head())
+            else {
                 continue;
             };
             let content = (head.event_type().clone(), head.body().clone());
@@ -76,7 +82,9 @@ impl Witness {
         let id: SubscriptionId = header("subscription-id").parse().unwrap();
         let sequence: u64 = header("sequence-number").parse().unwrap();
         let (account, grant) = self.subscriptions.get(&id).expect("a durable subscription");
-        let subscription = self.accounts[account].subscription(id).expect("one that is still there");
+        let subscription = self.accounts[account]
+            .subscription(id)
+            .expect("one that is still there");
         let head = subscription.head().expect("something to deliver");
         let event = header("event-type");
         assert_eq!(
@@ -85,11 +93,18 @@ impl Witness {
             "{id}: what is sent is not the head of the queue"
         );
         if self.ended_grants.contains(grant) {
-            assert_eq!(event, "subscription_cancelled", "{id} was told after the consent had ended");
+            assert_eq!(
+                event, "subscription_cancelled",
+                "{id} was told after the consent had ended"
+            );
         }
         let url: http::Uri = subscription.made().events_url.parse().unwrap();
         assert_eq!(&url, request.uri(), "{id}");
-        let link = url.path().rsplit('/').next().and_then(|last| last.parse().ok());
+        let link = url
+            .path()
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.parse().ok());
         (link.unwrap(), format!("{id} {sequence} {event}"))
     }
 
@@ -99,8 +114,14 @@ impl Witness {
         let value = uci_model::Value::from_json(body, &limits)
             .or_else(|_| uci_model::Value::from_cbor(body, &limits))
             .unwrap();
-        let id = value.get("subscriptionId").and_then(uci_model::Value::as_str).unwrap();
-        assert!(self.subscriptions.contains_key(&id.parse().unwrap()), "{id} is not durable");
+        let id = value
+            .get("subscriptionId")
+            .and_then(uci_model::Value::as_str)
+            .unwrap();
+        assert!(
+            self.subscriptions.contains_key(&id.parse().unwrap()),
+            "{id} is not durable"
+        );
     }
 
     /// A receiver has answered 200.

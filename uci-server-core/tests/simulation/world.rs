@@ -12,18 +12,21 @@
 //! seed wants it. One seed is one run: chance comes from [`Dice`] alone.
 
 pub mod client;
+pub mod consent;
 pub mod device;
 pub mod dice;
 pub mod end;
 pub mod faults;
 pub mod journal;
 pub mod journaling;
+pub mod link;
 pub mod network;
 pub mod queue;
 pub mod sealers;
 pub mod server;
 pub mod trace;
 pub mod turmoil;
+pub mod usage;
 pub mod witness;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,10 +36,10 @@ use http::{Request, Response};
 use uci_model::DeviceId;
 use uci_server_core::{AccountId, AskId, DeliveryOutcome, DeviceAnswer, DeviceRequest};
 
-use client::Link;
 use device::Device;
 use dice::Dice;
 use faults::Faults;
+use link::Link;
 use network::{Attempt, Exchange};
 use queue::Queue;
 use server::Server;
@@ -59,7 +62,10 @@ pub enum Happening {
     JournalDoes(Process, u32, journal::Order),
     JournalAnswers(Process, u32, journal::Answer),
     RequestArrives(Exchange, Request<Bytes>),
-    ResponseArrives(Exchange, Result<Response<Bytes>, uci_client::TransportFailure>),
+    ResponseArrives(
+        Exchange,
+        Result<Response<Bytes>, uci_client::TransportFailure>,
+    ),
     NotificationArrives(Attempt, Request<Bytes>),
     NotificationAnswered(
         Attempt,
@@ -135,7 +141,7 @@ impl World {
             elapsed: Duration::ZERO,
             queue: Queue::new(),
             server: Server::default(),
-            links: (0..client::LINKS.len()).map(Link::new).collect(),
+            links: (0..link::LINKS.len()).map(Link::new).collect(),
             devices: Vec::new(),
             witness: Witness::default(),
             counts: Counts::default(),
@@ -203,10 +209,17 @@ impl World {
 
     fn next_deadline(&self) -> Option<(Duration, Process)> {
         let since = |at: Instant| at.saturating_duration_since(self.start);
-        let server = self.server.machine.as_ref().and_then(|cloud| cloud.next_deadline());
+        let server = self
+            .server
+            .machine
+            .as_ref()
+            .and_then(|cloud| cloud.next_deadline());
         let mut first = server.map(|at| (since(at), Process::Server));
         for (index, link) in self.links.iter().enumerate() {
-            let at = link.machine.as_ref().and_then(|client| client.next_deadline());
+            let at = link
+                .machine
+                .as_ref()
+                .and_then(|client| client.next_deadline());
             if let Some(at) = at.map(since)
                 && first.is_none_or(|(before, _)| at < before)
             {
@@ -217,20 +230,27 @@ impl World {
     }
 
     fn time_out(&mut self, process: Process) {
-        self.trace.line(self.elapsed, format_args!("{process:?} times out"));
+        self.trace
+            .line(self.elapsed, format_args!("{process:?} times out"));
         let (wall, now) = (self.wall(process), self.now());
         match process {
             Process::Server => {
                 if let Some(cloud) = &mut self.server.machine {
                     cloud.handle_timeout(wall, now);
-                    assert!(cloud.next_deadline().is_none_or(|at| at > now), "the server spins");
+                    assert!(
+                        cloud.next_deadline().is_none_or(|at| at > now),
+                        "the server spins"
+                    );
                 }
                 self.drain_server();
             }
             Process::Link(link) => {
                 if let Some(client) = &mut self.links[link].machine {
                     client.handle_timeout(now);
-                    assert!(client.next_deadline().is_none_or(|at| at > now), "a client spins");
+                    assert!(
+                        client.next_deadline().is_none_or(|at| at > now),
+                        "a client spins"
+                    );
                 }
                 self.drain_link(link);
             }
@@ -245,7 +265,9 @@ impl World {
             Happening::JournalAnswers(process, run, answer) => {
                 self.journal_answers(process, run, answer);
             }
-            Happening::RequestArrives(exchange, request) => self.request_arrives(exchange, &request),
+            Happening::RequestArrives(exchange, request) => {
+                self.request_arrives(exchange, &request)
+            }
             Happening::ResponseArrives(exchange, result) => self.response_arrives(exchange, result),
             Happening::NotificationArrives(attempt, request) => {
                 self.notification_arrives(attempt, &request);
@@ -275,7 +297,8 @@ impl World {
 
     pub fn crash(&mut self, process: Process) {
         self.counts.crashes += 1;
-        self.trace.line(self.elapsed, format_args!("{process:?} crashes"));
+        self.trace
+            .line(self.elapsed, format_args!("{process:?} crashes"));
         match process {
             Process::Server => self.stop_server(),
             Process::Link(link) => self.links[link].stop(),
