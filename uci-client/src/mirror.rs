@@ -2,7 +2,8 @@
 //!
 //! Notifications change it at once; what is fetched later replaces it, except for what a notification has told since the
 //! fetch began. So the mirror converges to the truth: what a notification told out of date is corrected by the next one, and a
-//! missing one is seen by its number and answered by a fetch.
+//! missing one is seen by its number and answered by a fetch. Only the notifications of one subscription are in order: what
+//! one tells of a thing that another has said is gone, or not yet there, is settled by a fetch too.
 
 mod fetched;
 

@@ -180,10 +180,10 @@ impl World {
             .detail(self.elapsed, format_args!("{index} notes {event:?}"));
         let link = &mut self.links[index];
         match event {
-            Event::Loaded { subscriptions } => {
-                if !std::mem::replace(&mut link.loaded, true) {
-                    link.wanted.retain(|_, id| subscriptions.contains(id));
-                }
+            // What became durable before the crash is kept; read again in the same run, nothing was lost.
+            Event::Loaded { subscriptions } if !link.loaded => {
+                link.loaded = true;
+                link.wanted.retain(|_, id| subscriptions.contains(id));
             }
             Event::Answered { call, result } => {
                 assert!(link.calls.remove(&call), "{call:?} ended twice");

@@ -17,7 +17,7 @@ impl World {
         self.calm();
         // Whoever was never told that it is not wanted any more hears it by the answer to this.
         self.stir_everything();
-        self.pass(Duration::from_secs(1_800));
+        self.pass(Duration::from_secs(1_000));
         self.check_accounts();
         self.check_nothing_is_open();
         for link in 0..self.links.len() {

@@ -42,7 +42,7 @@ pub struct Asking {
 fn config(seed: u64) -> Config {
     let mut config = Config::default();
     config.snapshot_every = 1 + seed % 23;
-    config.queue.coalesce = seed % 3 != 0;
+    config.queue.coalesce = !seed.is_multiple_of(3);
     config.queue.limit = 8 + (seed % 4) as u32 * 20;
     // A client that cannot be told of the end in time never learns it, whatever it does: that is no promise of the core's.
     config.delivery.cancellation_age = Duration::from_secs(100_000);

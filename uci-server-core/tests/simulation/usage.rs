@@ -35,12 +35,11 @@ impl World {
                 expect_loading(client.unsubscribe(*id, now));
             }
         }
+        targets.retain(|target| !link.wanted.contains_key(target));
         for target in targets {
-            if !link.wanted.contains_key(&target) {
-                let types = EventTypes::all(target.level());
-                if let Some(id) = expect_loading(client.subscribe(target.clone(), &types, now)) {
-                    link.wanted.insert(target, id);
-                }
+            let types = EventTypes::all(target.level());
+            if let Some(id) = expect_loading(client.subscribe(target.clone(), &types, now)) {
+                link.wanted.insert(target, id);
             }
         }
         self.drain_link(index);

@@ -143,8 +143,8 @@ impl Witness {
 /// Whether a body names another account than `account`, or a device that was never its own.
 pub fn reads_foreign_data(body: &Bytes, account: &str, devices: &[Device]) -> bool {
     let names = |text: &str| contains(body, text.as_bytes());
-    let foreign = |other: &&str| **other != *account && names(&format!("owner-{other}"));
-    ACCOUNTS.iter().any(|other| foreign(&other))
+    let foreign = |other: &&str| *other != account && names(&format!("owner-{other}"));
+    ACCOUNTS.iter().any(foreign)
         || devices
             .iter()
             .filter(|device| !device.owners.iter().any(|(_, owner)| *owner == account))

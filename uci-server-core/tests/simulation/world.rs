@@ -266,7 +266,7 @@ impl World {
                 self.journal_answers(process, run, answer);
             }
             Happening::RequestArrives(exchange, request) => {
-                self.request_arrives(exchange, &request)
+                self.request_arrives(exchange, &request);
             }
             Happening::ResponseArrives(exchange, result) => self.response_arrives(exchange, result),
             Happening::NotificationArrives(attempt, request) => {
