@@ -19,6 +19,7 @@
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use world::{Counts, World};
 
@@ -79,4 +80,20 @@ fn a_seed_plays_the_same_every_time() {
         assert_eq!(play(seed, false).0, play(seed, false).0, "seed {seed}");
     }
     assert_ne!(play(3, false).0, play(77, false).0);
+}
+
+#[test]
+fn where_nothing_fails_every_change_is_told_once_to_everybody_whom_it_concerns() {
+    let mut world = World::new(1, false);
+    world.pass(Duration::from_secs(200));
+    let before = world.counts;
+    for round in 0..100 {
+        world.change_everything(1_000_000 + round);
+        world.pass(Duration::from_secs(1));
+    }
+    // Four devices with a resource each, of which two belong to alice and one to bob, who have both linked two clouds.
+    assert_eq!(world.counts.reports - before.reports, 400);
+    assert_eq!(world.counts.notifications - before.notifications, 600);
+    assert_eq!(world.counts.subscriptions, before.subscriptions);
+    world.come_to_rest();
 }

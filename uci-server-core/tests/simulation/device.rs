@@ -188,6 +188,18 @@ impl World {
         self.report(index);
     }
 
+    /// Every resource of every device gets the representation with this number.
+    pub fn change_everything(&mut self, power: u64) {
+        for index in 0..self.devices.len() {
+            let device = &mut self.devices[index];
+            let hrefs: Vec<Href> = device.links.keys().cloned().collect();
+            for href in hrefs {
+                device.change(&href, power);
+            }
+            self.report(index);
+        }
+    }
+
     /// Every subscription of every level gets something to be told.
     pub fn stir_everything(&mut self) {
         for index in 0..self.devices.len() {
