@@ -116,10 +116,9 @@ impl Link {
         let mut config = Config::new(&base, url.parse().unwrap()).unwrap();
         config.format = self.manner().format;
         config.snapshot_every = 5;
-        if self.manner().renews {
-            config.poll_interval = Some(Duration::from_secs(500));
-            config.lifetime = Some(Duration::from_secs(1_300));
-        }
+        let renews = self.manner().renews;
+        config.poll_interval = renews.then_some(Duration::from_secs(500));
+        config.lifetime = renews.then_some(Duration::from_secs(1_300));
         config
     }
 
