@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::Request;
 use uci_model::{EventType, SubscriptionId};
-use uci_server_core::account::{Account, Change, Fact};
+use uci_server_core::account::{Account, Change, Fact, Target};
 use uci_server_core::{AccountId, GrantId};
 
 use super::ACCOUNTS;
@@ -129,12 +129,21 @@ impl Witness {
         self.taken.insert((subscription, sequence));
     }
 
-    /// The subscriptions of a consent that have not ended.
+    /// The subscriptions of a consent that have not ended. One to a resource that is not offered any more is left out: nothing
+    /// is told there whose answer could say that nobody wants it.
     pub fn open_subscriptions(&self, grant: &GrantId) -> usize {
         let of_grant = self.subscriptions.iter().filter(|(_, (_, of))| of == grant);
         let open = of_grant.filter(|(id, (account, _))| {
-            let found = self.accounts[account].subscription(**id);
-            found.is_some_and(|found| found.ended().is_none())
+            let account = &self.accounts[account];
+            let found = account.subscription(**id);
+            found.is_some_and(|found| match &found.made().target {
+                _ if found.ended().is_some() => false,
+                Target::Resource(device, href) => {
+                    let device = account.device(*device);
+                    device.is_some_and(|device| device.resource(href).is_some())
+                }
+                _ => true,
+            })
         });
         open.count()
     }
