@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
-use uci_model::{ContentFormat, SubscriptionId};
+use http::{HeaderValue, Request, Response};
+use uci_model::{ContentFormat, DeviceId, SubscriptionId};
 
-use crate::account::Command;
+use crate::account::{Command, Models};
 use crate::append::{AppendId, Appended, Loaded};
 use crate::authorization::Authentication;
 use crate::config::Config;
@@ -29,20 +29,31 @@ use crate::device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure,
 };
 use crate::entropy::Entropy;
-use crate::error::ErrorKind;
-use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId};
+use crate::ids::{
+    AccountId, AskId, ClientId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId,
+};
+use crate::openapi;
 use crate::output::{Event, Output};
-use crate::request;
-use crate::response::Problem;
+use crate::quota::Quotas;
+use crate::request::{self, Wanted};
 use crate::sealer::Sealer;
 
+mod admission;
 mod answers;
+mod appends;
+mod clock;
+mod erasure;
 mod line;
+mod loading;
+mod operator;
 mod outbox;
+mod ownership;
 mod perform;
 mod stream;
 
-use line::{InFlight, Task, TaskId, Work};
+use appends::InFlight;
+use clock::SteadyClock;
+use line::{Task, TaskId, Work};
 use stream::{Stream, StreamName};
 
 /// A device-side cloud.
@@ -50,23 +61,29 @@ use stream::{Stream, StreamName};
 /// `seed` must be new in every process: ids that must never repeat come from it.
 pub struct DeviceCloud {
     config: Config,
+    /// As it is served.
+    description: Bytes,
     sealer: Arc<dyn Sealer>,
     entropy: Entropy,
     /// The latest monotonic time that was ever given; `None` before the first.
     now: Option<Instant>,
     /// The wall time that was given last.
     wall: SystemTime,
+    /// By which ages are told.
+    clock: SteadyClock,
     outputs: VecDeque<Output>,
     streams: BTreeMap<StreamName, Stream>,
+    models: Models,
     /// Streams whose line may have become able to move.
     movable: BTreeSet<StreamName>,
     tasks: BTreeMap<TaskId, Task>,
     appends: BTreeMap<AppendId, InFlight>,
     requests: BTreeMap<RequestId, PendingRequest>,
+    quotas: Quotas,
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
     timers: BTreeSet<(Instant, Timer)>,
-    /// Reports and grant ends without their final event.
+    /// Commands without their final event.
     open_commands: usize,
     next_number: u64,
 }
@@ -76,12 +93,18 @@ pub struct DeviceCloud {
 struct PendingRequest {
     deadline: Instant,
     correlation: Option<HeaderValue>,
+    /// In whose quota it counts.
+    client: Option<ClientId>,
 }
 
 /// A device that was asked on behalf of a request.
 #[derive(Debug)]
 struct Asked {
     request: RequestId,
+    account: AccountId,
+    grant: GrantId,
+    device: DeviceId,
+    generation: u64,
     deadline: Instant,
     format: ContentFormat,
     updates: bool,
@@ -91,6 +114,8 @@ struct Asked {
 enum Timer {
     Append(AppendId),
     Ask(AskId),
+    Erase(StreamName),
+    Idle(StreamName),
     Load(StreamName),
     Request(RequestId),
 }
@@ -110,18 +135,23 @@ impl DeviceCloud {
     /// A cloud that knows nobody yet.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
+        let description = openapi::describe(&config.prefix, &config.described_at).into();
         Self {
             config,
+            description,
             sealer,
             entropy: Entropy::new(seed),
             now: None,
             wall: UNIX_EPOCH,
+            clock: SteadyClock::default(),
             outputs: VecDeque::new(),
             streams: BTreeMap::new(),
+            models: Models::default(),
             movable: BTreeSet::new(),
             tasks: BTreeMap::new(),
             appends: BTreeMap::new(),
             requests: BTreeMap::new(),
+            quotas: Quotas::default(),
             asks: BTreeMap::new(),
             deliveries: Deliveries::default(),
             timers: BTreeSet::new(),
@@ -140,7 +170,7 @@ impl DeviceCloud {
     ) -> RequestId {
         let now = self.tick(wall, now);
         let id = RequestId::new(self.number());
-        let full = self.requests.len() >= self.config.max_pending;
+        let (client, wanted) = self.admit(request, authentication, now);
         let deadline = after(now, self.config.request_timeout);
         let correlation = request.headers().get(request::CORRELATION_ID).cloned();
         self.requests.insert(
@@ -148,17 +178,16 @@ impl DeviceCloud {
             PendingRequest {
                 deadline,
                 correlation,
+                client,
             },
         );
         self.timers.insert((deadline, Timer::Request(id)));
-        if full {
-            self.respond_unavailable(id);
-            return id;
-        }
-        match request::read(&self.config, request, authentication, wall) {
-            Ok(incoming) => {
+        match wanted {
+            Ok(Wanted::Description) => {
+                self.respond(id, openapi::response(self.description.clone()));
+            }
+            Ok(Wanted::OfAccount(incoming)) => {
                 let needs = [StreamName::Account(incoming.principal.account.clone())];
-                let incoming = Box::new(incoming);
                 self.enqueue(
                     needs,
                     Work::Request {
@@ -176,9 +205,7 @@ impl DeviceCloud {
 
     /// Forgets a request: its client is gone. What it caused already stays.
     pub fn cancel_request(&mut self, id: RequestId) {
-        if let Some(pending) = self.requests.remove(&id) {
-            self.timers.remove(&(pending.deadline, Timer::Request(id)));
-        }
+        self.take_request(id);
         let asks: Vec<AskId> = self
             .asks
             .iter()
@@ -199,13 +226,11 @@ impl DeviceCloud {
     ) -> ReportId {
         let now = self.tick(wall, now);
         let id = ReportId::new(self.number());
-        if self.open_commands >= self.config.max_pending {
-            let result = Err(ErrorKind::Full.into());
-            self.outputs
-                .push_back(Output::Event(Event::Reported { report: id, result }));
+        if let Err(error) = self.open_command() {
+            let result = Err(error);
+            self.note(Event::Reported { report: id, result });
             return id;
         }
-        self.open_commands = self.open_commands.saturating_add(1);
         let account = StreamName::Account(report.account.clone());
         let device = StreamName::Device(report.device);
         let needs = match report.occurrence {
@@ -236,13 +261,11 @@ impl DeviceCloud {
     ) -> GrantEndId {
         let now = self.tick(wall, now);
         let id = GrantEndId::new(self.number());
-        if self.open_commands >= self.config.max_pending {
-            let result = Err(ErrorKind::Full.into());
-            self.outputs
-                .push_back(Output::Event(Event::GrantEnded { end: id, result }));
+        if let Err(error) = self.open_command() {
+            let result = Err(error);
+            self.note(Event::GrantEnded { end: id, result });
             return id;
         }
-        self.open_commands = self.open_commands.saturating_add(1);
         self.enqueue(
             [StreamName::Account(account)],
             Work::EndGrant { end: id, grant },
@@ -262,11 +285,11 @@ impl DeviceCloud {
 
     /// Takes a device's answer to an [`Output::Ask`].
     pub fn handle_answer(&mut self, ask: AskId, answer: DeviceAnswer, now: Instant) {
-        self.tick(self.wall, now);
+        let now = self.tick(self.wall, now);
         if let Some(asked) = self.take_ask(ask) {
-            let response = self.answer_response(&asked, answer);
-            self.respond(asked.request, response);
+            self.settle_answer(asked, answer, now);
         }
+        self.advance(now);
     }
 
     /// Takes what a receiver answered to an [`Output::Deliver`], or why it could not.
@@ -296,7 +319,7 @@ impl DeviceCloud {
         let now = self.tick(self.wall, now);
         let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
         if let Some(name) = StreamName::parse(stream).filter(loading) {
-            self.give_up_loading(&name);
+            self.stall(&name);
         }
         self.advance(now);
     }
@@ -325,11 +348,13 @@ impl DeviceCloud {
                 Timer::Append(id) => self.finish_append(id, Appended::Unknown, now),
                 Timer::Ask(ask) => {
                     if let Some(asked) = self.take_ask(ask) {
-                        let response = self.answer_response(&asked, DeviceAnswer::Unreachable);
+                        let response = self.answer_response(&asked, &DeviceAnswer::Unreachable);
                         self.respond(asked.request, response);
                     }
                 }
-                Timer::Load(name) => self.give_up_loading(&name),
+                Timer::Erase(name) => self.finish_erasing(&name, false, now),
+                Timer::Idle(name) => self.unload_idle(&name, now),
+                Timer::Load(name) => self.stall(&name),
                 Timer::Request(id) => self.respond_unavailable(id),
             }
         }
@@ -359,6 +384,8 @@ impl DeviceCloud {
         self.wall = wall;
         let now = self.now.map_or(now, |latest| latest.max(now));
         self.now = Some(now);
+        let settle_after = self.config.delivery.max_age;
+        self.clock.note(wall.into(), now, settle_after);
         now
     }
 
@@ -370,11 +397,9 @@ impl DeviceCloud {
 
     /// Answers a request, if it still waits.
     fn respond(&mut self, request: RequestId, mut response: Response<Bytes>) {
-        let Some(pending) = self.requests.remove(&request) else {
+        let Some(pending) = self.take_request(request) else {
             return;
         };
-        self.timers
-            .remove(&(pending.deadline, Timer::Request(request)));
         if let Some(correlation) = pending.correlation {
             response
                 .headers_mut()
@@ -385,10 +410,17 @@ impl DeviceCloud {
     }
 
     fn respond_unavailable(&mut self, request: RequestId) {
-        let detail = "the service is busy or its storage does not answer";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let problem = Problem::try_again(status, detail, self.config.retry_after);
-        self.respond(request, problem.into_response());
+        self.respond(request, self.busy().into_response());
+    }
+
+    fn take_request(&mut self, request: RequestId) -> Option<PendingRequest> {
+        let pending = self.requests.remove(&request)?;
+        self.timers
+            .remove(&(pending.deadline, Timer::Request(request)));
+        if let Some(client) = &pending.client {
+            self.quotas.release(client);
+        }
+        Some(pending)
     }
 
     fn take_ask(&mut self, ask: AskId) -> Option<Asked> {

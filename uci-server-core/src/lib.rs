@@ -121,8 +121,10 @@ mod error;
 mod events_url;
 mod ids;
 mod negotiation;
+pub mod openapi;
 mod output;
 mod ownership;
+mod quota;
 mod request;
 mod response;
 pub mod router;
@@ -134,7 +136,7 @@ pub use append::{Append, AppendId, Appended, Loaded, Snapshot, StreamAppend};
 pub use authorization::{Authentication, Principal, READ_SCOPE, WRITE_SCOPE};
 pub use backoff::Backoff;
 pub use cloud::DeviceCloud;
-pub use config::{AccountLimits, Config, DeliveryRules, QueueRules};
+pub use config::{AccountLimits, ClientQuota, Config, DeliveryRules, QueueRules, Rate};
 pub use device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, DeviceRequest, Occurrence, Operation,
     TransportFailure,
@@ -142,7 +144,8 @@ pub use device_port::{
 pub use error::{Error, ErrorKind, Fault};
 pub use events_url::{EventsUrlError, EventsUrlPolicy};
 pub use ids::{
-    AccountId, AskId, ClientId, DeliveryId, GrantEndId, GrantId, ParseIdError, ReportId, RequestId,
+    AccountId, AskId, ClientId, DeliveryId, ErasureId, ExportId, GrantEndId, GrantId,
+    OwnerChangeId, ParseIdError, ReportId, RequestId,
 };
 pub use negotiation::{notification_format, response_format};
 pub use output::{Event, Output};

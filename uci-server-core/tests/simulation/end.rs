@@ -151,12 +151,16 @@ fn compare_record(device: &Device, record: &DeviceRecord) {
     assert_eq!(record.is_online(), device.online, "{:?}", device.id);
     let links: BTreeMap<_, _> = record
         .resources()
-        .map(|(href, known)| (href, known.link()))
+        .map(|known| (known.href(), known.link(device.id).resource_types))
         .collect();
-    assert_eq!(links, device.links.iter().collect(), "{:?}", device.id);
+    let truth = device
+        .links
+        .iter()
+        .map(|(href, link)| (href, link.resource_types.clone()));
+    assert_eq!(links, truth.collect(), "{:?}", device.id);
     let contents = record
         .resources()
-        .filter_map(|(href, known)| Some((href, known.representation()?)));
+        .filter_map(|known| Some((known.href(), known.representation()?)));
     assert_eq!(
         contents.collect::<BTreeMap<_, _>>(),
         device.contents.iter().collect()

@@ -213,6 +213,7 @@ impl World {
                 let run = self.server.run;
                 self.send_ask(run, ask, &request);
             }
+            Output::Erase { stream } => panic!("nobody asked for the end of {stream}"),
             Output::Event(event) => self.note_server_event(event),
         }
     }
