@@ -1,5 +1,7 @@
 //! Products and devices: the registry ledgers, their secrets, and who owns what.
 
+mod generations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
@@ -17,6 +19,7 @@ use tracing::warn;
 use crate::clock;
 use crate::error::Error;
 use crate::store::{Kept, Ledger, Store};
+use generations::Generations;
 
 /// The characters of keys and secrets that this program makes.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -104,10 +107,21 @@ pub(crate) struct Products {
 }
 
 /// The ledgers of all products, and what each account owns in them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registries {
     products: BTreeMap<ProductKey, Kept<Registry>>,
     owned: BTreeMap<AccountId, BTreeSet<Name>>,
+    generations: Kept<Generations>,
+}
+
+/// In whose hands a device is.
+#[derive(Clone, Debug)]
+pub(crate) struct Holding {
+    pub(crate) owner: AccountId,
+    /// The device id that it is bound to.
+    pub(crate) id: Option<DeviceId>,
+    /// The number of this ownership, which the device's reports carry.
+    pub(crate) generation: u64,
 }
 
 impl Registries {
@@ -179,7 +193,11 @@ impl Products {
             .list("product/")
             .await
             .map_err(|cause| Error::new("cannot list the products", cause))?;
-        let mut registries = Registries::default();
+        let mut registries = Registries {
+            products: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            generations: Kept::load(store, generations::STREAM).await?,
+        };
         for stream in streams {
             let kept = Kept::<Registry>::load(store, stream).await?;
             if let Some(product) = kept.ledger().product() {
@@ -339,12 +357,26 @@ impl Products {
             .map(drop)
     }
 
-    /// Who owns a device, and the device id it is bound to.
-    pub(crate) async fn owner_and_id(&self, name: &Name) -> Option<(AccountId, Option<DeviceId>)> {
+    /// In whose hands a device is; `None` when it belongs to nobody.
+    pub(crate) async fn holding(&self, name: &Name) -> Option<Holding> {
+        let kept = self.kept.lock().await;
+        let device = kept
+            .products
+            .get(&name.product)?
+            .ledger()
+            .device(&name.device)?;
+        Some(Holding {
+            owner: device.owner.clone()?,
+            id: device.id.clone(),
+            generation: kept.generations.ledger().of(name),
+        })
+    }
+
+    /// The device id that a device is bound to.
+    pub(crate) async fn device_id(&self, name: &Name) -> Option<DeviceId> {
         let kept = self.kept.lock().await;
         let registry = kept.products.get(&name.product)?.ledger();
-        let device = registry.device(&name.device)?;
-        Some((device.owner.clone()?, device.id.clone()))
+        registry.device(&name.device)?.id.clone()
     }
 
     /// Some of an account's devices in order of their names, from behind `after` on, with the ids that they are bound to.
@@ -374,7 +406,7 @@ impl Products {
             .collect())
     }
 
-    /// Gives a device to another account, or to none.
+    /// Gives a device to another account, or to none, in a new generation.
     ///
     /// # Errors
     /// There is no such device, or the journal cannot be written.
@@ -383,7 +415,12 @@ impl Products {
             device: name.device.clone(),
             owner: owner.map(account).transpose()?,
         };
-        self.command(&name.product, command).await.map(drop)
+        let mut kept = self.kept.lock().await;
+        let raised = kept.generations.ledger().raise(name);
+        kept.generations.record(&self.store, &[raised]).await?;
+        kept.carry_out(&self.store, &name.product, command)
+            .await
+            .map(drop)
     }
 
     async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Error> {

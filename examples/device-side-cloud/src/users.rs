@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::store::{Kept, Ledger, Store};
 
 const STREAM: &str = "users";
+/// The form of snapshots that this program writes.
+const SNAPSHOT_FORMAT: u32 = 1;
 /// The shortest password that is taken, in characters (NIST SP 800-63B, 5.1.1.2).
 const MIN_PASSWORD: usize = 8;
 /// The longest, in bytes: hashing cost must not be the caller's to choose.
@@ -30,18 +32,32 @@ pub(crate) enum Change {
         name: String,
         password_hash: String,
     },
+    /// A user is gone.
+    Erased {
+        /// Under which the user was known.
+        name: String,
+    },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct User {
     id: String,
     password_hash: String,
 }
 
 /// The users by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct UserLedger {
     by_name: BTreeMap<String, User>,
+}
+
+impl UserLedger {
+    fn snapshot(&self) -> Result<Bytes, Error> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes)
+            .map_err(|cause| Error::new("the users cannot be written", cause))?;
+        Ok(bytes.into())
+    }
 }
 
 impl Ledger for UserLedger {
@@ -74,7 +90,19 @@ impl Ledger for UserLedger {
                     },
                 );
             }
+            Change::Erased { name } => {
+                self.by_name.remove(name);
+            }
         }
+    }
+
+    fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(Error::plain(format!(
+                "the users are in format {format}, and this program knows {SNAPSHOT_FORMAT}"
+            )));
+        }
+        ciborium::from_reader(bytes).map_err(|cause| Error::new("the users cannot be read", cause))
     }
 }
 
@@ -95,8 +123,11 @@ impl Users {
     /// # Errors
     /// The journal cannot be read.
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
+        let mut kept = Kept::load(store, STREAM).await?;
+        // An erasure may have been cut off before the name and the password hash were gone from the journal.
+        condense(&mut kept, store).await?;
         Ok(Self {
-            kept: Arc::new(Mutex::new(Kept::load(store, STREAM).await?)),
+            kept: Arc::new(Mutex::new(kept)),
             store: store.clone(),
             hashing: Arc::new(Semaphore::new(2)),
             nobody: hash("nobody has this password", &clock::entropy()?)?.into(),
@@ -135,6 +166,19 @@ impl Users {
         };
         kept.record(&self.store, &[created]).await?;
         Ok(id)
+    }
+
+    /// Forgets a user: the name, the id and the password hash are in the journal no longer.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) async fn erase(&self, name: &str) -> Result<(), Error> {
+        let mut kept = self.kept.lock().await;
+        let erased = Change::Erased {
+            name: name.to_owned(),
+        };
+        kept.record(&self.store, &[erased]).await?;
+        condense(&mut kept, &self.store).await
     }
 
     /// The id of a user.
@@ -176,6 +220,11 @@ impl Users {
         .map_err(|cause| Error::new("the password check failed", cause))?;
         Ok(id.filter(|_| right))
     }
+}
+
+async fn condense(kept: &mut Kept<UserLedger>, store: &Store) -> Result<(), Error> {
+    let snapshot = kept.ledger().snapshot()?;
+    kept.condense(store, SNAPSHOT_FORMAT, snapshot).await
 }
 
 fn hash(password: &str, salt: &[u8; 16]) -> Result<String, Error> {
