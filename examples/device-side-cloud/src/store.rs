@@ -253,7 +253,7 @@ impl<L: Ledger> Kept<L> {
         &self.ledger
     }
 
-    /// Keeps the ledger as a snapshot and forgets how it came about.
+    /// Keeps the ledger as a snapshot and forgets how it came about; of one that was never written there is nothing to keep.
     ///
     /// # Errors
     /// The journal cannot be written.
@@ -263,6 +263,9 @@ impl<L: Ledger> Kept<L> {
         format: u32,
         bytes: Bytes,
     ) -> Result<(), Error> {
+        if self.version == 0 {
+            return Ok(());
+        }
         let failed = |cause| Error::new(format!("{} was not condensed", self.stream), cause);
         let snapshot = Snapshot::new(self.version, format, bytes);
         store
