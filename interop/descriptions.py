@@ -20,9 +20,9 @@ CHECKS = [
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
-    "unsupported_method",
-    "allow_header_conformance",
 ]
+# OCF's definition does not say that the href of a resource may end in "/subscriptions" or hold it; ours does.
+CHECKS_OF_METHODS = ["unsupported_method", "allow_header_conformance"]
 # schemathesis takes every status from 500 for a server's error. These say something about the device or the moment, and a
 # description that has them must declare them.
 GATEWAY = [502, 503, 504]
@@ -53,7 +53,7 @@ class Thermostat:
             "--product-key", self.device.product_key,
             "--device-key", self.device.device_key,
             "--product-secret-file", secret,
-            "--state", world.cloud.path / "thermostat",
+            "--state", world.cloud.path / f"thermostat-{self.device.device_key}",
             "--di", self.device.di,
         ]
 
@@ -93,7 +93,7 @@ def settings(world, di):
     return "\n".join(lines) + "\n"
 
 
-def ask_everything(world, description, *options):
+def ask_everything(world, description, checks, *options):
     """A run of schemathesis over a description; it must find nothing."""
     with Thermostat(world) as thermostat:
         before = succeeded(world)
@@ -102,7 +102,7 @@ def ask_everything(world, description, *options):
         done = subprocess.run(
             [
                 pathlib.Path(sys.executable).with_name("st"), "--config-file", config, "run", description,
-                "--checks", ",".join(CHECKS),
+                "--checks", ",".join(checks),
                 "--tls-verify", world.cloud.ca,
                 "--max-examples", str(EXAMPLES),
                 "--seed", "1",
@@ -126,9 +126,9 @@ def ask_everything(world, description, *options):
 
 @check
 def schemathesis_finds_nothing_against_the_corrected_ocf_definition(world):
-    ask_everything(world, OCF, "--url", world.cloud.url)
+    ask_everything(world, OCF, CHECKS, "--url", world.cloud.url)
 
 
 @check
 def schemathesis_finds_nothing_against_the_description_that_the_cloud_serves(world):
-    ask_everything(world, f"{world.cloud.url}/api/v1/openapi.json")
+    ask_everything(world, f"{world.cloud.url}/api/v1/openapi.json", CHECKS + CHECKS_OF_METHODS)
