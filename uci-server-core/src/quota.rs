@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn start() -> Instant {
-        std::time::Instant::now()
+        Instant::now()
     }
 
     #[test]
