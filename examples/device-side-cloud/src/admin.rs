@@ -60,6 +60,9 @@ pub(crate) enum Order {
         user: String,
         grant: String,
     },
+    BackUp {
+        dir: PathBuf,
+    },
 }
 
 /// A password on its way to be hashed; it does not print and is wiped.

@@ -58,6 +58,23 @@ pub(crate) enum Command {
     /// Consents: which client-side cloud a user has let in.
     #[command(subcommand)]
     Grant(Grant),
+    /// Add a backup to a folder, while the cloud runs.
+    Backup {
+        /// The folder; made when it is not there. Always use the same one: its keys follow those of the cloud.
+        dir: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make the journal of a cloud that does not run from a backup.
+    Restore {
+        /// The folder that `backup` was given.
+        dir: PathBuf,
+        /// The backup's file name; the latest when absent.
+        #[arg(long)]
+        name: Option<PathBuf>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Args, Debug)]

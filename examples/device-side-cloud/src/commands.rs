@@ -1,12 +1,13 @@
 //! The commands that write a configuration or ask the running cloud for something.
 
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::admin::{self, Order, Password};
 use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
+use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
 
@@ -131,6 +132,23 @@ pub(crate) async fn grant(command: Grant) -> Result<(), Error> {
         Grant::List { user, file } => ask(&file, Order::ListGrants { user }).await,
         Grant::End { user, grant, file } => ask(&file, Order::EndGrant { user, grant }).await,
     }
+}
+
+/// Has the running cloud add a backup to the folder.
+pub(crate) async fn backup(dir: PathBuf, file: &ConfigFile) -> Result<(), Error> {
+    // The cloud has a working directory of its own.
+    let dir = std::path::absolute(&dir)
+        .map_err(|cause| Error::new(format!("cannot use {}", dir.display()), cause))?;
+    ask(file, Order::BackUp { dir }).await
+}
+
+/// Puts a backup back, where no cloud runs.
+pub(crate) fn restore(dir: &Path, name: Option<&Path>, file: &ConfigFile) -> Result<(), Error> {
+    let config = Config::read(&file.config)?;
+    let restored = backup::put_back(&config, dir, name)?;
+    say(&format!("restored: {}", restored.file.display()));
+    say(&format!("erased again: {}", restored.erased));
+    Ok(())
 }
 
 /// Asks the running cloud and prints its answer as lines `name: value`; a list has a line for each of its values.

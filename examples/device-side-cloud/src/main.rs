@@ -9,6 +9,7 @@
 
 mod admin;
 mod args;
+mod backup;
 mod certificates;
 mod clock;
 mod commands;
@@ -75,6 +76,8 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
+        Command::Backup { dir, file } => commands::backup(dir, &file).await,
+        Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }
 }
 

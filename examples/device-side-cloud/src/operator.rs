@@ -90,6 +90,10 @@ impl Operator {
             Order::RemoveDevice { device } => self.remove(&device).await,
             Order::ExportUser { name } => self.export(&name).await,
             Order::EraseUser { name } => self.erase(&name).await,
+            Order::BackUp { dir } => {
+                let file = self.store.back_up(dir).await?;
+                Ok(json!({"backup": file}))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The journal of this process, for async code: one writer thread with group commit, and the keyring that seals secrets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use journal::{
 };
 use tokio::sync::{Mutex, oneshot};
 
+use crate::backup;
 use crate::clock;
 use crate::error::Error;
 use crate::monitor::Monitor;
@@ -26,6 +27,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// A handle; clones share the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
+    journal: Arc<Embedded>,
     writer: Arc<Writer>,
     keyring: Arc<Keyring>,
     monitor: Monitor,
@@ -55,14 +57,29 @@ impl Store {
         let master = MasterKey::load_or_create(key_dir.join("master.key"), clock::entropy()?)
             .map_err(keys)?;
         let keyring = Keyring::load(master, key_dir.join("streams")).map_err(keys)?;
-        let writer = Writer::start(Arc::new(journal), WriterConfig::default())
+        let journal = Arc::new(journal);
+        let shared: Arc<dyn Journal> = Arc::<Embedded>::clone(&journal);
+        let writer = Writer::start(shared, WriterConfig::default())
             .map_err(|cause| Error::new("cannot start the journal's thread", cause))?;
         Ok(Self {
+            journal,
             writer: Arc::new(writer),
             keyring: Arc::new(keyring),
             monitor,
             probed: Arc::default(),
         })
+    }
+
+    /// Adds a backup of everything that is durable now to the folder `dir`; returns its file.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) async fn back_up(&self, dir: PathBuf) -> Result<PathBuf, Error> {
+        let (journal, keyring) = (Arc::clone(&self.journal), Arc::clone(&self.keyring));
+        // Not on the writer's thread, which goes on meanwhile.
+        tokio::task::spawn_blocking(move || backup::make(&journal, &keyring, &dir))
+            .await
+            .map_err(|cause| Error::new("the backup broke off", cause))?
     }
 
     /// The keys that seal what is secret in the journal.
