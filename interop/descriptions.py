@@ -37,7 +37,7 @@ OPERATIONS = [
     *(("DELETE", f"{level}/subscriptions/{{subscriptionId}}") for level in ("/devices", DEVICE, RESOURCE)),
 ]
 # For each operation and each kind of input, besides the edges of what the description says.
-EXAMPLES = 300 if os.environ.get("LONG") else 12
+EXAMPLES = 100 if os.environ.get("LONG") else 12
 
 
 class Thermostat:

@@ -238,3 +238,51 @@ fn hash(password: &str, salt: &[u8; 16]) -> Result<String, Error> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::monitor::Monitor;
+
+    /// A store in a folder that goes away with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn open(&self) -> Store {
+            let (data, keys) = (self.0.join("data"), self.0.join("keys"));
+            Store::open(&data, &keys, Monitor::default()).expect("store")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_erased_user_is_gone_for_good_and_the_name_is_free() {
+        let name = format!("users-{}", clock::unix_millis());
+        let folder = Folder(std::env::temp_dir().join(name));
+        let former = {
+            let store = folder.open();
+            let users = Users::load(&store).await.expect("users");
+            let former = users.add("alice", "a long password").await.expect("alice");
+            users.add("bob", "another password").await.expect("bob");
+            users.erase("alice").await.expect("erased");
+            let loaded = store.load(STREAM).await.expect("stream");
+            assert!(loaded.changes.is_empty(), "what was erased can be replayed");
+            former
+        };
+        let users = Users::load(&folder.open()).await.expect("users");
+        assert_eq!(users.id_of("alice").await, None);
+        let right = users.verify("alice", "a long password".to_owned()).await;
+        assert_eq!(right.expect("checked"), None);
+        let bob = users.verify("bob", "another password".to_owned()).await;
+        assert_eq!(bob.expect("checked"), users.id_of("bob").await);
+        let again = users.add("alice", "a long password").await.expect("again");
+        assert_ne!(again, former);
+    }
+}
