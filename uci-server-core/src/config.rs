@@ -43,7 +43,7 @@ pub struct Config {
     pub idle_after: Duration,
     /// After how many changes a stream gets a snapshot.
     pub snapshot_every: u64,
-    /// Most requests, reports and grant ends that may wait at once.
+    /// Most requests, and most reports and other commands, that may wait at once.
     pub max_pending: usize,
     /// For how long an ended grant is remembered: longer than any access token of it lives.
     pub grant_memory: Duration,
