@@ -26,16 +26,14 @@ CHECKS_OF_METHODS = ["unsupported_method", "allow_header_conformance"]
 # schemathesis takes every status from 500 for a server's error. These say something about the device or the moment, and a
 # description that has them must declare them.
 GATEWAY = [502, 503, 504]
-# Every operation of the standard: the method, and the path below /api/v1.
+# What a run must have done with success, as method and path below /api/v1. Updates are not among them: of the bodies that are
+# made up, a device may refuse all.
 DEVICE, RESOURCE = "/devices/{deviceId}", "/devices/{deviceId}/{resourceLinkHref}"
-OPERATIONS = [
-    ("GET", "/devices"),
-    ("GET", DEVICE),
-    ("GET", RESOURCE),
-    ("POST", RESOURCE),
-    *(("POST", f"{level}/subscriptions") for level in ("/devices", DEVICE, RESOURCE)),
-    *(("DELETE", f"{level}/subscriptions/{{subscriptionId}}") for level in ("/devices", DEVICE, RESOURCE)),
-]
+LEVELS = ("/devices", DEVICE, RESOURCE)
+READS = [("GET", level) for level in LEVELS]
+SUBSCRIPTIONS = [("POST", f"{level}/subscriptions") for level in LEVELS]
+# OCF's definition, as it stands here, links what ends a subscription to what makes it.
+ENDS = [("DELETE", f"{level}/subscriptions/{{subscriptionId}}") for level in LEVELS]
 # For each operation and each kind of input, besides the edges of what the description says.
 EXAMPLES = 100 if os.environ.get("LONG") else 12
 
@@ -93,7 +91,7 @@ def settings(world, di):
     return "\n".join(lines) + "\n"
 
 
-def ask_everything(world, description, checks, *options):
+def ask_everything(world, description, checks, operations, *options):
     """A run of schemathesis over a description; it must find nothing."""
     with Thermostat(world) as thermostat:
         before = succeeded(world)
@@ -119,16 +117,17 @@ def ask_everything(world, description, checks, *options):
     expect(done.returncode == 0, f"schemathesis ended with {done.returncode}:\n{said[-20000:]}")
     # A run in which an operation never got past its checks would prove little.
     after = succeeded(world)
-    idle = [operation for operation in OPERATIONS if after[operation] == before[operation]]
+    idle = [operation for operation in operations if after[operation] == before[operation]]
     expect(not idle, f"nothing succeeded at {idle}")
-    print(f"schemathesis: {sum((after - before).values())} good answers, {done.stdout.splitlines()[-2].strip()}", after-before)
+    print(f"schemathesis: {sum((after - before).values())} good answers, {done.stdout.splitlines()[-2].strip(' =')}")
 
 
 @check
 def schemathesis_finds_nothing_against_the_corrected_ocf_definition(world):
-    ask_everything(world, OCF, CHECKS, "--url", world.cloud.url)
+    ask_everything(world, OCF, CHECKS, READS + SUBSCRIPTIONS + ENDS, "--url", world.cloud.url)
 
 
 @check
 def schemathesis_finds_nothing_against_the_description_that_the_cloud_serves(world):
-    ask_everything(world, f"{world.cloud.url}/api/v1/openapi.json", CHECKS + CHECKS_OF_METHODS)
+    description = f"{world.cloud.url}/api/v1/openapi.json"
+    ask_everything(world, description, CHECKS + CHECKS_OF_METHODS, READS + SUBSCRIPTIONS)
