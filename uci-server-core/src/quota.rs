@@ -120,6 +120,7 @@ fn charge(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, clippy::disallowed_methods)]
 mod tests {
     use super::*;
 

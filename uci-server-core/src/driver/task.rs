@@ -47,7 +47,13 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
         };
         tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => running.take(command),
+                Some(command) => {
+                    // Whoever gave up made room for what comes now.
+                    while let Ok(call) = dropped.try_recv() {
+                        running.cancel(call);
+                    }
+                    running.take(command);
+                }
                 None => return,
             },
             Some(call) = dropped.recv() => running.cancel(call),

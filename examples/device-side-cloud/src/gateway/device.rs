@@ -152,11 +152,11 @@ impl Device {
     }
 
     async fn report(&self, occurrence: Occurrence) {
-        if let Some(known) = &self.known {
-            if let Err(error) = self.cloud.report(known.report(occurrence)).await {
-                let device = known.device;
-                warn!(session = self.session.0, %device, %error, "a report was not taken");
-            }
+        if let Some(known) = &self.known
+            && let Err(error) = self.cloud.report(known.report(occurrence)).await
+        {
+            let device = known.device;
+            warn!(session = self.session.0, %device, %error, "a report was not taken");
         }
     }
 
