@@ -1,10 +1,10 @@
 //! Requests to the peer: one at a time out of the queue, with a token, a deadline and one retry after 401.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
-use uci_model::api::AccessToken;
+use http::StatusCode;
+use uci_model::api::{AccessToken, retry_after};
 
 use super::{Client, Timer};
 use crate::exchange::{Exchange, Purpose};
@@ -138,12 +138,4 @@ impl Client {
             }
         }
     }
-}
-
-/// The delay that the peer asks for; a date counts as absent, since it would need the peer's clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    // RFC 9110, 10.2.3: delay-seconds.
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().map_or(Duration::MAX, Duration::from_secs))
 }
