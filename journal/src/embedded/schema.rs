@@ -10,11 +10,11 @@ use crate::{ErrorKind, files};
 /// The format that this release writes. A file with a higher one is refused.
 pub(super) const FORMAT: u64 = 1;
 
-/// `format`: the format version of the file. `appends`: how many appends were remembered so far.
+/// `format`: the format version of the file.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Stream to (version, version of the last truncated change, due time, erased).
-pub(super) const STREAMS: TableDefinition<'_, &str, (u64, u64, Option<u64>, bool)> =
-    TableDefinition::new("streams");
+/// What is known of a stream: version, version of the last truncated change, due time, erased.
+pub(super) type Stream = (u64, u64, Option<u64>, bool);
+pub(super) const STREAMS: TableDefinition<'_, &str, Stream> = TableDefinition::new("streams");
 /// (Stream, version) to the change that made that version.
 pub(super) const CHANGES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("changes");
 /// Stream to (version, the ledger's format, bytes).
@@ -29,7 +29,6 @@ pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
 
 pub(super) const META_FORMAT: &str = "format";
-pub(super) const META_APPENDS: &str = "appends";
 
 /// Opens the file, or makes it when there is none.
 pub(super) fn open(path: &Path) -> Result<Database, Failure> {
@@ -42,10 +41,23 @@ pub(super) fn open(path: &Path) -> Result<Database, Failure> {
     Ok(database)
 }
 
+/// Opens a file that may have come from anywhere: every page is checked, which takes as long as reading it.
+pub(super) fn open_mistrusted(path: &Path) -> Result<Database, Failure> {
+    let mut builder = Database::builder();
+    let database = builder.set_check_integrity_on_open(true).open(path)?;
+    check(&database)?;
+    Ok(database)
+}
+
 /// Makes a complete journal file.
 fn draw_up(draft: &Path) -> Result<(), Failure> {
+    lay_out(&create(draft)?)
+}
+
+/// Makes an empty database that others cannot read.
+pub(super) fn create(draft: &Path) -> Result<Database, Failure> {
     files::new(draft)?.sync_all()?;
-    lay_out(&Database::create(draft)?)
+    Ok(Database::create(draft)?)
 }
 
 /// Makes the tables in an empty database and writes the format version.
@@ -72,7 +84,10 @@ fn check(database: &Database) -> Result<(), Failure> {
     };
     match meta.get(META_FORMAT)?.map(|format| format.value()) {
         Some(FORMAT) => Ok(()),
-        Some(format) if format > FORMAT => Err(ErrorKind::NewerFormat.into()),
+        Some(found) if found > FORMAT => {
+            let newest = FORMAT;
+            Err(ErrorKind::NewerFormat { found, newest }.into())
+        }
         _ => Err(ErrorKind::NotAJournal.into()),
     }
 }
