@@ -11,6 +11,7 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
+import meta_schema  # noqa: F401
 import notifications  # noqa: F401
 import descriptions  # noqa: F401
 #import operators  # noqa: F401

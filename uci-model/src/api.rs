@@ -27,6 +27,7 @@ mod path;
 pub mod retrieve_device;
 pub mod retrieve_devices;
 pub mod retrieve_resource;
+mod retry_after;
 pub mod subscribe_to_device;
 pub mod subscribe_to_devices;
 pub mod subscribe_to_resource;
@@ -41,6 +42,7 @@ pub use answer::{Representation, Subscribed, Unsubscribed};
 pub use auth::{AccessToken, AuthScheme, BearerToken, EventSignature, SignedNotification};
 pub use message::{BatchFormat, RequestOptions};
 pub use path::match_path;
+pub use retry_after::retry_after;
 
 use crate::error::Error;
 

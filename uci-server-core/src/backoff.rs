@@ -8,19 +8,25 @@ use std::time::Duration;
 pub struct Backoff {
     /// The mean delay after the first failure.
     pub first: Duration,
-    /// The longest delay, also when the peer asks for more.
+    /// The longest delay of our own choice.
     pub longest: Duration,
+    /// The longest delay that a peer may ask for.
+    pub longest_asked: Duration,
 }
 
 impl Backoff {
-    /// Delays from `first`, doubling up to `longest`.
+    /// Delays from `first`, doubling up to `longest`; a peer may ask for an hour.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest }
+        Self {
+            first,
+            longest,
+            longest_asked: Duration::from_secs(3600),
+        }
     }
 
     /// The delay after the `failures`-th failure in a row (1 is the first): between half of it and all of it, chosen by
-    /// `jitter`, and never less than the peer asked for with `retry_after` (capped at `longest`).
+    /// `jitter`, and never less than the peer asked for with `retry_after`, up to `longest_asked`.
     #[must_use]
     pub fn delay(&self, failures: u32, jitter: u64, retry_after: Option<Duration>) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
@@ -34,9 +40,7 @@ impl Backoff {
             .saturating_add(1024);
         let step = whole.checked_div(2048).unwrap_or_default();
         let jittered = step.saturating_mul(steps);
-        jittered
-            .max(retry_after.unwrap_or_default())
-            .min(self.longest)
+        jittered.max(retry_after.unwrap_or_default().min(self.longest_asked))
     }
 }
 
@@ -74,6 +78,7 @@ mod tests {
         let asked = |seconds| backoff.delay(1, 0, Some(Duration::from_secs(seconds)));
         assert_eq!(asked(30), Duration::from_secs(30));
         assert!(asked(0) < Duration::from_millis(501));
-        assert_eq!(asked(86_400), Duration::from_secs(60));
+        assert_eq!(asked(3_000), Duration::from_secs(3_000));
+        assert_eq!(asked(86_400), Duration::from_secs(3_600));
     }
 }

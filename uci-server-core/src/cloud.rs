@@ -82,6 +82,9 @@ pub struct DeviceCloud {
     quotas: Quotas,
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
+    /// Accounts that are to be woken, in order, and those that are on their way.
+    to_wake: VecDeque<AccountId>,
+    waking: BTreeSet<AccountId>,
     timers: BTreeSet<(Instant, Timer)>,
     /// Commands without their final event.
     open_commands: usize,
@@ -95,6 +98,8 @@ struct PendingRequest {
     correlation: Option<HeaderValue>,
     /// In whose quota it counts.
     client: Option<ClientId>,
+    /// The device's answer that it waits for.
+    ask: Option<AskId>,
 }
 
 /// A device that was asked on behalf of a request.
@@ -135,6 +140,7 @@ impl DeviceCloud {
     /// A cloud that knows nobody yet.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
+        let deliveries = Deliveries::new(&config.delivery);
         let description = openapi::describe(&config.prefix, &config.described_at).into();
         Self {
             config,
@@ -153,7 +159,9 @@ impl DeviceCloud {
             requests: BTreeMap::new(),
             quotas: Quotas::default(),
             asks: BTreeMap::new(),
-            deliveries: Deliveries::default(),
+            deliveries,
+            to_wake: VecDeque::new(),
+            waking: BTreeSet::new(),
             timers: BTreeSet::new(),
             open_commands: 0,
             next_number: 0,
@@ -179,6 +187,7 @@ impl DeviceCloud {
                 deadline,
                 correlation,
                 client,
+                ask: None,
             },
         );
         self.timers.insert((deadline, Timer::Request(id)));
@@ -205,14 +214,8 @@ impl DeviceCloud {
 
     /// Forgets a request: its client is gone. What it caused already stays.
     pub fn cancel_request(&mut self, id: RequestId) {
-        self.take_request(id);
-        let asks: Vec<AskId> = self
-            .asks
-            .iter()
-            .filter(|(_, asked)| asked.request == id)
-            .map(|(ask, _)| *ask)
-            .collect();
-        for ask in asks {
+        let pending = self.take_request(id);
+        if let Some(ask) = pending.and_then(|pending| pending.ask) {
             self.take_ask(ask);
         }
     }
@@ -276,10 +279,10 @@ impl DeviceCloud {
     }
 
     /// Loads an account that still owes something, so that its notifications go on. A composition calls it at its start for
-    /// every account stream that the journal lists as due.
+    /// every account stream that the journal lists as due; at most [`Config::max_waking`] are loaded at once.
     pub fn wake(&mut self, account: AccountId, wall: SystemTime, now: Instant) {
         let now = self.tick(wall, now);
-        self.enqueue([StreamName::Account(account)], Work::Wake, now);
+        self.to_wake.push_back(account);
         self.advance(now);
     }
 

@@ -48,6 +48,9 @@ pub struct Config {
     pub idle_after: Duration,
     /// After how many changes a stream gets a snapshot.
     pub snapshot_every: u64,
+    /// Most accounts that are loaded at once because they were woken: a cloud that starts again with many that owe something
+    /// still answers requests.
+    pub max_waking: usize,
     /// Most requests, and most reports and other commands, that may wait at once.
     pub max_pending: usize,
     /// For how long an ended grant is remembered: longer than any access token of it lives.
@@ -149,6 +152,10 @@ impl Default for QueueRules {
 pub struct DeliveryRules {
     /// Delays between attempts.
     pub backoff: Backoff,
+    /// Most attempts under way at once.
+    pub max_concurrent: usize,
+    /// Most attempts under way at once to one host and port; to one that could not be reached, one.
+    pub max_concurrent_per_host: usize,
     /// How long one attempt may take before it counts as failed.
     pub attempt_timeout: Duration,
     /// How old a notification may get undelivered; then its subscription is cancelled.
@@ -163,6 +170,8 @@ impl Default for DeliveryRules {
     fn default() -> Self {
         Self {
             backoff: Backoff::default(),
+            max_concurrent: 1024,
+            max_concurrent_per_host: 64,
             attempt_timeout: Duration::from_secs(30),
             max_age: Duration::from_secs(24 * 3600),
             max_refusals: 5,
@@ -192,6 +201,7 @@ impl Default for Config {
             load_timeout: Duration::from_secs(10),
             idle_after: Duration::from_secs(600),
             snapshot_every: 512,
+            max_waking: 64,
             max_pending: 4096,
             grant_memory: Duration::from_secs(24 * 3600),
         }

@@ -1,16 +1,19 @@
 //! The deliveries under way: at most one attempt a subscription, its retries, and what became of it.
 //!
 //! ```text
-//!          start           2xx, 410                the ledger has moved on
-//! (idle) ─────────▶ InFlight ─────▶ Confirmed ─────────────────────────▶ (idle)
-//!    ▲                │
-//!    │     failure    ▼
-//!    └── delay ◀── Waiting
+//!          enqueue            start           2xx, 410                the ledger has moved on
+//! (idle) ──────────▶ Queued ─────────▶ InFlight ─────▶ Confirmed ─────────────────────────▶ (idle)
+//!    ▲              for a slot            │
+//!    │                          failure   ▼
+//!    └────────────────── delay ◀────── Waiting
 //! ```
 //!
 //! A notification that was confirmed keeps its line until the ledger says so durably: only then may the next one be sent,
 //! or a crash in between could change what was already sent. After a 410 the ledger forgets the subscription, and nothing
 //! is sent until it has.
+//!
+//! An answer that asks for a pause (`Retry-After`) pauses its subscription alone: who answers may be one of many behind a
+//! name, and a pause of the whole host would let one of them silence the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,13 +21,19 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use uci_model::SubscriptionId;
 
+use crate::backoff::Backoff;
 use crate::config::DeliveryRules;
 use crate::device_port::{DeliveryOutcome, TransportFailure};
 use crate::ids::{AccountId, DeliveryId};
 
+mod slots;
+
+use slots::{HostName, Slots};
+
 /// All lines of one machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deliveries {
+    slots: Slots,
     lines: BTreeMap<SubscriptionId, Line>,
     attempts: BTreeMap<DeliveryId, SubscriptionId>,
     timers: BTreeSet<(Instant, SubscriptionId)>,
@@ -34,6 +43,7 @@ pub(crate) struct Deliveries {
 #[derive(Debug)]
 struct Line {
     account: AccountId,
+    host: HostName,
     sequence: u64,
     state: State,
     failures: u32,
@@ -49,7 +59,11 @@ enum State {
     Waiting {
         until: Instant,
     },
-    /// The delay is over.
+    /// Until there is a slot.
+    Queued {
+        ticket: u64,
+    },
+    /// Nothing is in its way.
     Ready,
     Confirmed,
 }
@@ -68,37 +82,92 @@ pub(crate) enum Verdict {
 }
 
 impl Deliveries {
-    /// Begins an attempt at the head of a queue; `None` while another is under way or delayed.
+    /// No deliveries yet.
+    pub(crate) fn new(rules: &DeliveryRules) -> Self {
+        Self {
+            slots: Slots::new(rules),
+            lines: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Lines a subscription up for an attempt at the head of its queue, unless one is under way, delayed or lined up.
     ///
     /// A head with another number than before is a new notification and starts with a clean slate.
-    pub(crate) fn start(
+    pub(crate) fn enqueue(
         &mut self,
         account: &AccountId,
         subscription: SubscriptionId,
         sequence: u64,
-        until: Instant,
-    ) -> Option<DeliveryId> {
+        events_url: &str,
+    ) {
         let line = self.lines.entry(subscription).or_insert_with(|| Line {
             account: account.clone(),
+            host: self.slots.enter(events_url),
             sequence,
             state: State::Ready,
             failures: 0,
             refusals: 0,
         });
         match line.state {
-            State::InFlight { .. } | State::Waiting { .. } => return None,
-            State::Confirmed if line.sequence == sequence => return None,
+            State::InFlight { .. } | State::Waiting { .. } | State::Queued { .. } => return,
+            State::Confirmed if line.sequence == sequence => return,
             State::Confirmed | State::Ready => {}
         }
-        if line.sequence != sequence {
-            (line.sequence, line.failures, line.refusals) = (sequence, 0, 0);
+        line.renew(sequence);
+        let ticket = self.slots.queue(&line.host, subscription);
+        line.state = State::Queued { ticket };
+    }
+
+    /// The next that may be sent now, if it is still to be: then [`Deliveries::start`] follows.
+    pub(crate) fn next(&mut self) -> Option<(AccountId, SubscriptionId)> {
+        let subscription = self.slots.next()?;
+        let line = self.lines.get_mut(&subscription)?;
+        line.state = State::Ready;
+        Some((line.account.clone(), subscription))
+    }
+
+    /// Begins the attempt of a subscription that was next.
+    pub(crate) fn start(
+        &mut self,
+        subscription: SubscriptionId,
+        sequence: u64,
+        until: Instant,
+    ) -> Option<DeliveryId> {
+        let line = self.lines.get_mut(&subscription)?;
+        if line.state != State::Ready {
+            return None;
         }
+        line.renew(sequence);
         let id = DeliveryId::new(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         line.state = State::InFlight { id, until };
+        self.slots.take(&line.host);
         self.attempts.insert(id, subscription);
         self.timers.insert((until, subscription));
         Some(id)
+    }
+
+    /// Puts the attempt of a subscription that was next off: it could not even be begun.
+    pub(crate) fn put_off(
+        &mut self,
+        subscription: SubscriptionId,
+        sequence: u64,
+        rules: &DeliveryRules,
+        jitter: u64,
+        now: Instant,
+    ) {
+        if let Some(line) = self.lines.get_mut(&subscription)
+            && line.state == State::Ready
+        {
+            line.renew(sequence);
+            line.fail(rules.backoff, jitter, None, now);
+            if let State::Waiting { until } = line.state {
+                self.timers.insert((until, subscription));
+            }
+        }
     }
 
     /// Ends an attempt. Unknown and late ones are ignored.
@@ -116,20 +185,17 @@ impl Deliveries {
             return None;
         };
         self.timers.remove(&(until, subscription));
+        self.slots.free(&line.host);
+        self.slots.note(&line.host, result.is_ok());
         let verdict = judge(line, result, rules);
         let retry_after = result.ok().and_then(|outcome| outcome.retry_after);
         match verdict {
             Verdict::Delivered { .. } | Verdict::Gone => line.state = State::Confirmed,
             // A refused one too: its subscription may have ended before, with this still at the head of the queue.
             Verdict::Refused | Verdict::Retry => {
-                line.failures = line.failures.saturating_add(1);
-                let delay = rules.backoff.delay(line.failures, jitter, retry_after);
-                match now.checked_add(delay.max(Duration::from_millis(1))) {
-                    Some(until) => {
-                        line.state = State::Waiting { until };
-                        self.timers.insert((until, subscription));
-                    }
-                    None => line.state = State::Ready,
+                line.fail(rules.backoff, jitter, retry_after, now);
+                if let State::Waiting { until } = line.state {
+                    self.timers.insert((until, subscription));
                 }
             }
         }
@@ -151,12 +217,15 @@ impl Deliveries {
             State::InFlight { id, until } => {
                 self.attempts.remove(&id);
                 self.timers.remove(&(until, subscription));
+                self.slots.free(&line.host);
             }
+            State::Queued { ticket } => self.slots.withdraw(&line.host, ticket),
             State::Waiting { until } => {
                 self.timers.remove(&(until, subscription));
             }
             State::Ready | State::Confirmed => {}
         }
+        self.slots.leave(&line.host);
     }
 
     /// Forgets a line with nothing under way: its queue is empty.
@@ -225,6 +294,25 @@ impl Deliveries {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
+    }
+}
+
+impl Line {
+    /// Begins with a new notification, if it is one.
+    fn renew(&mut self, sequence: u64) {
+        if self.sequence != sequence {
+            (self.sequence, self.failures, self.refusals) = (sequence, 0, 0);
+        }
+    }
+
+    /// Counts a failure and waits.
+    fn fail(&mut self, backoff: Backoff, jitter: u64, retry_after: Option<Duration>, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        let delay = backoff.delay(self.failures, jitter, retry_after);
+        self.state = match now.checked_add(delay.max(Duration::from_millis(1))) {
+            Some(until) => State::Waiting { until },
+            None => State::Ready,
+        };
     }
 }
 

@@ -148,7 +148,7 @@ pub enum TransportFailure {
 pub struct DeliveryOutcome {
     /// The status.
     pub status: http::StatusCode,
-    /// Its `Retry-After`, when that was in seconds.
+    /// For how long its `Retry-After` asks to wait.
     pub retry_after: Option<Duration>,
 }
 
@@ -156,14 +156,9 @@ impl DeliveryOutcome {
     /// Reads a response; the body does not matter.
     #[must_use]
     pub fn from_response(response: &http::Response<Bytes>) -> Self {
-        let retry_after = response
-            .headers()
-            .get(http::header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
         Self {
             status: response.status(),
-            retry_after,
+            retry_after: uci_model::api::retry_after(response.headers()),
         }
     }
 }

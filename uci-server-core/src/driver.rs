@@ -7,11 +7,14 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use uci_model::DeviceId;
 
@@ -39,8 +42,12 @@ pub trait Outside: Send + Sync + 'static {
     fn erase(&self, stream: String) -> impl Future<Output = bool> + Send;
     /// Asks a device.
     fn ask(&self, request: DeviceRequest) -> impl Future<Output = DeviceAnswer> + Send;
-    /// Sends a notification: to an address that [`EventsUrlPolicy::judge_address`](crate::EventsUrlPolicy::judge_address)
-    /// allows, following no redirect, reading little of the body.
+    /// Sends a notification.
+    ///
+    /// At each connect every address that the name resolves to is passed through
+    /// [`EventsUrlPolicy::judge_address`](crate::EventsUrlPolicy::judge_address), also one that the URL holds as it is, and the
+    /// connection goes to an address that was allowed. Connections are kept and used again. No redirect is followed, no proxy
+    /// used, and little of the body read: it says nothing.
     fn deliver(
         &self,
         request: Request<Bytes>,
@@ -54,11 +61,22 @@ pub trait Outside: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    /// Calls whose caller is gone. Never more than there were calls, so it needs no bound of its own.
+    dropped: mpsc::UnboundedSender<CallId>,
+    next_call: Arc<AtomicU64>,
 }
+
+/// A call of [`Handle::answer`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct CallId(u64);
 
 #[derive(Debug)]
 enum Command {
-    Request(Box<Request<Bytes>>, oneshot::Sender<Response<Bytes>>),
+    Request(
+        Box<Request<Bytes>>,
+        CallId,
+        oneshot::Sender<Response<Bytes>>,
+    ),
     Report(Box<DeviceReport>, oneshot::Sender<Result<(), Error>>),
     EndGrant(AccountId, GrantId, oneshot::Sender<Result<(), Error>>),
     ChangeOwner(
@@ -74,13 +92,41 @@ enum Command {
 /// A handle, and the commands that [`run`] takes from it.
 #[must_use]
 pub fn handle(capacity: usize) -> (Handle, Commands) {
-    let (sender, receiver) = mpsc::channel(capacity.max(1));
-    (Handle { commands: sender }, Commands(receiver))
+    let (commands, receiver) = mpsc::channel(capacity.max(1));
+    let (dropped, dropped_receiver) = mpsc::unbounded_channel();
+    let handle = Handle {
+        commands,
+        dropped,
+        next_call: Arc::default(),
+    };
+    let commands = Commands {
+        commands: receiver,
+        dropped: dropped_receiver,
+    };
+    (handle, commands)
 }
 
 /// The other end of a [`Handle`].
 #[derive(Debug)]
-pub struct Commands(mpsc::Receiver<Command>);
+pub struct Commands {
+    commands: mpsc::Receiver<Command>,
+    dropped: mpsc::UnboundedReceiver<CallId>,
+}
+
+/// Tells that nobody waits for a call any more, unless it is disarmed.
+struct OnDrop<'a> {
+    call: CallId,
+    dropped: Option<&'a mpsc::UnboundedSender<CallId>>,
+}
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(dropped) = self.dropped {
+            // A cloud that has stopped has nothing to forget.
+            let _ = dropped.send(self.call);
+        }
+    }
+}
 
 impl Handle {
     /// Tells what a device did; returns when that is durable.
@@ -145,19 +191,22 @@ impl Handle {
         self.send(Command::Wake(account)).await
     }
 
-    /// Answers an HTTP request; 503 when the cloud has stopped.
+    /// Answers an HTTP request; 503 when the cloud has stopped. When the future is dropped before it is ready, the request is
+    /// cancelled ([`DeviceCloud::cancel_request`](crate::DeviceCloud::cancel_request)).
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (sender, receiver) = oneshot::channel();
-        let sent = self.send(Command::Request(Box::new(request), sender)).await;
-        let stopped = || {
-            let mut response = Response::new(Bytes::from_static(b"the service has stopped"));
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response
+        let call = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
+        let mut on_drop = OnDrop {
+            call,
+            dropped: Some(&self.dropped),
         };
-        match sent {
-            Ok(()) => receiver.await.unwrap_or_else(|_| stopped()),
-            Err(_) => stopped(),
-        }
+        let (sender, receiver) = oneshot::channel();
+        let command = Command::Request(Box::new(request), call, sender);
+        let answer = match self.send(command).await {
+            Ok(()) => receiver.await.ok(),
+            Err(_) => None,
+        };
+        on_drop.dropped = None;
+        answer.unwrap_or_else(stopped)
     }
 
     /// How many requests, reports and other commands wait to be taken in.
@@ -182,6 +231,14 @@ impl Handle {
             .await
             .map_err(|_| ErrorKind::Unavailable.into())
     }
+}
+
+fn stopped() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(b"the service has stopped"));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let plain = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
 }
 
 impl tower_service::Service<Request<Bytes>> for Handle {

@@ -96,6 +96,12 @@
 //!   subscription cancelled: a client that is told so subscribes anew and gets the present state, while one that silently
 //!   missed an event would go on with a wrong one.
 //!
+//! # Bounds
+//!
+//! What a client may ask for is bounded by [`ClientQuota`] and [`AccountLimits`]: beyond it the answer is 429 with
+//! `Retry-After`. Attempts to deliver are bounded over all and for each host ([`DeliveryRules`]); hosts take turns, and one
+//! that is down holds one attempt at a time. The interface is described in OpenAPI ([`openapi`]).
+//!
 //! # Features
 //!
 //! | feature | adds |

@@ -120,6 +120,7 @@ fn charge(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     fn start() -> Instant {
-        std::time::Instant::now()
+        Instant::now()
     }
 
     #[test]

@@ -92,9 +92,13 @@ impl Outside for Fake {
 }
 
 fn run(fake: Fake) -> (Handle, Arc<Fake>, tokio::task::JoinHandle<()>) {
+    run_with(Config::default(), fake)
+}
+
+fn run_with(config: Config, fake: Fake) -> (Handle, Arc<Fake>, tokio::task::JoinHandle<()>) {
     let fake = Arc::new(fake);
     let (handle, commands) = driver::handle(8);
-    let cloud = DeviceCloud::new(Config::default(), [3; 32], Arc::new(Labels));
+    let cloud = DeviceCloud::new(config, [3; 32], Arc::new(Labels));
     let task = tokio::spawn(driver::run(cloud, commands, fake.clone()));
     (handle, fake, task)
 }
@@ -234,4 +238,35 @@ async fn a_stopped_cloud_says_so() {
         handle.report(report).await.unwrap_err().kind(),
         ErrorKind::Unavailable
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_is_cancelled() {
+    let mut config = Config::default();
+    config.client.in_flight = 1;
+    let (handle, _, _) = run_with(
+        config,
+        Fake {
+            silent_device: true,
+            ..Fake::default()
+        },
+    );
+    light(&handle).await;
+    let read = || request(Method::GET, &format!("/{}{LIGHT}", device(1)));
+    for _ in 0..3 {
+        // The caller gives up long before the device's time is over, and its place is free again.
+        let patience = Duration::from_secs(1);
+        let gave_up = tokio::time::timeout(patience, call(&handle, read())).await;
+        assert!(gave_up.is_err());
+    }
+    let list = call(&handle, request(Method::GET, "")).await;
+    assert_eq!(list.status(), StatusCode::OK);
+    let waiting = call(&handle, read());
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        call(&handle, request(Method::GET, "")).await.status()
+    };
+    let (waited, refused) = tokio::join!(waiting, other);
+    assert_eq!(waited.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS);
 }

@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     missing_docs
 )]
 
@@ -96,10 +97,11 @@ mod routes {
     /// Segments after `/devices`, and what else may stand after `/api/v1`.
     fn paths() -> impl Strategy<Value = String> {
         let segment = prop::sample::select(vec!["subscriptions", S, "light", "7"]);
-        let below = prop::collection::vec(segment.clone(), 0..5);
+        let below = prop::collection::vec(segment, 0..5);
         let below_device = below.prop_map(|rest| format!("/devices/{D}/{}", rest.join("/")));
-        let other = prop::collection::vec(segment, 0..3);
-        let other = other.prop_map(|rest| format!("/devices/subscriptions/{}", rest.join("/")));
+        // What is no UUID is no subscription, so no path of the description.
+        let other = prop::sample::select(vec!["", S, "subscriptions/x", "x/y"]);
+        let other = other.prop_map(|rest| format!("/devices/subscriptions/{rest}"));
         let fixed = prop::sample::select(vec!["", "/", "/devices", "/openapi.json", "/devices/x"]);
         prop_oneof![8 => below_device, 2 => other, 1 => fixed.prop_map(str::to_owned)]
     }

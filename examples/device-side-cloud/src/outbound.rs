@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,6 +23,9 @@ use crate::error::Error;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
+
+/// How much is read of the answer to a notification, in bytes.
+const MAX_RECEIPT: usize = 16 << 10;
 
 /// Says whether a connection may be made to an address.
 pub(crate) type AddressRule = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -84,8 +88,34 @@ impl Outbound {
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
-    /// The address is not allowed, the peer cannot be reached or verified, or it took too long.
+    /// The address is not allowed, the peer cannot be reached or verified, it took too long or answers too much.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        self.exchange(request, |body| async {
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            body.map(Collected::to_bytes)
+                .map_err(|cause| Error::new("the answer could not be read", cause))
+        })
+        .await
+    }
+
+    /// Sends one request whose answer says all with its status. Of the body so much is read that the connection can be used
+    /// again after a usual answer.
+    ///
+    /// # Errors
+    /// The address is not allowed, the peer cannot be reached or verified, or it took too long.
+    pub(crate) async fn notify(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        self.exchange(request, |body| async {
+            drop(Limited::new(body, MAX_RECEIPT).collect().await);
+            Ok(Bytes::new())
+        })
+        .await
+    }
+
+    async fn exchange<F: Future<Output = Result<Bytes, Error>>>(
+        &self,
+        request: Request<Bytes>,
+        read: impl FnOnce(Incoming) -> F,
+    ) -> Result<Response<Bytes>, Error> {
         // A literal address never passes the resolver.
         let literal = request.uri().host().and_then(|host| {
             host.trim_start_matches('[')
@@ -103,11 +133,7 @@ impl Outbound {
                 .await
                 .map_err(|cause| Error::new("the request failed", cause))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
-                .collect()
-                .await
-                .map_err(|cause| Error::new("the answer could not be read", cause))?;
-            Ok(Response::from_parts(head, body.to_bytes()))
+            Ok(Response::from_parts(head, read(body).await?))
         };
         tokio::time::timeout(self.timeout, exchange)
             .await

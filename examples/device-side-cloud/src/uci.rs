@@ -180,7 +180,7 @@ impl Outside for Surroundings {
             host = request.uri().host().unwrap_or_default(),
         );
         let delivering = self.monitor.metrics.delivering();
-        let result = self.outbound.send(request).instrument(span.clone()).await;
+        let result = self.outbound.notify(request).instrument(span.clone()).await;
         delivering.ended(result.as_ref().ok().map(Response::status));
         let _entered = span.entered();
         match &result {

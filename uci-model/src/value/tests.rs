@@ -38,7 +38,12 @@ fn what_only_cbor_has_becomes_json() {
         ("f820", "null"),
         ("a10102", r#"{"1":2}"#),
         ("a12002", r#"{"-1":2}"#),
+        (
+            "c074323031332d30332d32315432303a30343a30305a",
+            r#""2013-03-21T20:04:00Z""#,
+        ),
         ("c11a514b67b0", "1363896240"),
+        ("fa3fc00000", "1.5"),
         ("c249010000000000000000", r#""18446744073709551616""#),
         ("c24100", "0"),
         ("c340", "-1"),
@@ -56,6 +61,31 @@ fn what_only_cbor_has_becomes_json() {
         ("15", "21"),
     ] {
         assert_eq!(as_json(&cbor(hex).unwrap()), expected, "{hex}");
+    }
+}
+
+#[test]
+fn what_both_formats_have_goes_both_ways() {
+    for (hex, text) in [
+        ("f4", "false"),
+        ("f5", "true"),
+        ("f6", "null"),
+        ("00", "0"),
+        ("20", "-1"),
+        ("1bffffffffffffffff", "18446744073709551615"),
+        ("3b7fffffffffffffff", "-9223372036854775808"),
+        ("fb4035000000000000", "21.0"),
+        ("fbbff8000000000000", "-1.5"),
+        ("60", "\"\""),
+        ("633c3e26", "\"<>&\""),
+        ("62c3bc", "\"ü\""),
+        ("80", "[]"),
+        ("8201fb4004000000000000", "[1,2.5]"),
+        ("a0", "{}"),
+        ("a2616101616202", r#"{"a":1,"b":2}"#),
+    ] {
+        assert_eq!(as_json(&cbor(hex).unwrap()), text, "{hex}");
+        assert_eq!(json(text).unwrap().to_cbor(), unhex(hex), "{text}");
     }
 }
 

@@ -71,7 +71,9 @@ pub(super) fn answer(
             let (record, resource) = find(account, on)?;
             if !record.is_online() && config.serve_offline_from_cache && on.interface.is_none() {
                 let known = resource.representation().ok_or_else(|| offline(config))?;
-                known.in_format(on.format, &config.content)?
+                known
+                    .in_format(on.format, &config.content)
+                    .map_err(|_| unreadable())?
             } else {
                 return ask(config, id, record, resource, on, Operation::Retrieve);
             }
@@ -154,6 +156,12 @@ fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not found")
 }
 
+/// What a device told is not the client's fault.
+fn unreadable() -> Problem {
+    let detail = "what the device answered cannot be read";
+    Problem::new(StatusCode::BAD_GATEWAY, detail)
+}
+
 fn offline(config: &Config) -> Problem {
     let detail = "the device is offline";
     Problem::try_again(StatusCode::GATEWAY_TIMEOUT, detail, config.retry_after)
@@ -173,6 +181,7 @@ impl DeviceCloud {
         let Some(pending) = self.requests.get_mut(&request) else {
             return;
         };
+        pending.ask = Some(id);
         let deadline = after(now, self.config.ask_timeout);
         self.timers
             .remove(&(pending.deadline, Timer::Request(request)));
@@ -267,9 +276,6 @@ impl DeviceCloud {
             .map(|content| content.in_format(asked.format, &self.config.content))
             .transpose()
             .and_then(|content| Representation::new(content).try_into_http_response())
-            .unwrap_or_else(|_| {
-                let detail = "the device's answer cannot be read";
-                Problem::new(StatusCode::BAD_GATEWAY, detail).into_response()
-            })
+            .unwrap_or_else(|_| unreadable().into_response())
     }
 }

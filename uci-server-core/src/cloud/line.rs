@@ -150,6 +150,38 @@ impl DeviceCloud {
 
     /// Does all that can be done.
     pub(super) fn advance(&mut self, now: Instant) {
+        loop {
+            self.carry_out_batches(now);
+            if let Some(account) = self.next_to_wake() {
+                self.enqueue([StreamName::Account(account)], Work::Wake, now);
+            } else if let Some((account, subscription)) = self.deliveries.next() {
+                self.send(&account, subscription, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// The next account to wake, unless enough are on their way already.
+    fn next_to_wake(&mut self) -> Option<AccountId> {
+        if self.waking.len() >= self.config.max_waking.max(1) {
+            return None;
+        }
+        let account = self.to_wake.pop_front()?;
+        self.waking.insert(account.clone());
+        Some(account)
+    }
+
+    /// Notes that an account is awake, or could not be woken.
+    pub(super) fn end_waking(&mut self, task: &Task) {
+        for name in &task.needs {
+            if let StreamName::Account(account) = name {
+                self.waking.remove(account);
+            }
+        }
+    }
+
+    fn carry_out_batches(&mut self, now: Instant) {
         while let Some(name) = self.movable.pop_first() {
             let mut batch = Batch::default();
             while let Some(task) = self.take_next(&name, &batch) {
@@ -202,6 +234,9 @@ impl DeviceCloud {
             Err(ErrorKind::Unavailable.into())
         }
         for task in tasks {
+            if matches!(task.work, Work::Wake) {
+                self.end_waking(&task);
+            }
             match task.work {
                 Work::Request { request, .. } | Work::Answer { request, .. } => {
                     self.respond_unavailable(request);

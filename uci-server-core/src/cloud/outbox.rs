@@ -11,7 +11,7 @@ use uci_model::{Content, EventType, SigningSecret, SubscriptionId, UnixSeconds};
 use super::perform::secret_field;
 use super::stream::StreamName;
 use super::{DeviceCloud, after};
-use crate::account::{Command, EndCause, Subscription};
+use crate::account::{Command, EndCause, Notification, Subscription};
 use crate::delivery::Verdict;
 use crate::device_port::{DeliveryOutcome, TransportFailure};
 use crate::error::{Error, ErrorKind};
@@ -19,46 +19,77 @@ use crate::ids::{AccountId, DeliveryId};
 use crate::output::Output;
 
 impl DeviceCloud {
-    /// Looks at a subscription's queue: sends its head, ends it when that is too old, or lets it rest.
+    /// Looks at a subscription's queue: lines its head up, ends it when that is too old, or lets it rest.
     pub(super) fn dispatch(
         &mut self,
         account: &AccountId,
         subscription: SubscriptionId,
         now: Instant,
     ) {
-        let Some(stream) = self.streams.get(&StreamName::Account(account.clone())) else {
-            return self.deliveries.forget(subscription);
-        };
-        // What is not durable yet must not be sent.
-        if let Some(append) = stream.busy {
-            return self.touch(append, account, subscription);
+        if let Some(sequence) = self.sendable(account, subscription, now)
+            && let Ok(ledger) = self.account(account)
+            && let Some(found) = ledger.subscription(subscription)
+        {
+            let events_url = found.made().events_url.clone();
+            self.deliveries
+                .enqueue(account, subscription, sequence, &events_url);
         }
-        let Ok(ledger) = self.account(account) else {
-            return;
-        };
-        let Some(found) = ledger.subscription(subscription) else {
-            return self.deliveries.forget(subscription);
-        };
-        let Some(head) = found.head() else {
-            return self.deliveries.rest(subscription);
-        };
-        if let Some(command) = self.given_up(subscription, found, now) {
-            return self.enqueue_settlement(account.clone(), subscription, command, now);
-        }
-        let until = after(now, self.config.delivery.attempt_timeout);
-        let Some(delivery) = self
-            .deliveries
-            .start(account, subscription, head.sequence(), until)
-        else {
+    }
+
+    /// Sends the head of a queue whose turn has come.
+    pub(super) fn send(&mut self, account: &AccountId, subscription: SubscriptionId, now: Instant) {
+        // Since it was lined up, much may have happened to it.
+        let Some(sequence) = self.sendable(account, subscription, now) else {
             return;
         };
         match self.notification(account, subscription) {
-            Ok(request) => self
-                .outputs
-                .push_back(Output::Deliver { delivery, request }),
+            Ok(request) => {
+                let until = after(now, self.config.delivery.attempt_timeout);
+                if let Some(delivery) = self.deliveries.start(subscription, sequence, until) {
+                    self.outputs
+                        .push_back(Output::Deliver { delivery, request });
+                }
+            }
             // The key may be back later: as good as a receiver that is down.
-            Err(_) => self.end_delivery(delivery, Err(TransportFailure::Connection), now),
+            Err(_) => {
+                let jitter = self.entropy.draw_u64();
+                let rules = &self.config.delivery;
+                self.deliveries
+                    .put_off(subscription, sequence, rules, jitter, now);
+            }
         }
+    }
+
+    /// The number of a queue's head, if that is durable and may be sent. Otherwise it is seen to that the queue is looked at
+    /// again when that has changed.
+    fn sendable(
+        &mut self,
+        account: &AccountId,
+        subscription: SubscriptionId,
+        now: Instant,
+    ) -> Option<u64> {
+        let Some(stream) = self.streams.get(&StreamName::Account(account.clone())) else {
+            self.deliveries.forget(subscription);
+            return None;
+        };
+        // What is not durable yet must not be sent.
+        if let Some(append) = stream.busy {
+            self.touch(append, account, subscription);
+            return None;
+        }
+        let Some(found) = self.account(account).ok()?.subscription(subscription) else {
+            self.deliveries.forget(subscription);
+            return None;
+        };
+        let Some(sequence) = found.head().map(Notification::sequence) else {
+            self.deliveries.rest(subscription);
+            return None;
+        };
+        if let Some(command) = self.given_up(subscription, found, now) {
+            self.enqueue_settlement(account.clone(), subscription, command, now);
+            return None;
+        }
+        Some(sequence)
     }
 
     /// What to do about a queue whose head was tried and is too old.

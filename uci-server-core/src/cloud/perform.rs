@@ -103,7 +103,7 @@ impl DeviceCloud {
             Work::Erase { erasure, account } => {
                 self.perform_erase(task, *erasure, account, batch)?;
             }
-            Work::Wake => {}
+            Work::Wake => self.end_waking(task),
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Command, Commands, Outside};
+use super::{CallId, Command, Commands, Outside};
 use crate::account::Export;
 use crate::{
     AccountId, AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome,
@@ -24,7 +24,10 @@ const STALLED: Duration = Duration::from_secs(5);
 
 /// Runs `cloud` until all handles are gone.
 pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Arc<O>) {
-    let Commands(mut commands) = commands;
+    let Commands {
+        mut commands,
+        mut dropped,
+    } = commands;
     let mut running = Running {
         cloud,
         outside,
@@ -44,9 +47,16 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
         };
         tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => running.take(command),
+                Some(command) => {
+                    // Whoever gave up made room for what comes now.
+                    while let Ok(call) = dropped.try_recv() {
+                        running.cancel(call);
+                    }
+                    running.take(command);
+                }
                 None => return,
             },
+            Some(call) = dropped.recv() => running.cancel(call),
             Some(done) = running.work.join_next() => {
                 // A task that panicked has no answer; the cloud's own time limit ends what it was for.
                 if let Ok(done) = done {
@@ -81,7 +91,8 @@ struct Running<O> {
 /// Who waits for what.
 #[derive(Default)]
 struct Waiting {
-    requests: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
+    requests: BTreeMap<RequestId, (CallId, oneshot::Sender<Response<Bytes>>)>,
+    calls: BTreeMap<CallId, RequestId>,
     reports: BTreeMap<ReportId, oneshot::Sender<Result<(), Error>>>,
     grants: BTreeMap<GrantEndId, oneshot::Sender<Result<(), Error>>>,
     owners: BTreeMap<OwnerChangeId, oneshot::Sender<Result<u64, Error>>>,
@@ -93,14 +104,17 @@ impl<O: Outside> Running<O> {
     fn take(&mut self, command: Command) {
         let (wall, now) = (self.outside.wall(), Instant::now().into_std());
         match command {
-            Command::Request(mut request, sender) => {
+            // Its caller was gone before it was even looked at.
+            Command::Request(_, _, sender) if sender.is_closed() => {}
+            Command::Request(mut request, call, sender) => {
                 let authentication = request.extensions_mut().remove::<Authentication>();
                 let authentication = authentication.unwrap_or(Authentication::Missing);
                 let id = self
                     .cloud
                     .handle_request(&request, authentication, wall, now);
                 tracing::debug!(request = %id, method = %request.method(), "request");
-                self.waiting.requests.insert(id, sender);
+                self.waiting.requests.insert(id, (call, sender));
+                self.waiting.calls.insert(call, id);
             }
             Command::Report(report, sender) => {
                 let device = report.device;
@@ -131,14 +145,22 @@ impl<O: Outside> Running<O> {
         }
     }
 
+    fn cancel(&mut self, call: CallId) {
+        if let Some(request) = self.waiting.calls.remove(&call) {
+            tracing::debug!(%request, "request cancelled");
+            self.waiting.requests.remove(&request);
+            self.cloud.cancel_request(request);
+        }
+    }
+
     fn carry_out(&mut self, output: Output) {
         let outside = self.outside.clone();
         match output {
             // A receiver that is gone does not want its answer any more.
             Output::Respond { request, response } => {
                 tracing::debug!(%request, status = response.status().as_u16(), "response");
-                let sender = self.waiting.requests.remove(&request);
-                if let Some(sender) = sender {
+                if let Some((call, sender)) = self.waiting.requests.remove(&request) {
+                    self.waiting.calls.remove(&call);
                     drop(sender.send(response));
                 }
             }

@@ -74,12 +74,15 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     template(path)?.1.get(method.as_str().to_lowercase())
 }
 
-/// Fails unless the description lists the answer's status, media type and headers for this request.
-pub(crate) fn check(request: &Request<Bytes>, response: &Response<Bytes>) {
+/// Fails unless the description of a cloud below `prefix` lists the answer's status, media type and headers for this
+/// request.
+pub(crate) fn check(prefix: &str, request: &Request<Bytes>, response: &Response<Bytes>) {
     let path = request.uri().path();
-    let below = path.split_once("/api/v1").map_or(path, |(_, below)| below);
+    let below = path.strip_prefix(prefix);
+    let below = below.and_then(|path| path.strip_prefix("/api/v1"));
     let status = response.status().as_u16();
-    let Some(operation) = operation(request.method(), below) else {
+    let described = below.and_then(|path| operation(request.method(), path));
+    let Some(operation) = described else {
         assert!(
             [400, 401, 404, 405, 429, 503].contains(&status),
             "{} {path}: {status} of what is not described",

@@ -357,7 +357,7 @@ impl World {
             match output {
                 Output::Respond { request, response } => {
                     if let Some(asked) = self.asked.remove(&request) {
-                        described::check(&asked, &response);
+                        described::check(&self.config.prefix, &asked, &response);
                     }
                     assert!(
                         self.responses.insert(request, response).is_none(),

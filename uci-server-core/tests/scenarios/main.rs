@@ -13,6 +13,7 @@ mod accounts;
 mod deliveries;
 mod devices;
 mod grants;
+mod listing;
 mod ownership;
 mod requests;
 #[path = "../rig/rig.rs"]

@@ -485,5 +485,5 @@ fn an_account_has_only_so_many_subscriptions() {
     world.subscribe("", DEVICES);
     world.subscribe("", DEVICES);
     let third = world.call(&subscribe_request("", DEVICES), granted("alice", "g1"));
-    assert_eq!(third.status(), StatusCode::FORBIDDEN);
+    assert_eq!(third.status(), StatusCode::TOO_MANY_REQUESTS);
 }
