@@ -203,7 +203,8 @@ pub(crate) enum Grant {
     End {
         /// The user's name.
         user: String,
-        /// The consent, as the list names it.
+        /// The consent, as the list names it; such a name may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         grant: String,
         #[command(flatten)]
         file: ConfigFile,
