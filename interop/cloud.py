@@ -58,7 +58,12 @@ class Cloud:
             if count == 0:
                 raise RuntimeError(f"the sample configuration has no {old}")
         self.config.write_text(text)
-        with self.log.open("w") as log:
+        self.start()
+        return self
+
+    def start(self):
+        """Starts the program and waits until it listens."""
+        with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [self.program, "serve", "--config", self.config, *self.arguments],
                 stdout=log,
@@ -66,7 +71,6 @@ class Cloud:
                 env=self.environment,
             )
         self._wait_until_up()
-        return self
 
     def __exit__(self, *_):
         if self.process.poll() is None:
@@ -104,6 +108,11 @@ class Cloud:
 
     def operate(self, *arguments, stdin=None):
         """Runs an administrator's command; the names and values of all lines that it printed, in order."""
+        lines = self.run(*arguments, stdin=stdin).splitlines()
+        return [tuple(line.split(": ", 1)) for line in lines]
+
+    def run(self, *arguments, stdin=None):
+        """Runs an administrator's command; what it printed."""
         done = subprocess.run(
             [self.program, *arguments, "--config", self.config],
             input=stdin,
@@ -113,7 +122,7 @@ class Cloud:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} failed: {done.stderr}")
-        return [tuple(line.split(": ", 1)) for line in done.stdout.splitlines()]
+        return done.stdout
 
     def add_until_typable(self, key_field, *arguments):
         """Repeats a command that makes a secret until its key can be typed: libcoap takes keys as C strings."""

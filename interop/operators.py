@@ -3,9 +3,10 @@
 import json
 import time
 
+import libcoap
 import linking
 from checks import check, expect
-from notifications import DEVICES, call, judge, subscribe
+from notifications import DEVICE, DEVICES, call, judge, subscribe
 from receiver import Receiver
 
 
@@ -72,3 +73,138 @@ def an_operator_ends_a_consent_and_everything_under_it(world):
         world.link = kept
     status, _, _ = call(world, "GET", "/devices")
     expect(status == 200, f"another consent of the same user is answered {status}")
+
+
+def as_user(world, name):
+    """A link to another user's account: what `world.link` is for the first one's."""
+    first = world.user
+    world.user = type(first)(name, f"the password of {name}")
+    try:
+        return linking.link(world, world.client)[0]
+    finally:
+        world.user = first
+
+
+def known_to(world, link):
+    """The devices that the interface lists with a link's token."""
+    kept, world.link = world.link, link
+    try:
+        status, _, body = call(world, "GET", "/devices")
+    finally:
+        world.link = kept
+    expect(status == 200, f"listing the devices: {status}")
+    return {one["device"]["di"] for one in json.loads(body)}
+
+
+@check
+def a_device_is_transferred_and_removed_and_both_users_clients_are_told(world):
+    add_user(world, "dave")
+    dave, alice = as_user(world, "dave"), world.link
+    device = world.add_device()
+    libcoap.publish(world, libcoap.CLIENTS[0], device)
+    name = f"{device.product_key},{device.device_key}"
+    with Receiver(world) as receiver:
+        of_alice = subscribe(world, receiver, "", DEVICES)
+        of_device = subscribe(world, receiver, f"/{device.di}", DEVICE)
+        world.link = dave
+        try:
+            of_dave = subscribe(world, receiver, "", DEVICES)
+        finally:
+            world.link = alice
+        for subscription, types in ((of_alice, DEVICES), (of_device, DEVICE), (of_dave, DEVICES)):
+            receiver.wait(subscription.events, len(types))
+
+        world.cloud.operate("device", "transfer", name, "--to", "dave")
+        told = receiver.wait(of_alice.events, len(DEVICES) + 1)[-1]
+        expect((told.kind, told.content) == ("devices_unregistered", [{"di": device.di}]), f"told {told}")
+        told = receiver.wait(of_device.events, len(DEVICE) + 1)[-1]
+        expect(told.kind == "subscription_cancelled", f"told {told}")
+        told = receiver.wait(of_dave.events, len(DEVICES) + 1)[-1]
+        expect((told.kind, told.content) == ("devices_registered", [{"di": device.di}]), f"told {told}")
+        expect(device.di not in known_to(world, alice), "the former owner still has the device")
+        expect(device.di in known_to(world, dave), "the new owner does not have the device")
+
+        # What the device says from now on, it says for its new owner.
+        libcoap.publish(world, libcoap.CLIENTS[0], device)
+        came = receiver.wait(of_dave.events, len(DEVICES) + 2)
+        expect("devices_online" in [one.kind for one in came[len(DEVICES):]], f"{[one.kind for one in came]}")
+
+        world.cloud.operate("device", "remove", name)
+        expect(device.di not in known_to(world, dave), "a removed device is still listed")
+        deadline = time.monotonic() + 10
+        while "devices_unregistered" not in [one.kind for one in receiver.at(of_dave.events)[len(DEVICES):]]:
+            expect(time.monotonic() < deadline, f"{[one.kind for one in receiver.at(of_dave.events)]}")
+            time.sleep(0.1)
+        # It may be given to somebody again, and then is registered when it publishes.
+        world.cloud.operate("device", "transfer", name, "--to", world.user.name)
+        libcoap.publish(world, libcoap.CLIENTS[0], device)
+        expect(device.di in known_to(world, alice), "a device that was given again is not listed")
+        for subscription in (of_alice, of_device, of_dave):
+            judge(subscription, receiver.at(subscription.events))
+
+
+@check
+def a_user_is_exported_without_secrets_and_erased_with_nothing_left(world):
+    add_user(world, "erin")
+    erin = as_user(world, "erin")
+    made = world.cloud.add_until_typable(
+        "device_secret", "device", "add", "--product", world.product["product_key"], "--owner", "erin"
+    )
+    device = world.device_of(made)
+    libcoap.publish(world, libcoap.CLIENTS[0], device)
+    libcoap.represent(world, libcoap.CLIENTS[0], device)
+    with Receiver(world) as receiver:
+        kept, world.link = world.link, erin
+        try:
+            subscription = subscribe(world, receiver, "", DEVICES)
+        finally:
+            world.link = kept
+        receiver.wait(subscription.events, len(DEVICES))
+
+        text = world.cloud.run("user", "export", "erin")
+        export = json.loads(text)
+        expect(export["user"]["name"] == "erin", f"the export is about {export['user']}")
+        account = export["account"]
+        expect([one["di"] for one in account["devices"]] == [device.di], f"exported devices: {account['devices']}")
+        expect(libcoap.REPRESENTATION in [one["rep"] for one in account["devices"][0]["resources"]], f"{account}")
+        expect([one["subscriptionId"] for one in account["subscriptions"]] == [subscription.id], f"{account['subscriptions']}")
+        expect([one["client"] for one in export["grants"]] == [world.client.id], f"exported grants: {export['grants']}")
+        secret = (subscription.secret, device.secret, erin.token["access_token"], erin.token["refresh_token"], "password")
+        for word in secret:
+            expect(word not in text, f"the export holds {word}")
+
+        world.cloud.operate("user", "erase", "erin")
+        came = receiver.wait(subscription.events, len(DEVICES) + 1)
+        judge(subscription, came)
+        expect("subscription_cancelled" in [one.kind for one in came], f"{[one.kind for one in came]}")
+    kept, world.link = world.link, erin
+    try:
+        status, _, _ = call(world, "GET", "/devices")
+    finally:
+        world.link = kept
+    expect(status == 401, f"an erased user's token is answered {status}")
+    for refused in (("user", "export", "erin"), ("device", "list", "--owner", "erin")):
+        try:
+            world.cloud.operate(*refused)
+        except RuntimeError as error:
+            expect("there is no user erin" in str(error), f"{refused}: {error}")
+        else:
+            raise AssertionError(f"{refused} was done for an erased user")
+    # Somebody else may have the name.
+    add_user(world, "erin")
+    expect(listed(world, "device", "list", "--owner", "erin") == ([], {}), "a new user inherits an erased one's devices")
+
+
+@check
+def what_operators_did_outlives_a_restart(world):
+    def seen():
+        rows, _ = listed(world, "device", "list", "--owner", world.user.name)
+        grants, _ = listed(world, "grant", "list", world.user.name)
+        carol, _ = listed(world, "device", "list", "--owner", "carol")
+        return rows, grants, carol, known_to(world, world.link)
+
+    before = seen()
+    expect(world.cloud.stop() == 0, "the cloud did not stop in good order")
+    world.cloud.start()
+    after = seen()
+    expect(after == before, f"before the restart {before}, and after it {after}")

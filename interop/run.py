@@ -11,10 +11,10 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
-import meta_schema  # noqa: F401
 import notifications  # noqa: F401
 import descriptions  # noqa: F401
-#import operators  # noqa: F401
+import operators  # noqa: F401
+import meta_schema  # noqa: F401
 import bad_input  # noqa: F401
 import certificates  # noqa: F401
 import monitoring  # noqa: F401
@@ -66,12 +66,16 @@ class World:
 
     def add_device(self):
         product_key = self.product["product_key"]
-        made = self.cloud.add_until_typable(
-            "device_secret", "device", "add", "--product", product_key, "--owner", self.user.name
+        return self.device_of(
+            self.cloud.add_until_typable(
+                "device_secret", "device", "add", "--product", product_key, "--owner", self.user.name
+            )
         )
-        return Device(
-            product_key, self.product["product_secret"], made["device_key"], made["device_secret"], str(uuid.uuid4())
-        )
+
+    def device_of(self, made):
+        """A device of the product from the lines that `device add` printed."""
+        product_key, product_secret = self.product["product_key"], self.product["product_secret"]
+        return Device(product_key, product_secret, made["device_key"], made["device_secret"], str(uuid.uuid4()))
 
     def add_client(self, name, redirect_uri, *options):
         made = self.cloud.admin("client", "add", name, "--redirect-uri", redirect_uri, *options)

@@ -51,7 +51,7 @@ pub struct Config {
     /// Most accounts that are loaded at once because they were woken: a cloud that starts again with many that owe something
     /// still answers requests.
     pub max_waking: usize,
-    /// Most requests, reports and grant ends that may wait at once.
+    /// Most requests, and most reports and other commands, that may wait at once.
     pub max_pending: usize,
     /// For how long an ended grant is remembered: longer than any access token of it lives.
     pub grant_memory: Duration,

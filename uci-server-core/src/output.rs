@@ -48,7 +48,8 @@ pub enum Output {
     },
     /// Make changes durable; answer with [`handle_appended`](crate::DeviceCloud::handle_appended).
     Append(Append),
-    /// Keep a snapshot, so that loading gets shorter. Expects no answer and may be skipped.
+    /// Keep a snapshot, so that loading gets shorter, and remove the changes that it covers. Expects no answer and may be
+    /// skipped; until it is done, secrets and owners that are to be forgotten are still in the history.
     SaveSnapshot {
         /// Of which stream.
         stream: String,

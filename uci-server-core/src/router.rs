@@ -12,7 +12,7 @@
 //! D subscriptions              resource         subscribe           405
 //! D subscriptions S            resource         update              unsubscribe
 //! D h.. subscriptions          resource         subscribe           405
-//! D h.. subscriptions S(UUID)  resource         update              unsubscribe
+//! D h.. subscriptions S        resource         update              unsubscribe (404 unless S is a UUID)
 //! D h..                        resource         update              405
 //! ```
 //!
@@ -187,6 +187,8 @@ fn below_device(method: &Method, device: DeviceId, rest: &[Segment]) -> Result<R
                     target: target(device, href)?,
                     subscription,
                 }),
+                // As at the level of all devices: an id that is no UUID names no subscription.
+                Err(_) if method == Method::DELETE => return Err(RouteError::NotFound),
                 Err(_) => None,
             };
             (update(device, rest)?, unsubscribe)

@@ -93,7 +93,7 @@ fn every_row_of_the_table_holds() {
             "/D/light/1/subscriptions/7",
             "get D /light/1/subscriptions/7",
             "update D /light/1/subscriptions/7",
-            "405 GET, POST",
+            "404",
         ),
         (
             "/D/light/1",

@@ -40,6 +40,19 @@ pub(crate) enum Order {
         after: Option<String>,
         limit: usize,
     },
+    TransferDevice {
+        device: String,
+        to: String,
+    },
+    RemoveDevice {
+        device: String,
+    },
+    ExportUser {
+        name: String,
+    },
+    EraseUser {
+        name: String,
+    },
     ListGrants {
         user: String,
     },

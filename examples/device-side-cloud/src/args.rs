@@ -127,6 +127,25 @@ pub(crate) enum Device {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Give a device to another user. Both users' clients are told; the device begins anew with nothing of its former owner.
+    Transfer {
+        /// The device, as the list names it.
+        #[arg(value_name = "PRODUCT_KEY,DEVICE_KEY")]
+        device: String,
+        /// The name of the user who owns it from now on.
+        #[arg(long)]
+        to: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take a device from its owner, whose clients are told. It stays in its product and can be given to another user.
+    Remove {
+        /// The device, as the list names it.
+        #[arg(value_name = "PRODUCT_KEY,DEVICE_KEY")]
+        device: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -134,6 +153,20 @@ pub(crate) enum User {
     /// Make an end user; the password is read from standard input, so that it shows up in no process list.
     Add {
         /// The name to log in with.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Print everything that is kept of a user, without secrets, as one JSON object.
+    Export {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Erase a user for good: consents end and clients are told, devices belong to nobody, nothing of the account is kept.
+    Erase {
+        /// The user's name.
         name: String,
         #[command(flatten)]
         file: ConfigFile,
@@ -170,7 +203,8 @@ pub(crate) enum Grant {
     End {
         /// The user's name.
         user: String,
-        /// The consent, as the list names it.
+        /// The consent, as the list names it; such a name may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         grant: String,
         #[command(flatten)]
         file: ConfigFile,

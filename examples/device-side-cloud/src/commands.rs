@@ -77,19 +77,37 @@ pub(crate) async fn device(command: Device) -> Result<(), Error> {
             };
             ask(&file, order).await
         }
+        Device::Transfer { device, to, file } => {
+            ask(&file, Order::TransferDevice { device, to }).await
+        }
+        Device::Remove { device, file } => ask(&file, Order::RemoveDevice { device }).await,
     }
 }
 
 /// User commands.
 pub(crate) async fn user(command: User) -> Result<(), Error> {
-    let User::Add { name, file } = command;
+    match command {
+        User::Add { name, file } => {
+            let password = read_password()?;
+            ask(&file, Order::AddUser { name, password }).await
+        }
+        User::Export { name, file } => {
+            let export = answer(&file, &Order::ExportUser { name }).await?;
+            say(&format!("{export:#}"));
+            Ok(())
+        }
+        User::Erase { name, file } => ask(&file, Order::EraseUser { name }).await,
+    }
+}
+
+fn read_password() -> Result<Password, Error> {
     let mut line = zeroize::Zeroizing::new(String::new());
     std::io::stdin()
         .lock()
         .read_line(&mut line)
         .map_err(|cause| Error::new("no password on standard input", cause))?;
-    let password = Password::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    ask(&file, Order::AddUser { name, password }).await
+    let password = line.trim_end_matches(['\r', '\n']);
+    Ok(Password::new(password.to_owned()))
 }
 
 /// Client commands.
@@ -135,8 +153,7 @@ pub(crate) fn restore(dir: &Path, name: Option<&Path>, file: &ConfigFile) -> Res
 
 /// Asks the running cloud and prints its answer as lines `name: value`; a list has a line for each of its values.
 async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
-    let config = Config::read(&file.config)?;
-    if let Value::Object(answer) = admin::ask(&config.data_dir, &order).await? {
+    if let Value::Object(answer) = answer(file, &order).await? {
         for (name, value) in answer {
             let values = match value {
                 Value::Null => Vec::new(),
@@ -152,6 +169,11 @@ async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+async fn answer(file: &ConfigFile, order: &Order) -> Result<Value, Error> {
+    let config = Config::read(&file.config)?;
+    admin::ask(&config.data_dir, order).await
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to the operator's command")]

@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key documented in the sample that `init` writes.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -29,6 +30,9 @@ pub(crate) struct Config {
     /// Access tokens and links.
     #[serde(default)]
     pub(crate) linking: Linking,
+    /// How much of the cloud one client-side cloud may take.
+    #[serde(default)]
+    pub(crate) quotas: Quotas,
     /// Health and figures; absent: they are not served.
     pub(crate) monitoring: Option<Monitoring>,
 }
@@ -101,6 +105,28 @@ impl Default for Linking {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
+        }
+    }
+}
+
+/// What one client-side cloud may take; over it, it gets 429.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Quotas {
+    /// Requests in a minute, over all its users; absent: no bound.
+    pub(crate) requests_per_minute: Option<NonZeroU32>,
+    /// Requests without an answer at once.
+    pub(crate) requests_in_flight: usize,
+    /// Subscriptions in one user's account.
+    pub(crate) subscriptions_per_user: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: None,
+            requests_in_flight: 1024,
+            subscriptions_per_user: 1024,
         }
     }
 }
@@ -197,6 +223,9 @@ impl Config {
             return Err(Error::plain(
                 "a time limit of 0 seconds would fail everything",
             ));
+        }
+        if config.quotas.requests_in_flight == 0 || config.quotas.subscriptions_per_user == 0 {
+            return Err(Error::plain("a quota of 0 would refuse everything"));
         }
         if config.linking.access_token_seconds < 360 {
             return Err(Error::plain(

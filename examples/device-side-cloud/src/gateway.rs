@@ -40,8 +40,6 @@ use device::{Device, Task};
 pub(crate) use exchanges::Ask;
 use exchanges::{Exchanges, Purpose};
 
-/// The number of the ownership under which devices act: owners do not change yet.
-pub(crate) const GENERATION: u64 = 1;
 /// CoAP's number of JSON (RFC 7252, 12.3).
 const JSON: u16 = 50;
 /// How many outputs may wait for this task.
@@ -58,6 +56,7 @@ pub(crate) type Calls = driver::Handle<DimplEndpoint>;
 pub(crate) struct Presumed {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
+    pub(crate) generation: u64,
 }
 
 /// What the gateway is asked by the rest of the program.
@@ -67,6 +66,8 @@ pub(crate) enum Command {
     Ask(Ask),
     /// See that a device comes back in time, or report it offline.
     Expect(Presumed),
+    /// Close the device's session: it changed hands, and begins anew.
+    Part(DeviceId),
 }
 
 /// The gateway task.
@@ -141,6 +142,7 @@ impl Gateway {
                 Some(command) = commands.recv() => match command {
                     Command::Ask(ask) => self.ask(ask),
                     Command::Expect(presumed) => self.expect(presumed),
+                    Command::Part(device) => self.part(device),
                 },
                 Some((session, device)) = self.identified_here.recv() => {
                     if self.sessions.contains_key(&session) {
@@ -321,12 +323,28 @@ impl Gateway {
         }
         let cloud = self.cloud.clone();
         tokio::spawn(async move {
-            let Presumed { account, device } = presumed;
-            let report = DeviceReport::new(account, device, GENERATION, Occurrence::Offline);
+            let device = presumed.device;
+            let report = DeviceReport::new(
+                presumed.account,
+                device,
+                presumed.generation,
+                Occurrence::Offline,
+            );
             if let Err(error) = cloud.report(report).await {
                 warn!(%device, %error, "a device that did not come back could not be reported");
             }
         });
+    }
+
+    fn part(&self, device: DeviceId) {
+        if let Some(session) = self.devices.get(&device).copied() {
+            let calls = self.calls.clone();
+            tokio::spawn(async move {
+                calls
+                    .call(move |endpoint, now| endpoint.close(session, now))
+                    .await;
+            });
+        }
     }
 
     fn forget(&mut self, session: SessionId) {

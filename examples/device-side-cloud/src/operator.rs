@@ -1,9 +1,16 @@
 //! Carries out what operators ask for.
 
+mod ownership;
+mod people;
+
+use provisioning_proto::DeviceId;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use uci_server_core::driver::Handle as Cloud;
 
 use crate::admin::Order;
 use crate::error::Error;
+use crate::gateway;
 use crate::linking::Linking;
 use crate::products::{Name, Products};
 use crate::store::Store;
@@ -18,6 +25,8 @@ pub(crate) struct Operator {
     pub(crate) users: Users,
     pub(crate) products: Products,
     pub(crate) linking: Linking,
+    pub(crate) cloud: Cloud,
+    pub(crate) gateway: mpsc::Sender<gateway::Command>,
     pub(crate) store: Store,
 }
 
@@ -68,12 +77,19 @@ impl Operator {
                 after,
                 limit,
             } => self.list_devices(&owner, after, limit).await,
-            Order::ListGrants { user } => self.list_grants(&user).await,
+            Order::ListGrants { user } => {
+                let id = self.id_of(&user).await?;
+                Ok(json!({"grant": self.grants(&id).await?}))
+            }
             Order::EndGrant { user, grant } => {
                 let id = self.id_of(&user).await?;
                 self.linking.end_grant(&id, &grant).await?;
                 Ok(json!({"ended": grant}))
             }
+            Order::TransferDevice { device, to } => self.transfer(&device, &to).await,
+            Order::RemoveDevice { device } => self.remove(&device).await,
+            Order::ExportUser { name } => self.export(&name).await,
+            Order::EraseUser { name } => self.erase(&name).await,
             Order::BackUp { dir } => {
                 let file = self.store.back_up(dir).await?;
                 Ok(json!({"backup": file}))
@@ -103,20 +119,13 @@ impl Operator {
         // A full page may be the last one; the next is empty then.
         let next = page.last().filter(|_| page.len() == limit);
         let next = next.map(|(name, _)| name.to_string());
-        let devices: Vec<Value> = page
-            .iter()
-            .map(|(name, id)| {
-                let id = id.as_ref().map(ToString::to_string);
-                json!({"device": name.to_string(), "device_id": id})
-            })
-            .collect();
-        Ok(json!({"device": devices, "next": next}))
+        Ok(json!({"device": rows(&page), "next": next}))
     }
 
-    async fn list_grants(&self, user: &str) -> Result<Value, Error> {
-        let id = self.id_of(user).await?;
-        let grants = self.linking.grants(&id).await?;
-        let grants: Vec<Value> = grants
+    /// The consents of the user with this id.
+    async fn grants(&self, id: &str) -> Result<Vec<Value>, Error> {
+        let grants = self.linking.grants(id).await?;
+        Ok(grants
             .iter()
             .map(|grant| {
                 json!({
@@ -127,7 +136,17 @@ impl Operator {
                     "last_used": grant.last_used,
                 })
             })
-            .collect();
-        Ok(json!({"grant": grants}))
+            .collect())
     }
+}
+
+/// Devices of the registry for people to read.
+fn rows(devices: &[(Name, Option<DeviceId>)]) -> Vec<Value> {
+    devices
+        .iter()
+        .map(|(name, id)| {
+            let id = id.as_ref().map(ToString::to_string);
+            json!({"device": name.to_string(), "device_id": id})
+        })
+        .collect()
 }

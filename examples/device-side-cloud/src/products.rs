@@ -1,47 +1,29 @@
 //! Products and devices: the registry ledgers, their secrets, and who owns what.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod generations;
+mod registries;
+
 use std::fmt;
 use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use coap_psk::identity::{PskIdentity, SecureMode};
 use coap_psk::secret::{DeviceSecret, KeyBytes, ProductSecret, PskKey};
-use provisioning_proto::registry::{Activation, Change, Command, Proof, Registry, Reply};
+use provisioning_proto::registry::{Activation, Command, Proof, Registry, Reply};
 use provisioning_proto::{AccountId, DeviceId, DeviceKey, ProductKey, SealedSecret};
 use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::clock;
 use crate::error::Error;
-use crate::store::{Kept, Ledger, Store};
+use crate::store::{Kept, Store};
+use registries::{Registries, carry_out};
 
 /// The characters of keys and secrets that this program makes.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// The length of secrets that this program makes: 62^32 is above 2^190.
 const SECRET_LEN: usize = 32;
-
-impl Ledger for Registry {
-    type Change = Change;
-
-    fn encode(change: &Change) -> Result<Bytes, Error> {
-        change
-            .encode()
-            .map(Bytes::from)
-            .map_err(|cause| Error::new("a change of a product cannot be written", cause))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Change, Error> {
-        Change::decode(bytes)
-            .map_err(|cause| Error::new("a change of a product cannot be read", cause))
-    }
-
-    fn apply(&mut self, change: &Change) {
-        Self::apply(self, change);
-    }
-}
 
 /// A device as the registry names it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -103,70 +85,14 @@ pub(crate) struct Products {
     kept: Arc<Mutex<Registries>>,
 }
 
-/// The ledgers of all products, and what each account owns in them.
-#[derive(Debug, Default)]
-struct Registries {
-    products: BTreeMap<ProductKey, Kept<Registry>>,
-    owned: BTreeMap<AccountId, BTreeSet<Name>>,
-}
-
-impl Registries {
-    fn owner(&self, name: &Name) -> Option<&AccountId> {
-        let device = self
-            .products
-            .get(&name.product)?
-            .ledger()
-            .device(&name.device)?;
-        device.owner.as_ref()
-    }
-
-    /// Takes a product's ledger in, with the owners of its devices.
-    fn insert(&mut self, product: ProductKey, kept: Kept<Registry>) {
-        for (key, device) in kept.ledger().devices() {
-            if let Some(owner) = &device.owner {
-                let name = Name {
-                    product: product.clone(),
-                    device: key.clone(),
-                };
-                self.owned.entry(owner.clone()).or_default().insert(name);
-            }
-        }
-        self.products.insert(product, kept);
-    }
-
-    /// Carries a command out on one product, and keeps the index of owners in step.
-    async fn carry_out(
-        &mut self,
-        store: &Store,
-        product: &ProductKey,
-        command: Command,
-    ) -> Result<Reply, Error> {
-        let changes_owner = match &command {
-            Command::AddDevice { device, .. } | Command::SetOwner { device, .. } => Some(Name {
-                product: product.clone(),
-                device: device.clone(),
-            }),
-            _ => None,
-        };
-        let before = changes_owner
-            .as_ref()
-            .and_then(|name| self.owner(name).cloned());
-        let kept = self
-            .products
-            .get_mut(product)
-            .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
-        let reply = carry_out(kept, store, command).await?;
-        if let Some(name) = changes_owner {
-            let after = self.owner(&name).cloned();
-            if let Some(devices) = before.and_then(|owner| self.owned.get_mut(&owner)) {
-                devices.remove(&name);
-            }
-            if let Some(owner) = after {
-                self.owned.entry(owner).or_default().insert(name);
-            }
-        }
-        Ok(reply)
-    }
+/// In whose hands a device is.
+#[derive(Clone, Debug)]
+pub(crate) struct Holding {
+    pub(crate) owner: AccountId,
+    /// The device id that it is bound to.
+    pub(crate) id: Option<DeviceId>,
+    /// The number of this ownership, which the device's reports carry.
+    pub(crate) generation: u64,
 }
 
 impl Products {
@@ -175,17 +101,7 @@ impl Products {
     /// # Errors
     /// The journal cannot be read.
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
-        let streams = store
-            .list("product/")
-            .await
-            .map_err(|cause| Error::new("cannot list the products", cause))?;
-        let mut registries = Registries::default();
-        for stream in streams {
-            let kept = Kept::<Registry>::load(store, stream).await?;
-            if let Some(product) = kept.ledger().product() {
-                registries.insert(product.key.clone(), kept);
-            }
-        }
+        let registries = Registries::load(store).await?;
         Ok(Self {
             store: store.clone(),
             kept: Arc::new(Mutex::new(registries)),
@@ -339,12 +255,26 @@ impl Products {
             .map(drop)
     }
 
-    /// Who owns a device, and the device id it is bound to.
-    pub(crate) async fn owner_and_id(&self, name: &Name) -> Option<(AccountId, Option<DeviceId>)> {
+    /// In whose hands a device is; `None` when it belongs to nobody.
+    pub(crate) async fn holding(&self, name: &Name) -> Option<Holding> {
+        let kept = self.kept.lock().await;
+        let device = kept
+            .products
+            .get(&name.product)?
+            .ledger()
+            .device(&name.device)?;
+        Some(Holding {
+            owner: device.owner.clone()?,
+            id: device.id.clone(),
+            generation: kept.generations.ledger().of(name),
+        })
+    }
+
+    /// The device id that a device is bound to.
+    pub(crate) async fn device_id(&self, name: &Name) -> Option<DeviceId> {
         let kept = self.kept.lock().await;
         let registry = kept.products.get(&name.product)?.ledger();
-        let device = registry.device(&name.device)?;
-        Some((device.owner.clone()?, device.id.clone()))
+        registry.device(&name.device)?.id.clone()
     }
 
     /// Some of an account's devices in order of their names, from behind `after` on, with the ids that they are bound to.
@@ -374,7 +304,7 @@ impl Products {
             .collect())
     }
 
-    /// Gives a device to another account, or to none.
+    /// Gives a device to another account, or to none, in a new generation.
     ///
     /// # Errors
     /// There is no such device, or the journal cannot be written.
@@ -383,7 +313,12 @@ impl Products {
             device: name.device.clone(),
             owner: owner.map(account).transpose()?,
         };
-        self.command(&name.product, command).await.map(drop)
+        let mut kept = self.kept.lock().await;
+        let raised = kept.generations.ledger().raise(name);
+        kept.generations.record(&self.store, &[raised]).await?;
+        kept.carry_out(&self.store, &name.product, command)
+            .await
+            .map(drop)
     }
 
     async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Error> {
@@ -415,19 +350,6 @@ impl Products {
             .map_err(|_| Error::plain("the secret is not text"))?;
         Ok(text.to_owned().into())
     }
-}
-
-async fn carry_out(
-    kept: &mut Kept<Registry>,
-    store: &Store,
-    command: Command,
-) -> Result<Reply, Error> {
-    let decision = kept
-        .ledger()
-        .decide(command, clock::wall())
-        .map_err(|cause| Error::new("the registry refused", cause))?;
-    kept.record(store, &decision.changes).await?;
-    Ok(decision.reply)
 }
 
 fn account(id: &str) -> Result<AccountId, Error> {

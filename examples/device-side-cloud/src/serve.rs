@@ -78,7 +78,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         monitor.clone(),
         store.clone(),
         outbound,
-        ask,
+        ask.clone(),
     ));
     tasks.spawn(linking_machine.run());
     tasks.spawn(gateway::drive(
@@ -98,6 +98,8 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         users,
         products,
         linking: linking.clone(),
+        cloud: cloud.clone(),
+        gateway: ask,
         store: store.clone(),
     };
     tokio::spawn(admin::serve(operators, move |request| {

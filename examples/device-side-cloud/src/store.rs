@@ -222,6 +222,16 @@ pub(crate) trait Ledger: Default {
     fn decode(bytes: &[u8]) -> Result<Self::Change, Error>;
     /// Takes a change in; cannot fail.
     fn apply(&mut self, change: &Self::Change);
+
+    /// Reads a snapshot. A ledger that writes none knows none.
+    ///
+    /// # Errors
+    /// The format is not known, or the bytes do not fit it.
+    fn restore(format: u32, _bytes: &[u8]) -> Result<Self, Error> {
+        Err(Error::plain(format!(
+            "this program does not know the snapshot format {format}"
+        )))
+    }
 }
 
 /// A ledger in memory together with its place in the journal. This process is the only writer of its streams.
@@ -241,7 +251,10 @@ impl<L: Ledger> Kept<L> {
         let stream = stream.into();
         let failed = |cause: journal::Error| Error::new(format!("cannot load {stream}"), cause);
         let loaded = store.load(&stream).await.map_err(failed)?;
-        let mut ledger = L::default();
+        let mut ledger = match &loaded.snapshot {
+            Some(snapshot) => L::restore(snapshot.format, &snapshot.bytes)?,
+            None => L::default(),
+        };
         for change in &loaded.changes {
             ledger.apply(&L::decode(change)?);
         }
@@ -255,6 +268,27 @@ impl<L: Ledger> Kept<L> {
     /// The ledger as it stands.
     pub(crate) fn ledger(&self) -> &L {
         &self.ledger
+    }
+
+    /// Keeps the ledger as a snapshot and forgets how it came about; of one that was never written there is nothing to keep.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) async fn condense(
+        &mut self,
+        store: &Store,
+        format: u32,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
+        if self.version == 0 {
+            return Ok(());
+        }
+        let failed = |cause| Error::new(format!("{} was not condensed", self.stream), cause);
+        let snapshot = Snapshot::new(self.version, format, bytes);
+        store
+            .save_snapshot(&self.stream, snapshot)
+            .await
+            .map_err(failed)
     }
 
     /// Makes changes durable, then takes them in.

@@ -12,7 +12,7 @@ use uci_server_core::account::EndCause;
 use uci_server_core::driver::{Commands, Handle, Outside, run};
 use uci_server_core::{
     Append, Appended, Config, DeviceAnswer, DeviceCloud, DeviceRequest, Event, Loaded, Opened,
-    SealError, Sealer, Snapshot, TransportFailure,
+    Rate, SealError, Sealer, Snapshot, TransportFailure,
 };
 
 use crate::clock;
@@ -37,6 +37,12 @@ pub(crate) fn settings(config: &config::Config) -> Config {
     let mut settings = Config::default();
     settings.events_url.dangerous_allow_non_public = config.notifications.allow_private_addresses;
     settings.delivery.attempt_timeout = Duration::from_secs(config.notifications.timeout_seconds);
+    settings.client.in_flight = config.quotas.requests_in_flight;
+    settings.client.rate = config
+        .quotas
+        .requests_per_minute
+        .map(|requests| Rate::new(requests.get(), Duration::from_secs(60)));
+    settings.account.client_subscriptions = config.quotas.subscriptions_per_user;
     settings.ask_timeout = Duration::from_secs(config.coaps.answer_seconds);
     settings.grant_memory = settings
         .grant_memory
@@ -193,11 +199,17 @@ impl Outside for Surroundings {
     fn note(&self, event: Event) {
         match event {
             Event::PresumedOnline {
-                account, device, ..
+                account,
+                device,
+                generation,
             } => {
                 let gateway = self.gateway.clone();
                 tokio::spawn(async move {
-                    let presumed = Presumed { account, device };
+                    let presumed = Presumed {
+                        account,
+                        device,
+                        generation,
+                    };
                     // The gateway may have ended.
                     drop(gateway.send(Command::Expect(presumed)).await);
                 });

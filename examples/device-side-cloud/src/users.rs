@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::store::{Kept, Ledger, Store};
 
 const STREAM: &str = "users";
+/// The form of snapshots that this program writes.
+const SNAPSHOT_FORMAT: u32 = 1;
 /// The shortest password that is taken, in characters (NIST SP 800-63B, 5.1.1.2).
 const MIN_PASSWORD: usize = 8;
 /// The longest, in bytes: hashing cost must not be the caller's to choose.
@@ -30,18 +32,32 @@ pub(crate) enum Change {
         name: String,
         password_hash: String,
     },
+    /// A user is gone.
+    Erased {
+        /// Under which the user was known.
+        name: String,
+    },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct User {
     id: String,
     password_hash: String,
 }
 
 /// The users by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct UserLedger {
     by_name: BTreeMap<String, User>,
+}
+
+impl UserLedger {
+    fn snapshot(&self) -> Result<Bytes, Error> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes)
+            .map_err(|cause| Error::new("the users cannot be written", cause))?;
+        Ok(bytes.into())
+    }
 }
 
 impl Ledger for UserLedger {
@@ -74,7 +90,19 @@ impl Ledger for UserLedger {
                     },
                 );
             }
+            Change::Erased { name } => {
+                self.by_name.remove(name);
+            }
         }
+    }
+
+    fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(Error::plain(format!(
+                "the users are in format {format}, and this program knows {SNAPSHOT_FORMAT}"
+            )));
+        }
+        ciborium::from_reader(bytes).map_err(|cause| Error::new("the users cannot be read", cause))
     }
 }
 
@@ -95,8 +123,11 @@ impl Users {
     /// # Errors
     /// The journal cannot be read.
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
+        let mut kept = Kept::load(store, STREAM).await?;
+        // An erasure may have been cut off before the name and the password hash were gone from the journal.
+        condense(&mut kept, store).await?;
         Ok(Self {
-            kept: Arc::new(Mutex::new(Kept::load(store, STREAM).await?)),
+            kept: Arc::new(Mutex::new(kept)),
             store: store.clone(),
             hashing: Arc::new(Semaphore::new(2)),
             nobody: hash("nobody has this password", &clock::entropy()?)?.into(),
@@ -135,6 +166,19 @@ impl Users {
         };
         kept.record(&self.store, &[created]).await?;
         Ok(id)
+    }
+
+    /// Forgets a user: the name, the id and the password hash are in the journal no longer.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) async fn erase(&self, name: &str) -> Result<(), Error> {
+        let mut kept = self.kept.lock().await;
+        let erased = Change::Erased {
+            name: name.to_owned(),
+        };
+        kept.record(&self.store, &[erased]).await?;
+        condense(&mut kept, &self.store).await
     }
 
     /// The id of a user.
@@ -178,6 +222,11 @@ impl Users {
     }
 }
 
+async fn condense(kept: &mut Kept<UserLedger>, store: &Store) -> Result<(), Error> {
+    let snapshot = kept.ledger().snapshot()?;
+    kept.condense(store, SNAPSHOT_FORMAT, snapshot).await
+}
+
 fn hash(password: &str, salt: &[u8; 16]) -> Result<String, Error> {
     let hash = Argon2::default()
         .hash_password_with_salt(password.as_bytes(), salt)
@@ -188,4 +237,52 @@ fn hash(password: &str, salt: &[u8; 16]) -> Result<String, Error> {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::monitor::Monitor;
+
+    /// A store in a folder that goes away with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn open(&self) -> Store {
+            let (data, keys) = (self.0.join("data"), self.0.join("keys"));
+            Store::open(&data, &keys, Monitor::default()).expect("store")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_erased_user_is_gone_for_good_and_the_name_is_free() {
+        let name = format!("users-{}", clock::unix_millis());
+        let folder = Folder(std::env::temp_dir().join(name));
+        let former = {
+            let store = folder.open();
+            let users = Users::load(&store).await.expect("users");
+            let former = users.add("alice", "a long password").await.expect("alice");
+            users.add("bob", "another password").await.expect("bob");
+            users.erase("alice").await.expect("erased");
+            let loaded = store.load(STREAM).await.expect("stream");
+            assert!(loaded.changes.is_empty(), "what was erased can be replayed");
+            former
+        };
+        let users = Users::load(&folder.open()).await.expect("users");
+        assert_eq!(users.id_of("alice").await, None);
+        let right = users.verify("alice", "a long password".to_owned()).await;
+        assert_eq!(right.expect("checked"), None);
+        let bob = users.verify("bob", "another password".to_owned()).await;
+        assert_eq!(bob.expect("checked"), users.id_of("bob").await);
+        let again = users.add("alice", "a long password").await.expect("again");
+        assert_ne!(again, former);
+    }
 }

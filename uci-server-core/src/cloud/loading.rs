@@ -37,8 +37,8 @@ impl DeviceCloud {
         if !stream.is_loading() {
             return;
         }
-        let mut ledger = match Ledger::load(name, loaded) {
-            Ok(ledger) => ledger,
+        let (mut ledger, must_forget) = match Ledger::load(name, loaded) {
+            Ok(found) => found,
             Err(error) => {
                 let stream = name.to_string();
                 self.note(Event::Unreadable { stream, error });
@@ -67,6 +67,13 @@ impl DeviceCloud {
             }
         }
         stream.ledger = Some(ledger);
+        // The process may have ended before it could have it forgotten.
+        stream.must_forget = must_forget;
+        if let Some(snapshot) = stream.snapshot(self.config.snapshot_every) {
+            let stream = name.to_string();
+            self.outputs
+                .push_back(Output::SaveSnapshot { stream, snapshot });
+        }
         if let StreamName::Account(account) = name {
             for subscription in owing {
                 self.dispatch(account, subscription, now);

@@ -89,7 +89,8 @@ impl DeviceCloud {
     ///
     /// Subscriptions vanish without a word: to have clients told, end the grants before and give the cancellations their
     /// time. An erasure that was decided and then interrupted is carried on when the account is needed or woken. Whoever
-    /// asks afterwards sees an empty account. Repeating it is harmless.
+    /// asks afterwards sees an empty account: also a client whose access token is still taken for good, since nothing here
+    /// remembers the grants of an erased account. Repeating it is harmless.
     pub fn erase_account(
         &mut self,
         account: AccountId,

@@ -128,8 +128,8 @@ impl Stream {
 }
 
 impl Ledger {
-    /// Builds the ledger of a stream from its snapshot and changes.
-    pub(super) fn load(name: &StreamName, loaded: &Loaded) -> Result<Self, Error> {
+    /// Builds the ledger of a stream from its snapshot and changes, and says whether the changes hold what must not be kept.
+    pub(super) fn load(name: &StreamName, loaded: &Loaded) -> Result<(Self, bool), Error> {
         let (mut ledger, rest) = match Self::base(name, loaded) {
             Ok(found) => found,
             // A snapshot that cannot be read is built anew when the whole history is there.
@@ -138,15 +138,19 @@ impl Ledger {
             }
             Err(error) => return Err(error),
         };
+        let mut must_forget = false;
         for bytes in rest {
             match &mut ledger {
-                Self::Account(account) => drop(account.apply(&Change::decode(bytes)?)),
+                Self::Account(account) => {
+                    must_forget |= account.apply(&Change::decode(bytes)?).forgotten;
+                }
                 Self::Ownership(ownership) => {
+                    must_forget |= ownership.owner().is_some();
                     ownership.apply(&stored::decode::<OwnershipChange>(bytes)?);
                 }
             }
         }
-        Ok(ledger)
+        Ok((ledger, must_forget))
     }
 
     /// The ledger before the changes that are still to be applied, and those.

@@ -176,6 +176,22 @@ fn the_secrets_of_an_ended_grant_leave_the_journal_with_its_last_word() {
 }
 
 #[test]
+fn what_a_crash_kept_from_being_forgotten_is_forgotten_at_the_next_start() {
+    let (mut world, [first, _]) = two_clients();
+    world.receive_all();
+    world.end_grant("g1");
+    world.receive_all();
+    // The snapshots were lost on their way.
+    world.journal.snapshots.clear();
+    world.restart();
+    world.journal.truncate();
+    let kept = world.journal.dump();
+    for id in &first {
+        assert!(hides(&kept, format!("subscription/{id}").as_bytes()));
+    }
+}
+
+#[test]
 fn no_byte_in_the_journal_is_a_signing_secret_in_clear() {
     let mut config = Config::default();
     config.snapshot_every = 2;

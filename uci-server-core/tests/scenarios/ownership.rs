@@ -251,7 +251,7 @@ fn a_journal_that_refuses_for_ever_ends_in_one_answer() {
         world.wall,
         world.now,
     );
-    world.journal.refuses = true;
+    world.journal.always = Some(uci_server_core::Appended::Conflict);
     world.settle();
     assert_eq!(
         world.owners_changed.remove(&id),
@@ -260,7 +260,7 @@ fn a_journal_that_refuses_for_ever_ends_in_one_answer() {
     let response = world.responses.remove(&request).unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(world.stalled.contains(&account("alice")));
-    world.journal.refuses = false;
+    world.journal.always = None;
     assert_eq!(world.transfer(light, "bob"), Ok(2));
 }
 

@@ -147,3 +147,26 @@ fn too_many_requests_at_once_are_turned_away() {
     );
     assert!(!world.responses.contains_key(&first));
 }
+
+#[test]
+fn a_journal_that_fails_at_once_has_nothing_sent_over_and_over() {
+    use uci_server_core::Appended;
+
+    for always in [Appended::Unknown, Appended::Conflict] {
+        let mut world = World::new();
+        world.light();
+        world.subscribe(&path(1, LIGHT), CHANGED);
+        world.journal.always = Some(always);
+        let (id, _) = world.next_delivery().unwrap();
+        world.answer_delivery(id, 200);
+        // That the receiver has it cannot be noted: the account rests until it is woken.
+        assert!(world.deliveries.is_empty(), "{always:?}");
+        assert_eq!(world.stalled, [account("alice")], "{always:?}");
+        world.journal.always = None;
+        world.cloud.wake(account("alice"), world.wall, world.now);
+        world.settle();
+        // At least once: the same notification under the same number.
+        assert_eq!(world.receive(), seen(&[(0, "resource_contentchanged")]));
+        assert!(world.journal.due.contains_key("account/alice"));
+    }
+}

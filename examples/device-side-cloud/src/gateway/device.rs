@@ -11,7 +11,7 @@ use uci_server_core::{AccountId, DeviceReport, Occurrence};
 
 use super::exchanges::{self, Exchanges, Purpose};
 use super::publication::Publication;
-use super::{Calls, GENERATION, respond};
+use super::{Calls, respond};
 use crate::error::Error;
 use crate::products::{Name, Products};
 
@@ -45,7 +45,22 @@ pub(super) struct Device {
     identified: mpsc::Sender<(SessionId, DeviceId)>,
     limits: Limits,
     /// Whose it is and what it is, once it is bound to a device id.
-    known: Option<(AccountId, DeviceId)>,
+    known: Option<Known>,
+}
+
+/// In whose hands the device is, in the words of the cloud core.
+#[derive(Clone, Debug)]
+struct Known {
+    account: AccountId,
+    device: DeviceId,
+    generation: u64,
+}
+
+impl Known {
+    fn report(&self, occurrence: Occurrence) -> DeviceReport {
+        let account = self.account.clone();
+        DeviceReport::new(account, self.device, self.generation, occurrence)
+    }
 }
 
 impl Device {
@@ -114,26 +129,34 @@ impl Device {
 
     /// Finds out whose device this is, and which, if it was bound before.
     async fn learn(&mut self) {
-        let Some((owner, Some(id))) = self.products.owner_and_id(&self.name).await else {
+        let Some(holding) = self.products.holding(&self.name).await else {
             return;
         };
-        let (Ok(account), Ok(device)) = (owner.as_str().parse(), id.as_str().parse()) else {
+        let Some(id) = holding.id else {
+            return;
+        };
+        let (Ok(account), Ok(device)) = (holding.owner.as_str().parse(), id.as_str().parse())
+        else {
             return warn!(
                 session = self.session.0,
                 "the registry has ids that the cloud cannot use"
             );
         };
-        self.known = Some((account, device));
+        self.known = Some(Known {
+            account,
+            device,
+            generation: holding.generation,
+        });
         // The gateway may have ended.
         let _ = self.identified.send((self.session, device)).await;
     }
 
     async fn report(&self, occurrence: Occurrence) {
-        if let Some((account, device)) = &self.known {
-            let report = DeviceReport::new(account.clone(), *device, GENERATION, occurrence);
-            if let Err(error) = self.cloud.report(report).await {
-                warn!(session = self.session.0, %device, %error, "a report was not taken");
-            }
+        if let Some(known) = &self.known
+            && let Err(error) = self.cloud.report(known.report(occurrence)).await
+        {
+            let device = known.device;
+            warn!(session = self.session.0, %device, %error, "a report was not taken");
         }
     }
 
@@ -203,11 +226,12 @@ impl Device {
 
     /// Reports something that the device is to hear of when it fails.
     async fn tell(&self, occurrence: Occurrence) -> Result<(), Response> {
-        let Some((account, device)) = &self.known else {
+        let Some(known) = &self.known else {
             return Err(Response::new(Code::NOT_FOUND));
         };
-        let report = DeviceReport::new(account.clone(), *device, GENERATION, occurrence);
+        let report = known.report(occurrence);
         self.cloud.report(report).await.map_err(|error| {
+            let device = known.device;
             warn!(session = self.session.0, %device, %error, "a report was not taken");
             match error.kind() {
                 uci_server_core::ErrorKind::Unavailable => Response::new(Code::SERVICE_UNAVAILABLE),
@@ -277,7 +301,7 @@ impl Device {
                 if self
                     .known
                     .as_ref()
-                    .is_some_and(|(_, id)| *id == properties.device_id) =>
+                    .is_some_and(|known| known.device == properties.device_id) =>
             {
                 self.report(Occurrence::Described(Box::new(properties)))
                     .await;

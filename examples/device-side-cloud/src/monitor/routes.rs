@@ -27,6 +27,7 @@ pub(crate) fn template(method: &Method, path: &str) -> &'static str {
 
 fn interface(method: &Method, path: &str) -> &'static str {
     match route("", method, path) {
+        Ok(Route::RetrieveDescription) => "/api/v1/openapi.json",
         Ok(Route::RetrieveDevices) => "/api/v1/devices",
         Ok(Route::RetrieveDevice { .. }) => "/api/v1/devices/{deviceId}",
         Ok(Route::RetrieveResource { .. } | Route::UpdateResource { .. }) => {

@@ -129,7 +129,8 @@ async fn files_that_cannot_be_used_leave_the_former_ones_in_place() {
     let before = shown(&bench.connect(address).await);
 
     let other_key = bench.ca.issue("second", &["localhost"]).expect("issue").1;
-    let breaks: [&dyn Fn(&Path, &Path); 4] = [
+    type Damage<'a> = &'a dyn Fn(&Path, &Path);
+    let breaks: [Damage<'_>; 4] = [
         &|certificate, _| std::fs::write(certificate, "no certificate").expect("write"),
         &|certificate, _| std::fs::remove_file(certificate).expect("remove"),
         &|_, key| std::fs::write(key, "no key").expect("write"),

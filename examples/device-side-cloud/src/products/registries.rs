@@ -1,0 +1,140 @@
+//! The ledgers of the products, and an index over them: who owns what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use provisioning_proto::registry::{Change, Command, Registry, Reply};
+use provisioning_proto::{AccountId, ProductKey};
+
+use super::Name;
+use super::generations::{self, Generations};
+use crate::clock;
+use crate::error::Error;
+use crate::store::{Kept, Ledger, Store};
+
+/// The ledgers of all products, and what each account owns in them.
+#[derive(Debug)]
+pub(super) struct Registries {
+    pub(super) products: BTreeMap<ProductKey, Kept<Registry>>,
+    pub(super) owned: BTreeMap<AccountId, BTreeSet<Name>>,
+    pub(super) generations: Kept<Generations>,
+}
+
+impl Registries {
+    /// Loads all products.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(super) async fn load(store: &Store) -> Result<Self, Error> {
+        let streams = store
+            .list("product/")
+            .await
+            .map_err(|cause| Error::new("cannot list the products", cause))?;
+        let mut registries = Self {
+            products: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            generations: Kept::load(store, generations::STREAM).await?,
+        };
+        for stream in streams {
+            let kept = Kept::<Registry>::load(store, stream).await?;
+            if let Some(product) = kept.ledger().product() {
+                registries.insert(product.key.clone(), kept);
+            }
+        }
+        Ok(registries)
+    }
+
+    fn owner(&self, name: &Name) -> Option<&AccountId> {
+        let device = self
+            .products
+            .get(&name.product)?
+            .ledger()
+            .device(&name.device)?;
+        device.owner.as_ref()
+    }
+
+    /// Takes a product's ledger in, with the owners of its devices.
+    pub(super) fn insert(&mut self, product: ProductKey, kept: Kept<Registry>) {
+        for (key, device) in kept.ledger().devices() {
+            if let Some(owner) = &device.owner {
+                let name = Name {
+                    product: product.clone(),
+                    device: key.clone(),
+                };
+                self.owned.entry(owner.clone()).or_default().insert(name);
+            }
+        }
+        self.products.insert(product, kept);
+    }
+
+    /// Carries a command out on one product, and keeps the index of owners in step.
+    pub(super) async fn carry_out(
+        &mut self,
+        store: &Store,
+        product: &ProductKey,
+        command: Command,
+    ) -> Result<Reply, Error> {
+        let changes_owner = match &command {
+            Command::AddDevice { device, .. } | Command::SetOwner { device, .. } => Some(Name {
+                product: product.clone(),
+                device: device.clone(),
+            }),
+            _ => None,
+        };
+        let before = changes_owner
+            .as_ref()
+            .and_then(|name| self.owner(name).cloned());
+        let kept = self
+            .products
+            .get_mut(product)
+            .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
+        let reply = carry_out(kept, store, command).await?;
+        if let Some(name) = changes_owner {
+            let after = self.owner(&name).cloned();
+            if let Some(devices) = before.and_then(|owner| self.owned.get_mut(&owner)) {
+                devices.remove(&name);
+            }
+            if let Some(owner) = after {
+                self.owned.entry(owner).or_default().insert(name);
+            }
+        }
+        Ok(reply)
+    }
+}
+
+impl Ledger for Registry {
+    type Change = Change;
+
+    fn encode(change: &Change) -> Result<Bytes, Error> {
+        change
+            .encode()
+            .map(Bytes::from)
+            .map_err(|cause| Error::new("a change of a product cannot be written", cause))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Change, Error> {
+        Change::decode(bytes)
+            .map_err(|cause| Error::new("a change of a product cannot be read", cause))
+    }
+
+    fn apply(&mut self, change: &Change) {
+        Self::apply(self, change);
+    }
+}
+
+/// Carries a command out on one ledger.
+///
+/// # Errors
+/// The registry refuses, or the journal cannot be written.
+pub(super) async fn carry_out(
+    kept: &mut Kept<Registry>,
+    store: &Store,
+    command: Command,
+) -> Result<Reply, Error> {
+    let decision = kept
+        .ledger()
+        .decide(command, clock::wall())
+        .map_err(|cause| Error::new("the registry refused", cause))?;
+    kept.record(store, &decision.changes).await?;
+    Ok(decision.reply)
+}
