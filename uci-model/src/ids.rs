@@ -2,12 +2,12 @@
 
 mod uuid;
 
-use alloc::{borrow::Cow, string::String};
+use alloc::borrow::Cow;
 use core::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::ParseIdError;
+use crate::{error::ParseIdError, serde_text};
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $human:literal) => {
@@ -39,7 +39,7 @@ macro_rules! uuid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                uuid::write(&self.0, f)
+                f.write_str(uuid::Text::new(&self.0).as_str())
             }
         }
 
@@ -61,14 +61,13 @@ macro_rules! uuid_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(uuid::Text::new(&self.0).as_str())
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                serde_text::parse(deserializer)
             }
         }
     };
@@ -77,8 +76,8 @@ macro_rules! uuid_id {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $human:literal, max $max:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize, serde::Serialize)]
-        #[serde(try_from = "alloc::string::String", into = "alloc::string::String")]
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize)]
+        #[serde(try_from = "alloc::string::String")]
         pub struct $name(alloc::borrow::Cow<'static, str>);
 
         impl $name {
@@ -98,6 +97,12 @@ macro_rules! text_id {
         impl core::fmt::Debug for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -178,7 +183,7 @@ pub(crate) fn check_text(
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
 
     use super::*;
 
