@@ -82,7 +82,10 @@ impl Cloud {
                     let answer = DeviceAnswer::answered(0x45, Some(content), None);
                     self.machine.handle_answer(ask, answer, self.now);
                 }
-                Output::Deliver { .. } | Output::SaveSnapshot { .. } | Output::Event(_) => {}
+                Output::Deliver { .. }
+                | Output::SaveSnapshot { .. }
+                | Output::Erase { .. }
+                | Output::Event(_) => {}
             }
         }
         responses

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{
-    Content, DeviceId, DeviceProperties, EventType, Href, ResourceLink, SubscriptionId,
+    Content, DeviceId, DeviceProperties, DeviceStatus, EventType, Href, ResourceLink,
+    SubscriptionId,
 };
 
 use crate::error::Error;
@@ -24,11 +25,22 @@ mod apply;
 mod body;
 mod change;
 mod decide;
+mod description;
+mod export;
+mod links;
+mod pool;
 pub(crate) mod stored;
 
 pub use apply::Touched;
 pub use change::{Change, EndCause, Fact, NewSubscription};
 pub use decide::{Command, Moment};
+use description::Description;
+pub use export::{
+    EXPORT_FORMAT, Export, ExportedDevice, ExportedNotification, ExportedResource,
+    ExportedSubscription,
+};
+use links::{Links, Listed};
+use pool::Pool;
 
 /// The form of [`Account::snapshot`] that this release writes.
 pub const SNAPSHOT_FORMAT: u32 = 1;
@@ -54,6 +66,9 @@ pub struct Account {
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     /// Grants that have ended, each until its access tokens have expired.
     ended_grants: BTreeMap<GrantId, UnixMillis>,
+    /// Nothing is left in it, and its stream is to be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Follows from the rest; built anew when a snapshot is loaded.
     #[serde(skip)]
     index: Index,
@@ -73,18 +88,26 @@ pub struct DeviceRecord {
     generation: u64,
     online: bool,
     #[serde(default)]
-    properties: Option<DeviceProperties>,
+    description: Option<Box<Description>>,
     #[serde(default)]
-    resources: BTreeMap<Href, ResourceRecord>,
+    links: Links,
+    /// Of resources that are offered, as far as it is known.
+    #[serde(default, with = "stored::contents")]
+    representations: BTreeMap<Href, Content>,
 }
 
 /// A resource that a device offers.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct ResourceRecord {
-    /// As the device published it.
-    link: ResourceLink,
-    #[serde(default, with = "stored::optional_content")]
-    representation: Option<Content>,
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    listed: &'a Listed,
+    representation: Option<&'a Content>,
+}
+
+/// What accounts have in common, in memory once. No account depends on it.
+#[derive(Debug, Default)]
+pub(crate) struct Models {
+    links: Pool<[Listed]>,
+    properties: Pool<DeviceProperties>,
 }
 
 /// A subscription and its queue.
@@ -146,11 +169,32 @@ impl Account {
         self.index = index;
     }
 
-    /// Since when the account owes somebody something: a notification, or a verdict on devices that count as online.
+    /// Since when the account owes somebody something: a notification, a verdict on devices that count as online, or the
+    /// erasure of its stream.
     #[must_use]
     pub fn due(&self) -> Option<UnixMillis> {
-        let owes = !self.index.owing.is_empty() || !self.index.online.is_empty();
+        let owes = !self.index.owing.is_empty() || !self.index.online.is_empty() || self.erased;
         owes.then_some(self.clock)
+    }
+
+    /// Whether all that is left to do is to erase its stream.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.erased
+    }
+
+    /// Replaces what a device has in common with others by what is in memory already.
+    pub(crate) fn share(&mut self, device: DeviceId, models: &mut Models) {
+        if let Some(record) = self.devices.get_mut(&device) {
+            record.share(models);
+        }
+    }
+
+    /// [`Account::share`] for all devices.
+    pub(crate) fn share_all(&mut self, models: &mut Models) {
+        for record in self.devices.values_mut() {
+            record.share(models);
+        }
     }
 
     /// All devices, by id.
@@ -203,35 +247,66 @@ impl DeviceRecord {
         self.online
     }
 
-    /// Its `oic.wk.d`, once known.
+    /// The same as the interface says it.
     #[must_use]
-    pub fn properties(&self) -> Option<&DeviceProperties> {
-        self.properties.as_ref()
+    pub fn status(&self) -> DeviceStatus {
+        if self.online {
+            DeviceStatus::Online
+        } else {
+            DeviceStatus::Offline
+        }
     }
 
-    /// What it offers, by href.
-    pub fn resources(&self) -> impl Iterator<Item = (&Href, &ResourceRecord)> {
-        self.resources.iter()
+    /// Its `oic.wk.d`, once known. `device` is its id.
+    #[must_use]
+    pub fn properties(&self, device: DeviceId) -> Option<DeviceProperties> {
+        let description = self.description.as_ref()?;
+        Some(description.of_device(device))
+    }
+
+    /// What it offers, in the order of the hrefs.
+    pub fn resources(&self) -> impl Iterator<Item = Resource<'_>> {
+        self.links.iter().map(|listed| self.resource_of(listed))
     }
 
     /// One resource.
     #[must_use]
-    pub fn resource(&self, href: &Href) -> Option<&ResourceRecord> {
-        self.resources.get(href)
+    pub fn resource(&self, href: &Href) -> Option<Resource<'_>> {
+        self.links.get(href).map(|listed| self.resource_of(listed))
+    }
+
+    fn resource_of<'a>(&'a self, listed: &'a Listed) -> Resource<'a> {
+        Resource {
+            listed,
+            representation: self.representations.get(listed.href()),
+        }
+    }
+
+    fn share(&mut self, models: &mut Models) {
+        self.links.share(&mut models.links);
+        if let Some(description) = &mut self.description {
+            description.share(&mut models.properties);
+        }
     }
 }
 
-impl ResourceRecord {
-    /// The link as the device published it.
+impl<'a> Resource<'a> {
+    /// Where it is, as its device names it.
     #[must_use]
-    pub fn link(&self) -> &ResourceLink {
-        &self.link
+    pub fn href(&self) -> &'a Href {
+        self.listed.href()
+    }
+
+    /// The link as the interface lists it. `device` is its device's id.
+    #[must_use]
+    pub fn link(&self, device: DeviceId) -> ResourceLink {
+        self.listed.of_device(device)
     }
 
     /// The last known representation.
     #[must_use]
-    pub fn representation(&self) -> Option<&Content> {
-        self.representation.as_ref()
+    pub fn representation(&self) -> Option<&'a Content> {
+        self.representation
     }
 }
 

@@ -55,11 +55,13 @@ pub enum Appended {
 )]
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Loaded {
-    /// The number of changes ever appended; 0 for a stream that does not exist.
+    /// The number of changes ever appended, and one more for every time the stream was erased; 0 for a stream that does not
+    /// exist.
     pub version: u64,
     /// The newest snapshot, if there is one.
     pub snapshot: Option<Snapshot>,
-    /// The changes after the snapshot, oldest first.
+    /// The changes after the snapshot, oldest first. Without a snapshot: all since the stream began, or was erased. A journal
+    /// never removes a change in any other way than below a snapshot or by erasing.
     pub changes: Vec<Bytes>,
 }
 

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
-use uci_model::{ContentFormat, SubscriptionId};
+use uci_model::{ContentFormat, DeviceId, SubscriptionId};
 
-use crate::account::Command;
+use crate::account::{Command, Models};
 use crate::append::{AppendId, Appended, Loaded};
 use crate::authorization::Authentication;
 use crate::config::Config;
@@ -29,7 +29,6 @@ use crate::device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure,
 };
 use crate::entropy::Entropy;
-use crate::error::ErrorKind;
 use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId};
 use crate::output::{Event, Output};
 use crate::request;
@@ -37,12 +36,20 @@ use crate::response::Problem;
 use crate::sealer::Sealer;
 
 mod answers;
+mod appends;
+mod clock;
+mod erasure;
 mod line;
+mod loading;
+mod operator;
 mod outbox;
+mod ownership;
 mod perform;
 mod stream;
 
-use line::{InFlight, Task, TaskId, Work};
+use appends::InFlight;
+use clock::SteadyClock;
+use line::{Task, TaskId, Work};
 use stream::{Stream, StreamName};
 
 /// A device-side cloud.
@@ -56,8 +63,11 @@ pub struct DeviceCloud {
     now: Option<Instant>,
     /// The wall time that was given last.
     wall: SystemTime,
+    /// By which ages are told.
+    clock: SteadyClock,
     outputs: VecDeque<Output>,
     streams: BTreeMap<StreamName, Stream>,
+    models: Models,
     /// Streams whose line may have become able to move.
     movable: BTreeSet<StreamName>,
     tasks: BTreeMap<TaskId, Task>,
@@ -66,7 +76,7 @@ pub struct DeviceCloud {
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
     timers: BTreeSet<(Instant, Timer)>,
-    /// Reports and grant ends without their final event.
+    /// Commands without their final event.
     open_commands: usize,
     next_number: u64,
 }
@@ -82,6 +92,10 @@ struct PendingRequest {
 #[derive(Debug)]
 struct Asked {
     request: RequestId,
+    account: AccountId,
+    grant: GrantId,
+    device: DeviceId,
+    generation: u64,
     deadline: Instant,
     format: ContentFormat,
     updates: bool,
@@ -91,6 +105,8 @@ struct Asked {
 enum Timer {
     Append(AppendId),
     Ask(AskId),
+    Erase(StreamName),
+    Idle(StreamName),
     Load(StreamName),
     Request(RequestId),
 }
@@ -116,8 +132,10 @@ impl DeviceCloud {
             entropy: Entropy::new(seed),
             now: None,
             wall: UNIX_EPOCH,
+            clock: SteadyClock::default(),
             outputs: VecDeque::new(),
             streams: BTreeMap::new(),
+            models: Models::default(),
             movable: BTreeSet::new(),
             tasks: BTreeMap::new(),
             appends: BTreeMap::new(),
@@ -199,13 +217,11 @@ impl DeviceCloud {
     ) -> ReportId {
         let now = self.tick(wall, now);
         let id = ReportId::new(self.number());
-        if self.open_commands >= self.config.max_pending {
-            let result = Err(ErrorKind::Full.into());
-            self.outputs
-                .push_back(Output::Event(Event::Reported { report: id, result }));
+        if let Err(error) = self.open_command() {
+            let result = Err(error);
+            self.note(Event::Reported { report: id, result });
             return id;
         }
-        self.open_commands = self.open_commands.saturating_add(1);
         let account = StreamName::Account(report.account.clone());
         let device = StreamName::Device(report.device);
         let needs = match report.occurrence {
@@ -236,13 +252,11 @@ impl DeviceCloud {
     ) -> GrantEndId {
         let now = self.tick(wall, now);
         let id = GrantEndId::new(self.number());
-        if self.open_commands >= self.config.max_pending {
-            let result = Err(ErrorKind::Full.into());
-            self.outputs
-                .push_back(Output::Event(Event::GrantEnded { end: id, result }));
+        if let Err(error) = self.open_command() {
+            let result = Err(error);
+            self.note(Event::GrantEnded { end: id, result });
             return id;
         }
-        self.open_commands = self.open_commands.saturating_add(1);
         self.enqueue(
             [StreamName::Account(account)],
             Work::EndGrant { end: id, grant },
@@ -262,11 +276,11 @@ impl DeviceCloud {
 
     /// Takes a device's answer to an [`Output::Ask`].
     pub fn handle_answer(&mut self, ask: AskId, answer: DeviceAnswer, now: Instant) {
-        self.tick(self.wall, now);
+        let now = self.tick(self.wall, now);
         if let Some(asked) = self.take_ask(ask) {
-            let response = self.answer_response(&asked, answer);
-            self.respond(asked.request, response);
+            self.settle_answer(asked, answer, now);
         }
+        self.advance(now);
     }
 
     /// Takes what a receiver answered to an [`Output::Deliver`], or why it could not.
@@ -296,7 +310,7 @@ impl DeviceCloud {
         let now = self.tick(self.wall, now);
         let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
         if let Some(name) = StreamName::parse(stream).filter(loading) {
-            self.give_up_loading(&name);
+            self.stall(&name);
         }
         self.advance(now);
     }
@@ -325,11 +339,13 @@ impl DeviceCloud {
                 Timer::Append(id) => self.finish_append(id, Appended::Unknown, now),
                 Timer::Ask(ask) => {
                     if let Some(asked) = self.take_ask(ask) {
-                        let response = self.answer_response(&asked, DeviceAnswer::Unreachable);
+                        let response = self.answer_response(&asked, &DeviceAnswer::Unreachable);
                         self.respond(asked.request, response);
                     }
                 }
-                Timer::Load(name) => self.give_up_loading(&name),
+                Timer::Erase(name) => self.finish_erasing(&name, false, now),
+                Timer::Idle(name) => self.unload_idle(&name, now),
+                Timer::Load(name) => self.stall(&name),
                 Timer::Request(id) => self.respond_unavailable(id),
             }
         }
@@ -359,6 +375,8 @@ impl DeviceCloud {
         self.wall = wall;
         let now = self.now.map_or(now, |latest| latest.max(now));
         self.now = Some(now);
+        let settle_after = self.config.delivery.max_age;
+        self.clock.note(wall.into(), now, settle_after);
         now
     }
 

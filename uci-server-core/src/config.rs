@@ -33,8 +33,14 @@ pub struct Config {
     pub append_timeout: Duration,
     /// After how many repetitions an append is given up and its streams are loaded anew.
     pub append_attempts: u32,
-    /// After how long without an answer loading a stream is given up.
+    /// How often something is decided again because another node changed the account meanwhile; then it fails, the account is
+    /// forgotten, and [`Event::Stalled`](crate::Event::Stalled) says so.
+    pub conflict_attempts: u32,
+    /// After how long without an answer loading a stream, or erasing it, is given up.
     pub load_timeout: Duration,
+    /// After how long without use an account is dropped from memory. One that owes notifications stays, and so does one with a
+    /// device that counts as online.
+    pub idle_after: Duration,
     /// After how many changes a stream gets a snapshot.
     pub snapshot_every: u64,
     /// Most requests, reports and grant ends that may wait at once.
@@ -127,7 +133,9 @@ impl Default for Config {
             request_timeout: Duration::from_secs(10),
             append_timeout: Duration::from_secs(2),
             append_attempts: 5,
+            conflict_attempts: 8,
             load_timeout: Duration::from_secs(10),
+            idle_after: Duration::from_secs(600),
             snapshot_every: 512,
             max_pending: 4096,
             grant_memory: Duration::from_secs(24 * 3600),

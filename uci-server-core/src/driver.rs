@@ -13,7 +13,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
+use uci_model::DeviceId;
 
+use crate::account::Export;
 use crate::{
     AccountId, Append, Appended, DeviceAnswer, DeviceReport, DeviceRequest, Error, ErrorKind,
     Event, GrantId, Loaded, Snapshot, TransportFailure,
@@ -33,6 +35,8 @@ pub trait Outside: Send + Sync + 'static {
     fn append(&self, append: Append) -> impl Future<Output = Appended> + Send;
     /// Keeps a snapshot, or not.
     fn save_snapshot(&self, stream: String, snapshot: Snapshot) -> impl Future<Output = ()> + Send;
+    /// Erases a stream, and the key under which its secrets are sealed; whether that is done for good.
+    fn erase(&self, stream: String) -> impl Future<Output = bool> + Send;
     /// Asks a device.
     fn ask(&self, request: DeviceRequest) -> impl Future<Output = DeviceAnswer> + Send;
     /// Sends a notification: to an address that [`EventsUrlPolicy::judge_address`](crate::EventsUrlPolicy::judge_address)
@@ -57,6 +61,13 @@ enum Command {
     Request(Box<Request<Bytes>>, oneshot::Sender<Response<Bytes>>),
     Report(Box<DeviceReport>, oneshot::Sender<Result<(), Error>>),
     EndGrant(AccountId, GrantId, oneshot::Sender<Result<(), Error>>),
+    ChangeOwner(
+        DeviceId,
+        Option<AccountId>,
+        oneshot::Sender<Result<u64, Error>>,
+    ),
+    Export(AccountId, oneshot::Sender<Result<Box<Export>, Error>>),
+    Erase(AccountId, oneshot::Sender<Result<(), Error>>),
     Wake(AccountId),
 }
 
@@ -77,9 +88,8 @@ impl Handle {
     /// # Errors
     /// The kinds of [`DeviceCloud::handle_report`](crate::DeviceCloud::handle_report); [`ErrorKind::Unavailable`] when the cloud has stopped.
     pub async fn report(&self, report: DeviceReport) -> Result<(), Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Command::Report(Box::new(report), sender)).await?;
-        receiver.await.map_err(|_| ErrorKind::Unavailable)?
+        self.ask(|sender| Command::Report(Box::new(report), sender))
+            .await
     }
 
     /// Ends a grant; returns when that is durable.
@@ -87,9 +97,44 @@ impl Handle {
     /// # Errors
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Full`].
     pub async fn end_grant(&self, account: AccountId, grant: GrantId) -> Result<(), Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Command::EndGrant(account, grant, sender)).await?;
-        receiver.await.map_err(|_| ErrorKind::Unavailable)?
+        self.ask(|sender| Command::EndGrant(account, grant, sender))
+            .await
+    }
+
+    /// Gives a device to another account; returns its new generation when that is durable.
+    ///
+    /// # Errors
+    /// The kinds of [`DeviceCloud::transfer_device`](crate::DeviceCloud::transfer_device); [`ErrorKind::Unavailable`] when
+    /// the cloud has stopped.
+    pub async fn transfer_device(&self, device: DeviceId, to: AccountId) -> Result<u64, Error> {
+        self.ask(|sender| Command::ChangeOwner(device, Some(to), sender))
+            .await
+    }
+
+    /// Takes a device from its account; returns the generation in which it was when that is durable.
+    ///
+    /// # Errors
+    /// The kinds of [`DeviceCloud::remove_device`](crate::DeviceCloud::remove_device); [`ErrorKind::Unavailable`] when the
+    /// cloud has stopped.
+    pub async fn remove_device(&self, device: DeviceId) -> Result<u64, Error> {
+        self.ask(|sender| Command::ChangeOwner(device, None, sender))
+            .await
+    }
+
+    /// Says what an account holds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Full`].
+    pub async fn export_account(&self, account: AccountId) -> Result<Box<Export>, Error> {
+        self.ask(|sender| Command::Export(account, sender)).await
+    }
+
+    /// Erases an account; returns when nothing of it is kept.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Full`].
+    pub async fn erase_account(&self, account: AccountId) -> Result<(), Error> {
+        self.ask(|sender| Command::Erase(account, sender)).await
     }
 
     /// Has an account's deliveries go on.
@@ -113,6 +158,15 @@ impl Handle {
             Ok(()) => receiver.await.unwrap_or_else(|_| stopped()),
             Err(_) => stopped(),
         }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command,
+    ) -> Result<T, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(command(sender)).await?;
+        receiver.await.map_err(|_| ErrorKind::Unavailable)?
     }
 
     async fn send(&self, command: Command) -> Result<(), Error> {

@@ -116,6 +116,18 @@ number_id! {
     /// The end of a grant that waits for its `Event::GrantEnded`.
     GrantEndId
 }
+number_id! {
+    /// A device's transfer or removal that waits for its `Event::OwnerChanged`.
+    OwnerChangeId
+}
+number_id! {
+    /// An export that waits for its `Event::AccountExported`.
+    ExportId
+}
+number_id! {
+    /// An erasure that waits for its `Event::AccountErased`.
+    ErasureId
+}
 
 #[cfg(test)]
 mod tests {

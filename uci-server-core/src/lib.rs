@@ -142,7 +142,8 @@ pub use device_port::{
 pub use error::{Error, ErrorKind, Fault};
 pub use events_url::{EventsUrlError, EventsUrlPolicy};
 pub use ids::{
-    AccountId, AskId, ClientId, DeliveryId, GrantEndId, GrantId, ParseIdError, ReportId, RequestId,
+    AccountId, AskId, ClientId, DeliveryId, ErasureId, ExportId, GrantEndId, GrantId,
+    OwnerChangeId, ParseIdError, ReportId, RequestId,
 };
 pub use negotiation::{notification_format, response_format};
 pub use output::{Event, Output};

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use uci_model::{DeviceId, SubscriptionId};
 
-use crate::account::EndCause;
+use crate::account::{EndCause, Export};
 use crate::append::{Append, Snapshot};
 use crate::device_port::DeviceRequest;
 use crate::error::Error;
-use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, ReportId, RequestId};
+use crate::ids::{
+    AccountId, AskId, DeliveryId, ErasureId, ExportId, GrantEndId, OwnerChangeId, ReportId,
+    RequestId,
+};
 
 /// Something to be done, in this order.
 #[derive(Debug)]
@@ -52,6 +55,12 @@ pub enum Output {
         /// The snapshot.
         snapshot: Snapshot,
     },
+    /// Erase a stream: its changes, its snapshots, and the key under which its secrets are sealed; answer with
+    /// [`handle_erased`](crate::DeviceCloud::handle_erased).
+    Erase {
+        /// Which stream.
+        stream: String,
+    },
     /// Take note.
     Event(Event),
 }
@@ -71,6 +80,28 @@ pub enum Event {
     GrantEnded {
         /// Which call.
         end: GrantEndId,
+        /// What became of it.
+        result: Result<(), Error>,
+    },
+    /// A device has another owner or none, durably, or the change was refused. Final for its id.
+    OwnerChanged {
+        /// Which call.
+        change: OwnerChangeId,
+        /// The generation in which the device is now, or was last. After a transfer whoever carries the device reports
+        /// under it, and has the device publish anew; after a removal the device needs a later one to be registered again.
+        result: Result<u64, Error>,
+    },
+    /// An account as data, or why there is none. Final for its id.
+    AccountExported {
+        /// Which call.
+        export: ExportId,
+        /// What the account holds.
+        result: Result<Box<Export>, Error>,
+    },
+    /// Nothing of an account is kept any more, or it could not be erased now. Final for its id.
+    AccountErased {
+        /// Which call.
+        erasure: ErasureId,
         /// What became of it.
         result: Result<(), Error>,
     },

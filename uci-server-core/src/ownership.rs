@@ -39,6 +39,11 @@ impl Ownership {
         self.owner.as_ref()
     }
 
+    /// The owner, and the generation under which the device is theirs.
+    pub(crate) fn owned(&self) -> Option<(&AccountId, u64)> {
+        self.owner.as_ref().zip(self.generation)
+    }
+
     /// Decides that `account` owns the device in `generation`: a new owner needs a later generation, and nobody takes an
     /// earlier one. The same again changes nothing.
     pub(crate) fn decide_assign(
@@ -57,6 +62,22 @@ impl Ownership {
             }))
         } else {
             Err(ErrorKind::Superseded.into())
+        }
+    }
+
+    /// Decides that `account` owns the device from now on, in the generation after the present one. The owner that it has
+    /// already changes nothing.
+    pub(crate) fn decide_transfer(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<OwnershipChange>, Error> {
+        match (&self.owner, self.generation) {
+            (Some(owner), _) if owner == account => Ok(None),
+            (Some(_), Some(generation)) => {
+                let generation = generation.checked_add(1).ok_or(ErrorKind::Superseded)?;
+                self.decide_assign(account, generation)
+            }
+            _ => Err(ErrorKind::NotFound.into()),
         }
     }
 
@@ -129,6 +150,21 @@ mod tests {
             ErrorKind::Superseded
         );
         assert!(ownership.decide_assign(&second, 2).is_ok());
+    }
+
+    #[test]
+    fn a_transfer_counts_the_generation_up() {
+        let (first, second): (AccountId, AccountId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let mut ownership = Ownership::default();
+        let nobodys = ownership.decide_transfer(&first).unwrap_err();
+        assert_eq!(nobodys.kind(), ErrorKind::NotFound);
+        ownership.apply(&ownership.decide_assign(&first, 7).unwrap().unwrap());
+        assert_eq!(ownership.decide_transfer(&first).unwrap(), None);
+        ownership.apply(&ownership.decide_transfer(&second).unwrap().unwrap());
+        assert_eq!(ownership.owned(), Some((&second, 8)));
+        ownership.apply(&ownership.decide_assign(&second, u64::MAX).unwrap().unwrap());
+        let last = ownership.decide_transfer(&first).unwrap_err();
+        assert_eq!(last.kind(), ErrorKind::Superseded);
     }
 
     #[test]

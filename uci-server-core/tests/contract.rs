@@ -45,6 +45,11 @@ enum Input {
     Wake {
         account: u8,
     },
+    Operator {
+        account: u8,
+        device: u8,
+        kind: u8,
+    },
     Timeout {
         milliseconds: u64,
     },
@@ -77,6 +82,8 @@ fn inputs() -> impl Strategy<Value = Input> {
             .prop_map(|(account, device, kind)| Input::Report { account, device, kind }),
         1 => (0..3_u8).prop_map(|account| Input::EndGrant { account }),
         1 => (0..3_u8).prop_map(|account| Input::Wake { account }),
+        2 => (0..3_u8, 0..3_u8, 0..4_u8)
+            .prop_map(|(account, device, kind)| Input::Operator { account, device, kind }),
         2 => (0..100_000_u64).prop_map(|milliseconds| Input::Timeout { milliseconds }),
         1 => Just(Input::Backwards),
     ]
@@ -133,6 +140,7 @@ impl Driver {
     fn new() -> Self {
         let mut config = Config::default();
         config.max_pending = 20;
+        config.idle_after = Duration::from_secs(60);
         config.delivery.max_age = Duration::from_secs(3600);
         config.delivery.cancellation_age = Duration::from_secs(600);
         Self {
@@ -201,6 +209,26 @@ impl Driver {
             Input::Wake { account: number } => {
                 self.cloud.wake(account(owner(*number)), wall, now);
             }
+            Input::Operator {
+                account: number,
+                device: which,
+                kind,
+            } => {
+                let whose = account(owner(*number));
+                let opened = match kind {
+                    0 => {
+                        let id = self.cloud.transfer_device(device(*which), whose, wall, now);
+                        format!("owner {id}")
+                    }
+                    1 => {
+                        let id = self.cloud.remove_device(device(*which), wall, now);
+                        format!("owner {id}")
+                    }
+                    2 => format!("export {}", self.cloud.export_account(whose, wall, now)),
+                    _ => format!("erasure {}", self.cloud.erase_account(whose, wall, now)),
+                };
+                self.opened(opened);
+            }
             Input::Timeout { milliseconds } => {
                 self.now += Duration::from_millis(*milliseconds);
                 self.wall += Duration::from_millis(*milliseconds);
@@ -246,6 +274,15 @@ impl Driver {
                 Output::Event(Event::GrantEnded { end, .. }) => {
                     self.closed(&format!("grant end {end}"));
                 }
+                Output::Event(Event::OwnerChanged { change, .. }) => {
+                    self.closed(&format!("owner {change}"));
+                }
+                Output::Event(Event::AccountExported { export, .. }) => {
+                    self.closed(&format!("export {export}"));
+                }
+                Output::Event(Event::AccountErased { erasure, .. }) => {
+                    self.closed(&format!("erasure {erasure}"));
+                }
                 _ => self.pending.push_back(output),
             }
         }
@@ -274,7 +311,7 @@ impl Driver {
         self.drain();
         while let Some(output) = self.pending.pop_front() {
             match output {
-                Output::Load { .. } | Output::Append(_)
+                Output::Load { .. } | Output::Append(_) | Output::Erase { .. }
                     if matches!(step.journal, JournalMood::Silent) => {}
                 Output::Load { stream } => {
                     let loaded = self.journal.load(&stream);
@@ -301,6 +338,14 @@ impl Driver {
                     };
                     self.cloud
                         .handle_appended(append.id, appended, self.wall, self.now);
+                }
+                Output::Erase { stream } => {
+                    let erased = !matches!(step.journal, JournalMood::Unsure);
+                    if erased {
+                        self.journal.erase(&stream);
+                    }
+                    self.cloud
+                        .handle_erased(&stream, erased, self.wall, self.now);
                 }
                 Output::SaveSnapshot { stream, snapshot } => {
                     self.journal.snapshots.insert(stream, snapshot);
@@ -444,6 +489,7 @@ proptest! {
         driver.cloud.handle_loaded("account/nobody", &loaded, driver.wall, driver.now);
         driver.cloud.handle_loaded("nonsense", &loaded, driver.wall, driver.now);
         driver.cloud.handle_load_failed("account/nobody", driver.now);
+        driver.cloud.handle_erased("account/nobody", true, driver.wall, driver.now);
         driver.drain();
         prop_assert_eq!(&driver.log[before..], &[] as &[String]);
     }

@@ -53,6 +53,11 @@ impl Outside for Fake {
 
     async fn save_snapshot(&self, _: String, _: Snapshot) {}
 
+    async fn erase(&self, stream: String) -> bool {
+        self.journal.lock().unwrap().erase(&stream);
+        true
+    }
+
     async fn ask(&self, request: DeviceRequest) -> DeviceAnswer {
         if self.silent_device {
             std::future::pending::<()>().await;

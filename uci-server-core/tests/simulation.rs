@@ -138,7 +138,10 @@ impl Simulation {
                 }
                 Output::Deliver { delivery, request } => self.deliver(delivery, &request),
                 Output::Event(Event::Stalled { account }) => self.stalled.push(account),
-                Output::Ask { .. } | Output::Respond { .. } | Output::Event(_) => {}
+                Output::Ask { .. }
+                | Output::Respond { .. }
+                | Output::Erase { .. }
+                | Output::Event(_) => {}
             }
         }
     }

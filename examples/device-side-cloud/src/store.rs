@@ -99,6 +99,16 @@ impl Store {
         .await
     }
 
+    /// Erases a stream, and then the key of its secrets: from then on a backup holds nothing that can be read of them.
+    pub(crate) async fn erase(&self, stream: &str) -> Result<(), journal::Error> {
+        let (stream, keyring) = (stream.to_owned(), Arc::clone(&self.keyring));
+        self.call(move |journal| {
+            journal.erase(&stream)?;
+            keyring.destroy(&stream)
+        })
+        .await
+    }
+
     /// All streams with a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, journal::Error> {
         let prefix = prefix.to_owned();

@@ -140,6 +140,16 @@ impl Outside for Surroundings {
         }
     }
 
+    async fn erase(&self, stream: String) -> bool {
+        match self.store.erase(&stream).await {
+            Ok(()) => true,
+            Err(cause) => {
+                error!(stream, %cause, "a stream cannot be erased");
+                false
+            }
+        }
+    }
+
     async fn ask(&self, request: DeviceRequest) -> DeviceAnswer {
         let (answer, answered) = oneshot::channel();
         if self

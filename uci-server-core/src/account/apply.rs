@@ -3,22 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use uci_model::{Content, DeviceId, Event, EventType, Href, SubscriptionId};
+use uci_model::{Content, DeviceId, Event, EventType, Href, ResourceLink, SubscriptionId};
 
 use super::body::Body;
 use super::{
-    Account, Change, DeviceRecord, EndCause, Fact, NewSubscription, Notification, ResourceRecord,
-    Subscription, Target,
+    Account, Change, Description, DeviceRecord, EndCause, Fact, Links, NewSubscription,
+    Notification, Subscription, Target,
 };
 use crate::time::UnixMillis;
 
-/// The subscriptions that a change touched.
+/// What a change touched.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Touched {
-    /// Those whose queue may have changed.
+    /// The device whose links or properties are new.
+    pub described: Option<DeviceId>,
+    /// Whether it took out a signing secret that must not be kept any longer, not in the history either.
+    pub forgotten: bool,
+    /// The subscriptions whose queue may have changed.
     pub queues: BTreeSet<SubscriptionId>,
-    /// Those that ended with it, and why.
+    /// The subscriptions that ended with it, and why.
     pub ended: Vec<(SubscriptionId, EndCause)>,
 }
 
@@ -44,38 +48,15 @@ impl Account {
             Fact::DeviceOffline { device } => self.apply_presence(*device, false, &mut touched),
             Fact::DeviceDescribed { device, properties } => {
                 if let Some(record) = self.devices.get_mut(device) {
-                    record.properties = Some(properties.as_ref().clone());
+                    record.description = Some(Box::new(Description::new(properties)));
+                    touched.described = Some(*device);
                 }
             }
             Fact::LinksPublished { device, links } => {
-                let Some(record) = self.devices.get_mut(device) else {
-                    return touched;
-                };
-                for link in links {
-                    let representation = record
-                        .resources
-                        .remove(&link.href)
-                        .and_then(|resource| resource.representation);
-                    let resource = ResourceRecord {
-                        link: link.clone(),
-                        representation,
-                    };
-                    record.resources.insert(link.href.clone(), resource);
-                }
-                let body = Body::published(*device, links);
-                self.tell(&Target::Device(*device), body, &mut touched);
+                self.apply_published(*device, links, &mut touched);
             }
             Fact::LinksWithdrawn { device, hrefs } => {
-                let Some(record) = self.devices.get_mut(device) else {
-                    return touched;
-                };
-                let withdrawn: Vec<ResourceRecord> = hrefs
-                    .iter()
-                    .filter_map(|href| record.resources.remove(href))
-                    .collect();
-                let links = withdrawn.iter().map(|resource| &resource.link);
-                let body = Body::unpublished(*device, links);
-                self.tell(&Target::Device(*device), body, &mut touched);
+                self.apply_withdrawn(*device, hrefs, &mut touched);
             }
             Fact::RepresentationChanged {
                 device,
@@ -88,7 +69,7 @@ impl Account {
             Fact::Delivered { id, sequence } => self.apply_delivered(*id, *sequence, &mut touched),
             Fact::SubscriptionEnded { id, cause } => self.end(*id, *cause, &mut touched),
             Fact::SubscriptionRemoved { id } => {
-                self.remove(*id);
+                self.remove(*id, &mut touched);
                 touched.queues.insert(*id);
             }
             Fact::GrantEnded {
@@ -108,6 +89,14 @@ impl Account {
                     self.end(id, EndCause::GrantEnded, &mut touched);
                 }
             }
+            Fact::Erased => {
+                touched.queues.extend(self.subscriptions.keys());
+                *self = Self {
+                    clock: self.clock,
+                    erased: true,
+                    ..Self::default()
+                };
+            }
         }
         touched
     }
@@ -120,8 +109,9 @@ impl Account {
         let record = DeviceRecord {
             generation,
             online: false,
-            properties: None,
-            resources: BTreeMap::new(),
+            description: None,
+            links: Links::default(),
+            representations: BTreeMap::new(),
         };
         self.devices.insert(device, record);
         let body = Body::new(Event::DevicesRegistered(vec![device]));
@@ -136,15 +126,40 @@ impl Account {
         let body = Body::new(Event::DevicesUnregistered(vec![device]));
         self.tell(&Target::Devices, body, touched);
         let of_device = |target: &Target| matches!(target, Target::Device(of) | Target::Resource(of, _) if *of == device);
-        let concerned: Vec<SubscriptionId> = self
-            .index
-            .by_target
-            .iter()
-            .filter(|(target, _)| of_device(target))
-            .flat_map(|(_, ids)| ids.iter().copied())
-            .collect();
-        for id in concerned {
-            self.end(id, EndCause::DeviceUnregistered, touched);
+        let targets = self.index.by_target.keys();
+        let concerned: Vec<Target> = targets.filter(|t| of_device(t)).cloned().collect();
+        for target in concerned {
+            self.end_all(&target, EndCause::DeviceUnregistered, touched);
+        }
+    }
+
+    fn apply_published(&mut self, device: DeviceId, links: &[ResourceLink], touched: &mut Touched) {
+        let Some(record) = self.devices.get_mut(&device) else {
+            return;
+        };
+        record.links.publish(device, links);
+        touched.described = Some(device);
+        let links = links.iter().map(|link| link.clone().for_cloud(device));
+        let body = Body::new(Event::ResourcesPublished(links.collect()));
+        self.tell(&Target::Device(device), body, touched);
+    }
+
+    /// What is not offered any more cannot change any more: who watches it is told so, not left waiting.
+    fn apply_withdrawn(&mut self, device: DeviceId, hrefs: &[Href], touched: &mut Touched) {
+        let Some(record) = self.devices.get_mut(&device) else {
+            return;
+        };
+        let withdrawn = record.links.withdraw(hrefs);
+        touched.described = Some(device);
+        for href in hrefs {
+            record.representations.remove(href);
+        }
+        let links = withdrawn.iter().map(|listed| listed.of_device(device));
+        let body = Body::new(Event::ResourcesUnpublished(links.collect()));
+        self.tell(&Target::Device(device), body, touched);
+        for href in hrefs {
+            let target = Target::Resource(device, href.clone());
+            self.end_all(&target, EndCause::LinkWithdrawn, touched);
         }
     }
 
@@ -173,12 +188,13 @@ impl Account {
         content: &Content,
         touched: &mut Touched,
     ) {
-        let resource = self
-            .devices
-            .get_mut(&device)
-            .and_then(|record| record.resources.get_mut(href));
-        let Some(resource) = resource else { return };
-        resource.representation = Some(content.clone());
+        let Some(record) = self.devices.get_mut(&device) else {
+            return;
+        };
+        if record.links.get(href).is_none() {
+            return;
+        }
+        record.representations.insert(href.clone(), content.clone());
         let target = Target::Resource(device, href.clone());
         self.tell(&target, Body::changed(content), touched);
     }
@@ -262,15 +278,15 @@ impl Account {
             (Target::Devices, EventType::DevicesOffline) => Event::DevicesOffline(all(Some(false))),
             (Target::Device(device), EventType::ResourcesPublished) => {
                 let record = self.devices.get(device)?;
-                let links = record.resources.values().map(|resource| &resource.link);
-                return Some(Body::published(*device, links));
+                let links = record.links.iter().map(|listed| listed.of_device(*device));
+                Event::ResourcesPublished(links.collect())
             }
             (Target::Device(_), EventType::ResourcesUnpublished) => {
                 Event::ResourcesUnpublished(vec![])
             }
             (Target::Resource(device, href), EventType::ResourceContentChanged) => {
-                let resource = self.devices.get(device)?.resources.get(href)?;
-                Event::ResourceContentChanged(resource.representation.clone()?)
+                let resource = self.devices.get(device)?.resource(href)?;
+                Event::ResourceContentChanged(resource.representation()?.clone())
             }
             _ => return None,
         };
@@ -292,8 +308,15 @@ impl Account {
         if subscription.queue.is_empty() {
             self.index.owing.remove(&id);
             if subscription.ended.is_some() {
-                self.remove(id);
+                self.remove(id, touched);
             }
+        }
+    }
+
+    fn end_all(&mut self, target: &Target, cause: EndCause, touched: &mut Touched) {
+        let ids = self.index.by_target.get(target).cloned();
+        for id in ids.unwrap_or_default() {
+            self.end(id, cause, touched);
         }
     }
 
@@ -311,10 +334,11 @@ impl Account {
     }
 
     /// The sealed secret goes with it.
-    fn remove(&mut self, id: SubscriptionId) {
+    fn remove(&mut self, id: SubscriptionId, touched: &mut Touched) {
         let Some(subscription) = self.subscriptions.remove(&id) else {
             return;
         };
+        touched.forgotten |= subscription.ended == Some(EndCause::GrantEnded);
         self.index.owing.remove(&id);
         let target = subscription.made.target;
         if let Some(ids) = self.index.by_target.get_mut(&target) {
@@ -351,7 +375,7 @@ impl Subscription {
 
     fn end(&mut self, cause: EndCause, at: UnixMillis) {
         let keep = match cause {
-            EndCause::DeviceUnregistered => Keep::All,
+            EndCause::DeviceUnregistered | EndCause::LinkWithdrawn => Keep::All,
             EndCause::Unsubscribed | EndCause::Overflow => Keep::Head,
             EndCause::GrantEnded | EndCause::Expired | EndCause::Refused => Keep::Nothing,
         };

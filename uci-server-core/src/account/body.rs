@@ -1,7 +1,7 @@
 //! The body of one event, written at most once in each format and shared by all who are told.
 
 use bytes::Bytes;
-use uci_model::{Content, ContentFormat, DeviceId, Event, EventType, Limits, ResourceLink};
+use uci_model::{Content, ContentFormat, Event, EventType, Limits};
 
 /// An event with its body in the formats that were asked for so far.
 pub(super) struct Body {
@@ -17,20 +17,6 @@ impl Body {
             json: None,
             cbor: None,
         }
-    }
-
-    pub(super) fn published<'a>(
-        device: DeviceId,
-        links: impl IntoIterator<Item = &'a ResourceLink>,
-    ) -> Self {
-        Self::new(Event::ResourcesPublished(for_cloud(device, links)))
-    }
-
-    pub(super) fn unpublished<'a>(
-        device: DeviceId,
-        links: impl IntoIterator<Item = &'a ResourceLink>,
-    ) -> Self {
-        Self::new(Event::ResourcesUnpublished(for_cloud(device, links)))
     }
 
     pub(super) fn changed(content: &Content) -> Self {
@@ -55,19 +41,9 @@ impl Body {
     }
 }
 
-fn for_cloud<'a>(
-    device: DeviceId,
-    links: impl IntoIterator<Item = &'a ResourceLink>,
-) -> Vec<ResourceLink> {
-    links
-        .into_iter()
-        .map(|link| link.clone().for_cloud(device))
-        .collect()
-}
-
 /// Bounds for content that is in a ledger already. They are part of the rule by which a change is applied, so no setting may
 /// change them; what comes in is held to the configured, narrower ones before.
-fn stored_limits() -> Limits {
+pub(super) fn stored_limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_depth = 127;
     limits.max_items = usize::MAX;

@@ -114,6 +114,8 @@ pub enum Fact {
         /// Until when to remember it.
         remember_until: UnixMillis,
     },
+    /// Nothing of the account is to be kept: the erasure of its stream becomes due.
+    Erased,
 }
 
 /// Why a subscription ends.
@@ -124,6 +126,8 @@ pub enum EndCause {
     Unsubscribed,
     /// The device was unregistered. What waits is still delivered.
     DeviceUnregistered,
+    /// The device no longer offers the resource. What waits is still delivered.
+    LinkWithdrawn,
     /// The user withdrew the consent. What waits is dropped.
     GrantEnded,
     /// The queue was full. What waits is dropped but the head.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uci_model::{Content, DeviceId, DeviceProperties, Href, Limits, ResourceLink, SubscriptionId};
 
-use super::{Account, Change, DeviceRecord, EndCause, Fact, NewSubscription, Target};
+use super::{Account, Change, DeviceRecord, EndCause, Fact, Listed, NewSubscription, Target};
 use crate::config::AccountLimits;
 use crate::device_port::Occurrence;
 use crate::error::{Error, ErrorKind};
@@ -67,6 +67,8 @@ pub enum Command {
         /// For how long its access tokens may still turn up.
         remember_for: Duration,
     },
+    /// Nothing of the account is to be kept. Changes nothing in one that holds nothing.
+    Erase,
 }
 
 /// When, and within which bounds, a command is decided.
@@ -159,6 +161,7 @@ impl Account {
                 grant: grant.clone(),
                 remember_until: at.after(*remember_for),
             }),
+            Command::Erase => (!self.is_new() && !self.erased).then_some(Fact::Erased),
         };
         let Some(fact) = fact else {
             return Ok(Vec::new());
@@ -166,6 +169,11 @@ impl Account {
         let change = Change { at, fact };
         check_readable(&change)?;
         Ok(vec![change])
+    }
+
+    /// Whether nothing was ever written into it. Even an account that is empty by now has a history.
+    fn is_new(&self) -> bool {
+        self.clock == UnixMillis::default() && self.devices.is_empty()
     }
 
     fn decide_subscribe(
@@ -183,7 +191,7 @@ impl Account {
             }
             Target::Resource(device, href) => {
                 let record = self.devices.get(device).ok_or(ErrorKind::NotFound)?;
-                record.resources.get(href).ok_or(ErrorKind::NotFound)?;
+                record.links.get(href).ok_or(ErrorKind::NotFound)?;
             }
         }
         if self.subscriptions.len() >= limits.subscriptions {
@@ -214,7 +222,7 @@ impl Account {
             Occurrence::Offline => record.online.then_some(Fact::DeviceOffline { device }),
             Occurrence::Described(properties) => {
                 let properties = Box::new(completed(device, properties));
-                let known = record.properties.as_ref() == Some(properties.as_ref());
+                let known = record.properties(device).as_ref() == Some(properties.as_ref());
                 (!known).then_some(Fact::DeviceDescribed { device, properties })
             }
             Occurrence::LinksPublished(links) => {
@@ -227,8 +235,8 @@ impl Account {
             }
             Occurrence::RepresentationChanged { href, content } => {
                 let href = href.without_device(device);
-                let resource = record.resources.get(&href).ok_or(ErrorKind::NotFound)?;
-                let known = resource.representation.as_ref() == Some(content);
+                let resource = record.resource(&href).ok_or(ErrorKind::NotFound)?;
+                let known = resource.representation() == Some(content);
                 if !known {
                     check_content(content, &moment.content)?;
                 }
@@ -272,11 +280,8 @@ impl DeviceRecord {
             // Listed with the device before it, it must still be an href: one that is too long spoils the whole list.
             let listed: Result<Href, _> = link.href.with_device(device).as_str().parse();
             listed.map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
-            let known = self
-                .resources
-                .get(&link.href)
-                .is_some_and(|known| known.link == link);
-            if known {
+            let known = self.links.get(&link.href);
+            if known.is_some_and(|known| *known == Listed::new(device, &link)) {
                 news.remove(&link.href);
             } else {
                 news.insert(link.href.clone(), link);
@@ -284,9 +289,9 @@ impl DeviceRecord {
         }
         let added = news
             .keys()
-            .filter(|href| !self.resources.contains_key(*href))
+            .filter(|href| self.links.get(href).is_none())
             .count();
-        if self.resources.len().saturating_add(added) > limits.links {
+        if self.links.len().saturating_add(added) > limits.links {
             return Err(ErrorKind::Full.into());
         }
         Ok(news.into_values().collect())
@@ -295,7 +300,7 @@ impl DeviceRecord {
     /// Those of `hrefs` that are offered, each once; all that are for an empty list.
     fn offered(&self, device: DeviceId, hrefs: &[Href]) -> Vec<Href> {
         if hrefs.is_empty() {
-            return self.resources.keys().cloned().collect();
+            return self.links.iter().map(|l| l.href().clone()).collect();
         }
         let named: BTreeSet<Href> = hrefs
             .iter()
@@ -303,7 +308,7 @@ impl DeviceRecord {
             .collect();
         named
             .into_iter()
-            .filter(|href| self.resources.contains_key(href))
+            .filter(|href| self.links.get(href).is_some())
             .collect()
     }
 }

@@ -7,7 +7,7 @@ use uci_model::{Content, ContentFormat};
 
 use crate::error::{Error, ErrorKind};
 
-pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, Error> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes)
         .map_err(|error| Error::with_source(ErrorKind::Journal, error))?;
@@ -73,24 +73,29 @@ pub(super) mod content {
     }
 }
 
-/// For `#[serde(with)]` on an optional [`Content`].
-pub(super) mod optional_content {
-    use super::{Content, Deserialize, Deserializer, Serialize, Serializer, StoredContent};
+/// For `#[serde(with)]` on [`Content`] by href.
+pub(super) mod contents {
+    use std::collections::BTreeMap;
 
-    #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+    use uci_model::Href;
+
+    use super::{Content, Deserialize, Deserializer, Serializer, StoredContent};
+
     pub(in super::super) fn serialize<S: Serializer>(
-        content: &Option<Content>,
+        contents: &BTreeMap<Href, Content>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        content
-            .as_ref()
-            .map(StoredContent::from)
-            .serialize(serializer)
+        let stored = contents
+            .iter()
+            .map(|(href, c)| (href, StoredContent::from(c)));
+        serializer.collect_map(stored)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<Content>, D::Error> {
-        Ok(Option::<StoredContent>::deserialize(deserializer)?.map(Content::from))
+    ) -> Result<BTreeMap<Href, Content>, D::Error> {
+        let stored = BTreeMap::<Href, StoredContent>::deserialize(deserializer)?;
+        let contents = stored.into_iter().map(|(href, c)| (href, c.into()));
+        Ok(contents.collect())
     }
 }

@@ -6,15 +6,18 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use uci_model::api::{BatchFormat, OutgoingResponse as _, Representation};
 use uci_model::{
-    Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, DeviceStatus,
-    ResourceContent, Value,
+    Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, ResourceContent,
+    Value,
 };
 
+use super::line::Work;
+use super::stream::StreamName;
 use super::{Asked, DeviceCloud, Timer, after};
-use crate::account::{Account, DeviceRecord, ResourceRecord};
+use crate::account::{Account, DeviceRecord, Resource};
+use crate::authorization::Refusal;
 use crate::config::Config;
 use crate::device_port::{DeviceAnswer, DeviceRequest, Operation};
-use crate::ids::{AccountId, AskId, RequestId};
+use crate::ids::{AccountId, AskId, GrantId, RequestId};
 use crate::output::Output;
 use crate::request::{Action, ResourceAction};
 use crate::response::Problem;
@@ -93,7 +96,7 @@ pub(super) fn answer(
 fn find<'a>(
     account: &'a Account,
     on: &ResourceAction,
-) -> Result<(&'a DeviceRecord, &'a ResourceRecord), Problem> {
+) -> Result<(&'a DeviceRecord, Resource<'a>), Problem> {
     let record = account.device(on.device).ok_or_else(not_found)?;
     Ok((record, record.resource(&on.href).ok_or_else(not_found)?))
 }
@@ -102,7 +105,7 @@ fn ask(
     config: &Config,
     account: &AccountId,
     record: &DeviceRecord,
-    resource: &ResourceRecord,
+    resource: Resource<'_>,
     on: &ResourceAction,
     operation: Operation,
 ) -> Result<Answer, Problem> {
@@ -126,35 +129,24 @@ fn ask(
 }
 
 fn with_links(id: DeviceId, record: &DeviceRecord) -> Device {
-    let links = record
-        .resources()
-        .map(|(_, resource)| resource.link().clone().for_cloud(id));
-    Device::new(properties(id, record), status(record), links.collect())
+    let links = record.resources().map(|resource| resource.link(id));
+    Device::new(properties(id, record), record.status(), links.collect())
 }
 
 /// A resource of which no representation is known has nothing to show, and is left out.
 fn with_content(config: &Config, id: DeviceId, record: &DeviceRecord) -> DeviceContentAll {
-    let links = record.resources().filter_map(|(href, resource)| {
+    let links = record.resources().filter_map(|resource| {
         let value = resource.representation()?.decode(&config.content).ok()?;
         let shown = matches!(value, Value::Map(_) | Value::Array(_));
-        shown.then(|| ResourceContent::new(href.with_device(id), value))
+        shown.then(|| ResourceContent::new(resource.href().with_device(id), value))
     });
-    DeviceContentAll::new(properties(id, record), status(record), links.collect())
+    DeviceContentAll::new(properties(id, record), record.status(), links.collect())
 }
 
 fn properties(id: DeviceId, record: &DeviceRecord) -> DeviceProperties {
     record
-        .properties()
-        .cloned()
+        .properties(id)
         .unwrap_or_else(|| DeviceProperties::new(id))
-}
-
-fn status(record: &DeviceRecord) -> DeviceStatus {
-    if record.is_online() {
-        DeviceStatus::Online
-    } else {
-        DeviceStatus::Offline
-    }
 }
 
 /// The same for what does not exist and for what is somebody else's.
@@ -173,6 +165,7 @@ impl DeviceCloud {
         &mut self,
         request: RequestId,
         ask: DeviceRequest,
+        grant: GrantId,
         format: ContentFormat,
         now: Instant,
     ) {
@@ -189,6 +182,10 @@ impl DeviceCloud {
             id,
             Asked {
                 request,
+                account: ask.account.clone(),
+                grant,
+                device: ask.device,
+                generation: ask.generation,
                 deadline,
                 format,
                 updates,
@@ -200,14 +197,48 @@ impl DeviceCloud {
         });
     }
 
+    /// Has a device's answer looked at in the account's line: only if the device is still in the same hands, and the consent
+    /// still given, may the client see it.
+    pub(super) fn settle_answer(&mut self, asked: Asked, answer: DeviceAnswer, now: Instant) {
+        let request = asked.request;
+        if let Some(pending) = self.requests.get_mut(&request) {
+            pending.deadline = after(now, self.config.request_timeout);
+            self.timers
+                .insert((pending.deadline, Timer::Request(request)));
+        }
+        let needs = [StreamName::Account(asked.account.clone())];
+        let work = Work::Answer {
+            request,
+            asked,
+            answer,
+        };
+        self.enqueue(needs, work, now);
+    }
+
+    /// What the client gets to see of a device's answer.
+    pub(super) fn perform_answer(&self, asked: &Asked, answer: &DeviceAnswer) -> Response<Bytes> {
+        let account = match self.account(&asked.account) {
+            Ok(account) => account,
+            Err(error) => return Problem::failed(&error, self.config.retry_after).into_response(),
+        };
+        if account.has_ended(&asked.grant) {
+            return Problem::refused(Refusal::InvalidToken).into_response();
+        }
+        let device = account.device(asked.device);
+        if device.is_none_or(|device| device.generation() != asked.generation) {
+            return not_found().into_response();
+        }
+        self.answer_response(asked, answer)
+    }
+
     /// A device's answer as HTTP (RFC 8075, 7, within the statuses of the interface).
-    pub(super) fn answer_response(&self, asked: &Asked, answer: DeviceAnswer) -> Response<Bytes> {
+    pub(super) fn answer_response(&self, asked: &Asked, answer: &DeviceAnswer) -> Response<Bytes> {
         let (code, content, max_age) = match answer {
             DeviceAnswer::Answered {
                 code,
                 content,
                 max_age,
-            } => (code, content, max_age),
+            } => (*code, content.as_ref(), *max_age),
             DeviceAnswer::Unreachable => {
                 let detail = "the device does not answer";
                 let status = StatusCode::GATEWAY_TIMEOUT;
@@ -231,7 +262,7 @@ impl DeviceCloud {
         problem.into_response()
     }
 
-    fn content_response(&self, asked: &Asked, content: Option<Content>) -> Response<Bytes> {
+    fn content_response(&self, asked: &Asked, content: Option<&Content>) -> Response<Bytes> {
         content
             .map(|content| content.in_format(asked.format, &self.config.content))
             .transpose()

@@ -17,7 +17,6 @@ use crate::device_port::{DeliveryOutcome, TransportFailure};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{AccountId, DeliveryId};
 use crate::output::Output;
-use crate::time::UnixMillis;
 
 impl DeviceCloud {
     /// Looks at a subscription's queue: sends its head, ends it when that is too old, or lets it rest.
@@ -43,7 +42,7 @@ impl DeviceCloud {
         let Some(head) = found.head() else {
             return self.deliveries.rest(subscription);
         };
-        if let Some(command) = self.given_up(subscription, found) {
+        if let Some(command) = self.given_up(subscription, found, now) {
             return self.enqueue_settlement(account.clone(), subscription, command, now);
         }
         let until = after(now, self.config.delivery.attempt_timeout);
@@ -63,17 +62,22 @@ impl DeviceCloud {
     }
 
     /// What to do about a queue whose head was tried and is too old.
-    fn given_up(&self, id: SubscriptionId, subscription: &Subscription) -> Option<Command> {
+    fn given_up(
+        &self,
+        id: SubscriptionId,
+        subscription: &Subscription,
+        now: Instant,
+    ) -> Option<Command> {
         let head = subscription.head()?;
         // However old it is after a standstill of this cloud, it is tried once.
         if !self.deliveries.has_failed(id, head.sequence()) {
             return None;
         }
-        let wall = UnixMillis::from(self.wall);
+        let age = |since| self.clock.age(since, now);
         let rules = &self.config.delivery;
         match subscription.ended_at() {
-            Some(at) if wall.since(at) > rules.cancellation_age => Some(Command::Remove { id }),
-            None if wall.since(head.since()) > rules.max_age => Some(Command::End {
+            Some(at) if age(at) > rules.cancellation_age => Some(Command::Remove { id }),
+            None if age(head.since()) > rules.max_age => Some(Command::End {
                 id,
                 cause: EndCause::Expired,
             }),

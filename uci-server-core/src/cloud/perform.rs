@@ -8,13 +8,12 @@ use super::DeviceCloud;
 use super::answers::{self, Answer};
 use super::line::{Batch, Effect, Task, Work};
 use super::stream::{Ledger, StreamName};
-use crate::account::{Account, Change, Command, Moment, NewSubscription, stored};
+use crate::account::{Account, Change, Command, Moment, NewSubscription};
 use crate::authorization::{Principal, Refusal};
 use crate::config::QueueRules;
 use crate::device_port::{DeviceReport, Occurrence};
 use crate::error::{Error, ErrorKind};
 use crate::ids::AccountId;
-use crate::ownership::{Ownership, OwnershipChange};
 use crate::request::{Action, Incoming, Subscribe};
 use crate::response::Problem;
 
@@ -37,6 +36,7 @@ impl DeviceCloud {
                         Ok(Answer::Ask { ask, format }) => Effect::Ask {
                             request: *request,
                             ask,
+                            grant: incoming.principal.grant.clone(),
                             format,
                         },
                         Err(problem) => Effect::Respond(*request, problem.into_response()),
@@ -47,12 +47,12 @@ impl DeviceCloud {
             Work::Report { report, told } => {
                 let result = match told.occurrence {
                     Occurrence::Registered => {
-                        if let Some(more) = self.former_owner(task, told) {
-                            return Err(vec![more]);
-                        }
-                        self.perform_registered(told, batch)
+                        self.with_owner(task, told.device)?;
+                        self.assign(told.device, &told.account, told.generation, batch)
                     }
-                    Occurrence::Unregistered => self.perform_unregistered(told, batch),
+                    Occurrence::Unregistered => {
+                        self.release(told.device, &told.account, told.generation, batch)
+                    }
                     _ => self.command(&told.account, &report_command(told), batch),
                 };
                 batch.effects.push(Effect::Reported(*report, result));
@@ -78,6 +78,30 @@ impl DeviceCloud {
                 // cancellation may have waited for the attempt to end.
                 drop(self.command(account, command, batch));
                 batch.touched.insert((account.clone(), *subscription));
+            }
+            Work::Answer {
+                request,
+                asked,
+                answer,
+            } => {
+                let response = self.perform_answer(asked, answer);
+                batch.effects.push(Effect::Respond(*request, response));
+            }
+            Work::ChangeOwner { change, device, to } => {
+                self.with_owner(task, *device)?;
+                let result = match to {
+                    Some(account) => self.transfer(*device, account, batch),
+                    None => self.remove(*device, batch),
+                };
+                batch.effects.push(Effect::OwnerChanged(*change, result));
+            }
+            Work::Export { export, account } => {
+                let exported = self.account(account).map(|a| a.export(account.clone()));
+                let effect = Effect::Exported(*export, exported.map(Box::new));
+                batch.effects.push(effect);
+            }
+            Work::Erase { erasure, account } => {
+                self.perform_erase(task, *erasure, account, batch)?;
             }
             Work::Wake => {}
         }
@@ -157,58 +181,8 @@ impl DeviceCloud {
         Ok(id)
     }
 
-    /// The former owner's stream, when the task does not have it yet.
-    fn former_owner(&self, task: &Task, told: &DeviceReport) -> Option<StreamName> {
-        let owner = self.ownership(told).ok()?.owner()?.clone();
-        let name = StreamName::Account(owner);
-        (!task.needs.contains(&name)).then_some(name)
-    }
-
-    /// The device moves: from its former account, if it had one, to its new one, in one append.
-    fn perform_registered(&mut self, told: &DeviceReport, batch: &mut Batch) -> Result<(), Error> {
-        let ownership = self.ownership(told)?;
-        let former = ownership
-            .owner()
-            .filter(|owner| **owner != told.account)
-            .cloned();
-        let assigned = ownership.decide_assign(&told.account, told.generation)?;
-        let registered = self.decide(&told.account, &report_command(told))?;
-        let mut unregistered = Vec::new();
-        if let Some(former) = &former
-            && let Some(record) = self.account(former)?.device(told.device)
-        {
-            let command = Command::Report {
-                device: told.device,
-                generation: record.generation(),
-                occurrence: Occurrence::Unregistered,
-            };
-            unregistered = self.decide(former, &command)?;
-        }
-        if let Some(former) = &former {
-            self.record(former, &unregistered, batch)?;
-        }
-        self.record(&told.account, &registered, batch)?;
-        match assigned {
-            Some(change) => self.record_ownership(told, &change, batch),
-            None => Ok(()),
-        }
-    }
-
-    fn perform_unregistered(
-        &mut self,
-        told: &DeviceReport,
-        batch: &mut Batch,
-    ) -> Result<(), Error> {
-        let released = self
-            .ownership(told)?
-            .decide_release(&told.account, told.generation)?;
-        let unregistered = self.decide(&told.account, &report_command(told))?;
-        self.record(&told.account, &unregistered, batch)?;
-        self.record_ownership(told, &released, batch)
-    }
-
     /// Decides a command and makes its changes part of the batch.
-    fn command(
+    pub(super) fn command(
         &mut self,
         account: &AccountId,
         command: &Command,
@@ -218,14 +192,18 @@ impl DeviceCloud {
         self.record(account, &changes, batch)
     }
 
-    fn decide(&self, account: &AccountId, command: &Command) -> Result<Vec<Change>, Error> {
+    pub(super) fn decide(
+        &self,
+        account: &AccountId,
+        command: &Command,
+    ) -> Result<Vec<Change>, Error> {
         let mut moment = Moment::new(self.wall.into(), self.config.account);
         moment.content = self.config.content;
         self.account(account)?.decide(command, &moment)
     }
 
     /// Applies changes, ahead of the journal, and makes them part of the batch.
-    fn record(
+    pub(super) fn record(
         &mut self,
         account: &AccountId,
         changes: &[Change],
@@ -236,12 +214,18 @@ impl DeviceCloud {
             .map(Change::encode)
             .collect::<Result<_, _>>()?;
         let name = StreamName::Account(account.clone());
-        let stream = self.streams.get_mut(&name);
-        let Some(Ledger::Account(ledger)) = stream.and_then(|stream| stream.ledger.as_mut()) else {
+        let Some(stream) = self.streams.get_mut(&name) else {
+            return Err(ErrorKind::Unavailable.into());
+        };
+        let Some(Ledger::Account(ledger)) = &mut stream.ledger else {
             return Err(ErrorKind::Unavailable.into());
         };
         for change in changes {
             let touched = ledger.apply(change);
+            if let Some(device) = touched.described {
+                ledger.share(device, &mut self.models);
+            }
+            stream.must_forget |= touched.forgotten;
             let of_account = |id| (account.clone(), id);
             batch
                 .touched
@@ -261,24 +245,6 @@ impl DeviceCloud {
         Ok(())
     }
 
-    fn record_ownership(
-        &mut self,
-        told: &DeviceReport,
-        change: &OwnershipChange,
-        batch: &mut Batch,
-    ) -> Result<(), Error> {
-        let encoded = stored::encode(change)?;
-        let name = StreamName::Device(told.device);
-        let stream = self.streams.get_mut(&name);
-        let Some(Ledger::Ownership(ledger)) = stream.and_then(|stream| stream.ledger.as_mut())
-        else {
-            return Err(ErrorKind::Unavailable.into());
-        };
-        ledger.apply(change);
-        batch.changes.entry(name).or_default().push(encoded);
-        Ok(())
-    }
-
     pub(super) fn account(&self, account: &AccountId) -> Result<&Account, Error> {
         let name = StreamName::Account(account.clone());
         match self
@@ -287,18 +253,6 @@ impl DeviceCloud {
             .and_then(|stream| stream.ledger.as_ref())
         {
             Some(Ledger::Account(account)) => Ok(account),
-            _ => Err(ErrorKind::Unavailable.into()),
-        }
-    }
-
-    fn ownership(&self, told: &DeviceReport) -> Result<&Ownership, Error> {
-        let name = StreamName::Device(told.device);
-        match self
-            .streams
-            .get(&name)
-            .and_then(|stream| stream.ledger.as_ref())
-        {
-            Some(Ledger::Ownership(ownership)) => Ok(ownership),
             _ => Err(ErrorKind::Unavailable.into()),
         }
     }

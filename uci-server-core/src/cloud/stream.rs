@@ -11,7 +11,7 @@ use super::line::TaskId;
 use crate::account::{self, Account, Change, stored};
 use crate::append::{AppendId, Loaded, Snapshot};
 use crate::error::{Error, ErrorKind};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ErasureId};
 use crate::ownership::{self, Ownership, OwnershipChange};
 
 /// `account/{account}` or `device/{di}`.
@@ -47,6 +47,16 @@ pub(super) struct Stream {
     pub(super) ledger: Option<Ledger>,
     /// When loading is given up.
     pub(super) load_deadline: Instant,
+    /// When something was done with it the last time.
+    pub(super) last_used: Instant,
+    /// When it is looked whether it is still in use.
+    pub(super) idle_deadline: Option<Instant>,
+    /// While it is being erased: when that is given up.
+    pub(super) erasing: Option<Instant>,
+    /// Who waits for it to be erased.
+    pub(super) erasures: Vec<ErasureId>,
+    /// Its history holds what must not be kept: it gets a snapshot as soon as it can, below which a journal removes it.
+    pub(super) must_forget: bool,
     /// The append under way. The ledger is then ahead of what is durable, and nobody may look at it.
     pub(super) busy: Option<AppendId>,
     /// How many changes are durable.
@@ -68,6 +78,11 @@ impl Stream {
         Self {
             ledger: None,
             load_deadline,
+            last_used: load_deadline,
+            idle_deadline: None,
+            erasing: None,
+            erasures: Vec::new(),
+            must_forget: false,
             busy: None,
             version: 0,
             snapshot_version: 0,
@@ -80,20 +95,30 @@ impl Stream {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.ledger.is_some() && self.busy.is_none()
+        self.ledger.is_some() && self.busy.is_none() && self.erasing.is_none()
+    }
+
+    /// Whether nothing is lost when it is forgotten: it can be loaded again.
+    pub(super) fn can_be_unloaded(&self) -> bool {
+        let owes = self.ledger.as_ref().is_some_and(|l| l.due().is_some());
+        self.is_idle() && self.waiting.is_empty() && !owes
     }
 
     /// A snapshot, when one is due.
     pub(super) fn snapshot(&mut self, every: u64) -> Option<Snapshot> {
-        if self.version.saturating_sub(self.snapshot_version) < every.max(1) {
+        let tail = self.version.saturating_sub(self.snapshot_version);
+        if tail < every.max(1) && !self.must_forget {
             return None;
         }
         let (format, bytes) = match self.ledger.as_ref()? {
+            // Its stream is erased in a moment.
+            Ledger::Account(account) if account.is_erased() => return None,
             Ledger::Account(account) => (account::SNAPSHOT_FORMAT, account.snapshot()),
             Ledger::Ownership(ownership) => (ownership::SNAPSHOT_FORMAT, stored::encode(ownership)),
         };
         let bytes = bytes.ok()?;
         self.snapshot_version = self.version;
+        self.must_forget = false;
         Some(Snapshot {
             version: self.version,
             format,
@@ -126,11 +151,13 @@ impl Ledger {
 
     /// The ledger before the changes that are still to be applied, and those.
     fn base<'a>(name: &StreamName, loaded: &'a Loaded) -> Result<(Self, &'a [Bytes]), Error> {
-        let covered = loaded
-            .snapshot
-            .as_ref()
-            .map_or(0, |snapshot| snapshot.version);
-        if count(&loaded.changes).checked_add(covered) != Some(loaded.version) {
+        let kept = count(&loaded.changes);
+        let complete = match &loaded.snapshot {
+            Some(snapshot) => kept.checked_add(snapshot.version) == Some(loaded.version),
+            // Fewer without a snapshot: the stream was erased, and what came before is gone for good.
+            None => kept <= loaded.version,
+        };
+        if !complete {
             let gap = "snapshot and changes do not add up to the version";
             return Err(Error::with_source(ErrorKind::Journal, gap));
         }

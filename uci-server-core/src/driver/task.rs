@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Command, Commands, Outside};
+use crate::account::Export;
 use crate::{
     AccountId, AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome,
-    DeviceAnswer, DeviceCloud, Error, Event, GrantEndId, Loaded, Output, ReportId, RequestId,
-    TransportFailure,
+    DeviceAnswer, DeviceCloud, ErasureId, Error, Event, ExportId, GrantEndId, Loaded, Output,
+    OwnerChangeId, ReportId, RequestId, TransportFailure,
 };
 
 /// After how long an account that could not be loaded is woken again.
@@ -63,6 +64,7 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
 enum Done {
     Answered(AskId, DeviceAnswer),
     Appended(AppendId, Appended),
+    Erased(String, bool),
     Delivered(DeliveryId, Result<DeliveryOutcome, TransportFailure>),
     Loaded(String, Option<Loaded>),
     Saved,
@@ -82,6 +84,9 @@ struct Waiting {
     requests: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
     reports: BTreeMap<ReportId, oneshot::Sender<Result<(), Error>>>,
     grants: BTreeMap<GrantEndId, oneshot::Sender<Result<(), Error>>>,
+    owners: BTreeMap<OwnerChangeId, oneshot::Sender<Result<u64, Error>>>,
+    exports: BTreeMap<ExportId, oneshot::Sender<Result<Box<Export>, Error>>>,
+    erasures: BTreeMap<ErasureId, oneshot::Sender<Result<(), Error>>>,
 }
 
 impl<O: Outside> Running<O> {
@@ -106,6 +111,21 @@ impl<O: Outside> Running<O> {
             Command::EndGrant(account, grant, sender) => {
                 let id = self.cloud.end_grant(account, grant, wall, now);
                 self.waiting.grants.insert(id, sender);
+            }
+            Command::ChangeOwner(device, to, sender) => {
+                let id = match to {
+                    Some(to) => self.cloud.transfer_device(device, to, wall, now),
+                    None => self.cloud.remove_device(device, wall, now),
+                };
+                self.waiting.owners.insert(id, sender);
+            }
+            Command::Export(account, sender) => {
+                let id = self.cloud.export_account(account, wall, now);
+                self.waiting.exports.insert(id, sender);
+            }
+            Command::Erase(account, sender) => {
+                let id = self.cloud.erase_account(account, wall, now);
+                self.waiting.erasures.insert(id, sender);
             }
             Command::Wake(account) => self.cloud.wake(account, wall, now),
         }
@@ -151,6 +171,24 @@ impl<O: Outside> Running<O> {
                     Done::Saved
                 });
             }
+            Output::Erase { stream } => {
+                self.work.spawn(async move {
+                    let erased = outside.erase(stream.clone()).await;
+                    Done::Erased(stream, erased)
+                });
+            }
+            Output::Event(Event::OwnerChanged { change, result }) => {
+                let sender = self.waiting.owners.remove(&change);
+                drop(sender.map(|sender| sender.send(result)));
+            }
+            Output::Event(Event::AccountExported { export, result }) => {
+                let sender = self.waiting.exports.remove(&export);
+                drop(sender.map(|sender| sender.send(result)));
+            }
+            Output::Event(Event::AccountErased { erasure, result }) => {
+                let sender = self.waiting.erasures.remove(&erasure);
+                drop(sender.map(|sender| sender.send(result)));
+            }
             Output::Event(Event::Reported { report, result }) => {
                 let sender = self.waiting.reports.remove(&report);
                 drop(sender.map(|sender| sender.send(result)));
@@ -178,6 +216,7 @@ impl<O: Outside> Running<O> {
             Done::Loaded(name, Some(loaded)) => self.cloud.handle_loaded(&name, &loaded, wall, now),
             Done::Loaded(name, None) => self.cloud.handle_load_failed(&name, now),
             Done::Stalled(account) => self.cloud.wake(account, wall, now),
+            Done::Erased(name, erased) => self.cloud.handle_erased(&name, erased, wall, now),
             Done::Saved => {}
         }
     }

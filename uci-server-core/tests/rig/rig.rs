@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
 use uci_model::{Content, ContentFormat, DeviceId, Interface, ResourceLink, SigningSecret};
-use uci_server_core::account::EndCause;
+use uci_server_core::account::{EndCause, Export};
 use uci_server_core::{
     AccountId, Append, AppendId, Appended, AskId, Authentication, Config, DeliveryId,
-    DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErrorKind, Event,
-    GrantEndId, GrantId, Loaded, Occurrence, Opened, Output, Principal, ReportId, RequestId,
-    SealError, Sealer, Snapshot, TransportFailure,
+    DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErasureId, ErrorKind,
+    Event, ExportId, GrantEndId, GrantId, Loaded, Occurrence, Opened, Output, OwnerChangeId,
+    Principal, ReportId, RequestId, SealError, Sealer, Snapshot, TransportFailure,
 };
 
 pub(crate) const SECRET: &str = "3BZ6oI9xbRJzOUvUoRb5RgaZjPqHrmql";
@@ -60,6 +60,8 @@ pub(crate) struct Journal {
     pub(crate) streams: BTreeMap<String, Vec<Bytes>>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) due: BTreeMap<String, u64>,
+    /// At which version a stream begins: after it was erased.
+    begin: BTreeMap<String, u64>,
     done: BTreeSet<AppendId>,
     pub(crate) appends: usize,
 }
@@ -70,8 +72,7 @@ impl Journal {
             return Appended::Done;
         }
         for part in &append.streams {
-            let version = self.streams.get(&part.stream).map_or(0, Vec::len) as u64;
-            if version != part.expected_version {
+            if self.version(&part.stream) != part.expected_version {
                 return Appended::Conflict;
             }
         }
@@ -92,12 +93,44 @@ impl Journal {
         let changes = self.streams.get(stream).cloned().unwrap_or_default();
         let snapshot = self.snapshots.get(stream).cloned();
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
-        let covered = usize::try_from(covered).unwrap();
+        let begin = self.begin.get(stream).copied().unwrap_or_default();
+        let covered = usize::try_from(covered.saturating_sub(begin)).unwrap();
         Loaded {
-            version: changes.len() as u64,
+            version: self.version(stream),
             snapshot,
             changes: changes[covered..].to_vec(),
         }
+    }
+
+    fn version(&self, stream: &str) -> u64 {
+        let begin = self.begin.get(stream).copied().unwrap_or_default();
+        begin + self.streams.get(stream).map_or(0, Vec::len) as u64
+    }
+
+    /// Leaves a tombstone: the version, one higher than before.
+    pub(crate) fn erase(&mut self, stream: &str) {
+        self.begin
+            .insert(stream.to_owned(), self.version(stream) + 1);
+        self.streams.remove(stream);
+        self.snapshots.remove(stream);
+        self.due.remove(stream);
+    }
+
+    /// Removes what snapshots cover, as a journal may at any time.
+    pub(crate) fn truncate(&mut self) {
+        for (stream, snapshot) in &self.snapshots {
+            let begin = self.begin.entry(stream.clone()).or_default();
+            let changes = self.streams.get_mut(stream).unwrap();
+            changes.drain(..usize::try_from(snapshot.version - *begin).unwrap());
+            *begin = snapshot.version;
+        }
+    }
+
+    /// Everything that is kept, byte after byte.
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        let changes = self.streams.values().flatten();
+        let snapshots = self.snapshots.values().map(|snapshot| &snapshot.bytes);
+        changes.chain(snapshots).flatten().copied().collect()
     }
 }
 
@@ -158,6 +191,9 @@ pub(crate) struct World {
     pub(crate) deliveries: VecDeque<(DeliveryId, Request<Bytes>)>,
     pub(crate) reported: BTreeMap<ReportId, Result<(), ErrorKind>>,
     pub(crate) grants_ended: BTreeMap<GrantEndId, Result<(), ErrorKind>>,
+    pub(crate) owners_changed: BTreeMap<OwnerChangeId, Result<u64, ErrorKind>>,
+    pub(crate) erased: BTreeMap<ErasureId, Result<(), ErrorKind>>,
+    pub(crate) exports: BTreeMap<ExportId, Export>,
     pub(crate) presumed: Vec<(AccountId, DeviceId, u64)>,
     pub(crate) stalled: Vec<AccountId>,
     pub(crate) ended: Vec<(String, EndCause)>,
@@ -261,6 +297,9 @@ impl World {
             deliveries: VecDeque::new(),
             reported: BTreeMap::new(),
             grants_ended: BTreeMap::new(),
+            owners_changed: BTreeMap::new(),
+            erased: BTreeMap::new(),
+            exports: BTreeMap::new(),
             presumed: Vec::new(),
             stalled: Vec::new(),
             ended: Vec::new(),
@@ -344,6 +383,28 @@ impl World {
                     generation,
                 }) => {
                     self.presumed.push((account, device, generation));
+                }
+                Output::Erase { stream } => {
+                    if !self.journal_silent {
+                        self.journal.erase(&stream);
+                    }
+                    let erased = !self.journal_silent;
+                    self.cloud
+                        .handle_erased(&stream, erased, self.wall, self.now);
+                }
+                Output::Event(Event::OwnerChanged { change, result }) => {
+                    let result = result.map_err(|error| error.kind());
+                    let before = self.owners_changed.insert(change, result);
+                    assert!(before.is_none(), "changed twice");
+                }
+                Output::Event(Event::AccountErased { erasure, result }) => {
+                    let result = result.map_err(|error| error.kind());
+                    let before = self.erased.insert(erasure, result);
+                    assert!(before.is_none(), "erased twice");
+                }
+                Output::Event(Event::AccountExported { export, result }) => {
+                    let export = self.exports.insert(export, *result.unwrap());
+                    assert!(export.is_none(), "exported twice");
                 }
                 Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Event(Event::SubscriptionEnded {
