@@ -1,5 +1,6 @@
 //! Inputs of the benchmarks: what a device-side cloud carries, in three sizes.
 
+pub mod durable;
 pub mod sbs;
 
 /// Sizes by name: one light, a home of ten devices, a building of two hundred.

@@ -29,6 +29,15 @@ use harness::Run;
 ///
 /// With `--smoke` every goal runs for a moment only: it is seen to work, no figure is taken and nothing can fail.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    // What the goal of memory starts: a process that holds one layout and nothing else.
+    if let [flag, layout, accounts] = arguments.as_slice()
+        && flag == "--memory"
+        && let Ok(accounts) = accounts.parse()
+    {
+        goals::memory::measure(layout, accounts);
+        return ExitCode::SUCCESS;
+    }
     let (flags, names): (Vec<String>, Vec<String>) = arguments
         .into_iter()
         .partition(|argument| argument.starts_with("--"));

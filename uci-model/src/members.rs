@@ -14,7 +14,7 @@ macro_rules! deserialize_members {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[derive(serde::Deserialize)]
                 #[serde(field_identifier)]
-                enum Name {
+                enum Member {
                     $(#[serde(rename = $wire)] $variant,)*
                     Extra(alloc::string::String),
                 }
@@ -36,13 +36,13 @@ macro_rules! deserialize_members {
                         let mut extra = $crate::value::Map::new();
                         while let Some(name) = access.next_key()? {
                             match name {
-                                $(Name::$variant => {
+                                $(Member::$variant => {
                                     if $field.is_some() {
                                         return Err(serde::de::Error::duplicate_field($wire));
                                     }
                                     $field = deserialize_members!(@read $presence access);
                                 })*
-                                Name::Extra(name) => {
+                                Member::Extra(name) => {
                                     if extra.insert(name, access.next_value()?).is_some() {
                                         return Err(serde::de::Error::custom("duplicate key"));
                                     }

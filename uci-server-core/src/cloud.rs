@@ -37,6 +37,7 @@ use crate::sealer::Sealer;
 
 mod answers;
 mod appends;
+mod bodies;
 mod clock;
 mod erasure;
 mod line;
@@ -48,6 +49,7 @@ mod perform;
 mod stream;
 
 use appends::InFlight;
+use bodies::Bodies;
 use clock::SteadyClock;
 use line::{Task, TaskId, Work};
 use stream::{Stream, StreamName};
@@ -75,6 +77,7 @@ pub struct DeviceCloud {
     requests: BTreeMap<RequestId, PendingRequest>,
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
+    bodies: Bodies,
     timers: BTreeSet<(Instant, Timer)>,
     /// Commands without their final event.
     open_commands: usize,
@@ -126,6 +129,7 @@ impl DeviceCloud {
     /// A cloud that knows nobody yet.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
+        let bodies = Bodies::new(config.body_cache);
         Self {
             config,
             sealer,
@@ -142,6 +146,7 @@ impl DeviceCloud {
             requests: BTreeMap::new(),
             asks: BTreeMap::new(),
             deliveries: Deliveries::default(),
+            bodies,
             timers: BTreeSet::new(),
             open_commands: 0,
             next_number: 0,

@@ -45,6 +45,8 @@ pub struct Config {
     pub snapshot_every: u64,
     /// Most requests, reports and grant ends that may wait at once.
     pub max_pending: usize,
+    /// How many bytes of encoded devices and device lists are kept for whoever asks next.
+    pub body_cache: usize,
     /// For how long an ended grant is remembered: longer than any access token of it lives.
     pub grant_memory: Duration,
 }
@@ -138,6 +140,7 @@ impl Default for Config {
             idle_after: Duration::from_secs(600),
             snapshot_every: 512,
             max_pending: 4096,
+            body_cache: 64 << 20,
             grant_memory: Duration::from_secs(24 * 3600),
         }
     }

@@ -2,6 +2,8 @@
 
 mod codec;
 mod http;
+mod journal;
+pub(super) mod memory;
 mod notify;
 mod scale;
 mod signature;
@@ -56,6 +58,26 @@ pub(super) const ALL: &[Goal] = &[
         name: "10",
         what: "signature of a notification of 1 KB",
         measure: signature::sign,
+    },
+    Goal {
+        name: "11",
+        what: "durable appends, one and 64 at a time",
+        measure: journal::append,
+    },
+    Goal {
+        name: "12",
+        what: "appends of many at once",
+        measure: journal::group_commit,
+    },
+    Goal {
+        name: "13",
+        what: "opening after a crash, and appending, at many stored events",
+        measure: journal::restart,
+    },
+    Goal {
+        name: "15",
+        what: "memory for each device",
+        measure: memory::memory,
     },
     Goal {
         name: "devices",

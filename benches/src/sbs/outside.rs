@@ -86,6 +86,10 @@ impl driver::Outside for Outside {
 
     async fn save_snapshot(&self, _: String, _: Snapshot) {}
 
+    async fn erase(&self, _: String) -> bool {
+        true
+    }
+
     async fn ask(&self, _: DeviceRequest) -> DeviceAnswer {
         DeviceAnswer::Unreachable
     }
@@ -94,7 +98,7 @@ impl driver::Outside for Outside {
         let delivered = self.delivered.get(request.uri().path()).cloned();
         let response = send(&self.sender, request).await;
         if let Some(delivered) = delivered {
-            drop(delivered.send(()));
+            let _ = delivered.send(());
         }
         response
     }

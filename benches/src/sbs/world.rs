@@ -132,7 +132,10 @@ impl World {
                     self.cloud
                         .handle_appended(append.id, Appended::Done, wall(), self.now);
                 }
-                Output::Ask { .. } | Output::SaveSnapshot { .. } | Output::Event(_) => {}
+                Output::Ask { .. }
+                | Output::Erase { .. }
+                | Output::SaveSnapshot { .. }
+                | Output::Event(_) => {}
             }
         }
     }

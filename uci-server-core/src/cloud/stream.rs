@@ -1,11 +1,12 @@
 //! A stream of the journal as the machine holds it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use uci_model::DeviceId;
+use uci_model::event::SigningKey;
+use uci_model::{DeviceId, SubscriptionId};
 
 use super::line::TaskId;
 use crate::account::{self, Account, Change, stored};
@@ -63,6 +64,8 @@ pub(super) struct Stream {
     pub(super) version: u64,
     /// How many the latest snapshot covers.
     pub(super) snapshot_version: u64,
+    /// The opened signing keys of subscriptions that were told something, as long as the stream is held.
+    pub(super) keys: BTreeMap<SubscriptionId, SigningKey>,
     /// Who wants it, in order.
     pub(super) waiting: VecDeque<TaskId>,
 }
@@ -86,6 +89,7 @@ impl Stream {
             busy: None,
             version: 0,
             snapshot_version: 0,
+            keys: BTreeMap::new(),
             waiting: VecDeque::new(),
         }
     }

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
-use uci_model::{Content, ContentFormat, Device};
+use uci_model::{ContentFormat, Device};
 
 use crate::sbs::fixtures;
 use crate::sbs::harness::{Limit, Run};

@@ -12,7 +12,6 @@ use uci_model::{Content, ContentFormat};
 use uci_server_core::driver::{Handle, handle, run as drive};
 use uci_server_core::{Authentication, DeviceCloud, Occurrence};
 
-use crate::sbs::clock;
 use crate::sbs::fixtures;
 use crate::sbs::harness::{Case, Limit, Run};
 use crate::sbs::net::{self, Server, Side};

@@ -8,14 +8,14 @@ use crate::sbs::harness::{Case, Limit, Run, quantile};
 use crate::sbs::world::{World, get_request};
 
 /// Devices of one account; a million devices are a hundred thousand accounts.
-const EACH: usize = 10;
-const LINKS: usize = 5;
+pub(super) const EACH: usize = 10;
+pub(super) const LINKS: usize = 5;
 
 fn account(number: usize) -> String {
     format!("account-{number:06}")
 }
 
-fn populated(accounts: usize) -> World {
+pub(super) fn populated(accounts: usize) -> World {
     let mut world = World::new();
     for number in 0..accounts * EACH {
         world.add_device(&account(number / EACH), number, LINKS);

@@ -72,7 +72,7 @@ fn take<const LEN: usize>(rest: &mut &[u8]) -> Option<[u8; LEN]> {
 
 /// RFC 8949, appendix D.
 fn half(bits: u16) -> f64 {
-    let sign = f64::from(1 - 2 * i8::from(bits & 0x8000 != 0));
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, mantissa) = ((bits >> 10) & 0x1f, bits & 0x3ff);
     let magnitude = match exponent {
         0 => f64::from(mantissa) / f64::from(1_u32 << 24),
@@ -100,16 +100,15 @@ pub(in super::super) enum Major {
 #[inline]
 pub(in super::super) fn write(major: Major, argument: u64, out: &mut Vec<u8>) {
     let bytes = argument.to_be_bytes();
-    let (info, count) = match argument {
+    let (info, skipped) = match argument {
         0..=23 => return out.push(major as u8 | bytes[7]),
-        24..=0xff => (24, 1),
-        0x100..=0xffff => (25, 2),
+        24..=0xff => (24, 7),
+        0x100..=0xffff => (25, 6),
         0x1_0000..=0xffff_ffff => (26, 4),
-        _ => (27, 8),
+        _ => (27, 0),
     };
     out.push(major as u8 | info);
-    let (_, last) = bytes.split_at(bytes.len() - count);
-    out.extend_from_slice(last);
+    out.extend(bytes.iter().skip(skipped));
 }
 
 /// Gives the head at `start`, which was written for no items, its length.
