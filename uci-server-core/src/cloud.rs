@@ -180,6 +180,10 @@ impl DeviceCloud {
         }
         match request::read(&self.config, request, authentication, wall) {
             Ok(incoming) => {
+                if let Some(response) = self.answer_at_once(&incoming, now) {
+                    self.respond(id, response);
+                    return id;
+                }
                 let needs = [StreamName::Account(incoming.principal.account.clone())];
                 let incoming = Box::new(incoming);
                 self.enqueue(

@@ -107,7 +107,7 @@ impl Deliveries {
         id: DeliveryId,
         result: Result<DeliveryOutcome, TransportFailure>,
         rules: &DeliveryRules,
-        jitter: u64,
+        jitter: impl FnOnce() -> u64,
         now: Instant,
     ) -> Option<(AccountId, SubscriptionId, Verdict)> {
         let subscription = self.attempts.remove(&id)?;
@@ -123,7 +123,7 @@ impl Deliveries {
             // A refused one too: its subscription may have ended before, with this still at the head of the queue.
             Verdict::Refused | Verdict::Retry => {
                 line.failures = line.failures.saturating_add(1);
-                let delay = rules.backoff.delay(line.failures, jitter, retry_after);
+                let delay = rules.backoff.delay(line.failures, jitter(), retry_after);
                 match now.checked_add(delay.max(Duration::from_millis(1))) {
                     Some(until) => {
                         line.state = State::Waiting { until };

@@ -75,6 +75,11 @@ pub(super) const ALL: &[Goal] = &[
         measure: journal::restart,
     },
     Goal {
+        name: "list",
+        what: "the operator's list of streams",
+        measure: journal::list,
+    },
+    Goal {
         name: "15",
         what: "memory for each device",
         measure: memory::memory,

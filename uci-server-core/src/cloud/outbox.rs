@@ -93,7 +93,7 @@ impl DeviceCloud {
         result: Result<DeliveryOutcome, TransportFailure>,
         now: Instant,
     ) {
-        let jitter = self.entropy.draw_u64();
+        let jitter = || self.entropy.draw_u64();
         let rules = &self.config.delivery;
         let Some((account, id, verdict)) =
             self.deliveries.end(delivery, result, rules, jitter, now)

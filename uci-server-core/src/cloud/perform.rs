@@ -1,8 +1,10 @@
 //! Carries tasks out: decides, applies, and says what may be seen once that is durable.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
+use http::Response;
 use uci_model::SubscriptionId;
 use uci_model::api::{OutgoingResponse as _, Subscribed, Unsubscribed};
 
@@ -108,6 +110,29 @@ impl DeviceCloud {
             Work::Wake => {}
         }
         Ok(())
+    }
+
+    /// Answers who asks for devices, when nothing waits before the account: a place in its line would change nothing.
+    pub(super) fn answer_at_once(
+        &mut self,
+        incoming: &Incoming,
+        now: Instant,
+    ) -> Option<Response<Bytes>> {
+        let (Action::RetrieveDevices { .. } | Action::RetrieveDevice { .. }) = incoming.action
+        else {
+            return None;
+        };
+        let name = StreamName::Account(incoming.principal.account.clone());
+        let stream = self.streams.get_mut(&name)?;
+        if !stream.is_idle() || !stream.waiting.is_empty() {
+            return None;
+        }
+        stream.last_used = now;
+        match self.perform_request(incoming, &mut Batch::default()) {
+            Ok(Answer::Respond(response)) => Some(response),
+            Ok(Answer::Ask { .. }) => None,
+            Err(problem) => Some(problem.into_response()),
+        }
     }
 
     fn perform_request(

@@ -157,6 +157,30 @@ pub(super) fn restart(run: &mut Run) {
     );
 }
 
+/// What an operator pages through.
+pub(super) fn list(run: &mut Run) {
+    const PAGE: usize = 100;
+    let folder = Folder::new();
+    let streams = run.scaled(100_000, 300);
+    run.note("writing streams");
+    let (store, _) = ours(&folder.file("ours"), streams);
+    let before_last = format!("account/{:08}", streams - PAGE - 1);
+    let page = |after: Option<&str>| {
+        let page = store.list("account/", after, PAGE).expect("listed");
+        assert_eq!(page.len(), PAGE);
+    };
+    let [last, first] = run.medians([
+        run.computing(|| page(Some(&before_last))),
+        run.computing(|| page(None)),
+    ]);
+    run.row(
+        "the last page of 100 of 100,000 streams and the first",
+        "µs",
+        (last / 1000.0, first / 1000.0),
+        Limit::AtMost(1.2),
+    );
+}
+
 /// What is in the file while its store runs is what a killed process leaves.
 fn crash(running: &Path, left: &Path) {
     fs::copy(running, left).expect("copied");
