@@ -11,6 +11,8 @@ pub const MAX_STREAM_NAME: usize = 512;
 pub const MAX_ITEMS: usize = 4096;
 /// The longest change or snapshot, in bytes.
 pub const MAX_VALUE: usize = 16 << 20;
+/// The most bytes in the changes of one append, together.
+pub const MAX_APPEND: usize = 64 << 20;
 /// How many of the latest appends a store recognizes when they are repeated.
 pub const REMEMBERED_APPENDS: usize = 16_384;
 
@@ -71,12 +73,17 @@ impl Append {
 
     pub(crate) fn check(&self) -> Result<(), ErrorKind> {
         let mut names = BTreeSet::new();
+        let mut bytes = 0_usize;
         for append in &self.streams {
+            for change in &append.changes {
+                bytes = bytes.saturating_add(change.len());
+            }
             if append.stream.is_empty()
                 || append.stream.len() > MAX_STREAM_NAME
                 || !names.insert(append.stream.as_str())
                 || append.changes.len() > MAX_ITEMS
                 || append.changes.iter().any(|change| change.len() > MAX_VALUE)
+                || bytes > MAX_APPEND
             {
                 return Err(ErrorKind::Invalid);
             }

@@ -8,9 +8,13 @@
 
 use bytes::Bytes;
 
+mod leases;
+
+pub use leases::check_leases;
+
 use crate::{
-    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_ITEMS, MAX_STREAM_NAME,
-    MAX_VALUE, Page, SOLE_EPOCH, Snapshot, StreamAppend,
+    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_APPEND, MAX_ITEMS,
+    MAX_STREAM_NAME, MAX_VALUE, Page, REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot, StreamAppend,
 };
 
 /// A rule that an implementation breaks.
@@ -66,6 +70,11 @@ fn versions_count_changes(journal: &dyn Journal) -> Result<(), String> {
     expect("ahead", append(journal, 4, &[("a", 4, 1)])?, conflict("a"))?;
     expect("new", append(journal, 5, &[("b", 1, 1)])?, conflict("b"))?;
     expect("guard", append(journal, 6, &[("a", 3, 0)])?, done(&[3]))?;
+    expect(
+        "stale guard",
+        append(journal, 7, &[("a", 2, 0)])?,
+        conflict("a"),
+    )?;
     let all = changes("a", 0..3);
     expect("all", load(journal, "a")?, (3, all.clone()))?;
     let page = |after, limit| said(journal.read("a", after, limit));
@@ -98,7 +107,21 @@ fn repeating_does_once(journal: &dyn Journal) -> Result<(), String> {
     expect("once", load(journal, "a")?, (2, changes("a", 0..2)))?;
     append(journal, 3, &[("a", 0, 1)])?;
     let retried = append(journal, 3, &[("a", 2, 1)])?;
-    expect("a conflict is not remembered", retried, done(&[3]))
+    expect("a conflict is not remembered", retried, done(&[3]))?;
+    let others = (1..REMEMBERED_APPENDS).map(|number| {
+        let mut guard = made(0, &[("a", 3, 0)]);
+        guard.id = AppendId::new(u128::try_from(number).unwrap_or(0).to_be_bytes());
+        guard
+    });
+    for answer in journal.append_batch(&others.collect::<Vec<_>>()) {
+        expect("guard", said(answer)?, done(&[3]))?;
+    }
+    let remembered = append(journal, 3, &[("a", 2, 1)])?;
+    expect(
+        "after as many others as there must be room for",
+        remembered,
+        done(&[3]),
+    )
 }
 
 fn batches_decide_each(journal: &dyn Journal) -> Result<(), String> {
@@ -125,11 +148,16 @@ fn malformed_is_refused(journal: &dyn Journal) -> Result<(), String> {
     let long = "n".repeat(MAX_STREAM_NAME.saturating_add(1));
     let twice = [("a", 0, 1), ("a", 0, 1)];
     let most = u64::try_from(MAX_ITEMS).unwrap_or(u64::MAX);
-    let names: Vec<String> = (0..=MAX_ITEMS).map(|number| number.to_string()).collect();
-    let streams: Vec<_> = names.iter().map(|name| (name.as_str(), 0, 0)).collect();
+    let many: Vec<String> = (0..=MAX_ITEMS).map(|number| number.to_string()).collect();
+    let streams: Vec<_> = many.iter().map(|name| (name.as_str(), 0, 0)).collect();
     let mut overlong = made(8, &[("a", 0, 1)]);
     if let Some(part) = overlong.streams.first_mut() {
         part.changes = vec![vec![0; MAX_VALUE.saturating_add(1)].into()];
+    }
+    let mut heavy = made(9, &[("a", 0, 1)]);
+    if let Some(part) = heavy.streams.first_mut() {
+        let change = Bytes::from(vec![0; MAX_VALUE]);
+        part.changes = vec![change; MAX_APPEND.div_euclid(MAX_VALUE).saturating_add(1)];
     }
     for append in [
         made(1, &[("", 0, 1)]),
@@ -139,13 +167,20 @@ fn malformed_is_refused(journal: &dyn Journal) -> Result<(), String> {
         made(6, &[("a", 0, most.saturating_add(1))]),
         made(7, &streams),
         overlong,
+        heavy,
     ] {
         let kind = journal.append(&append).map_err(|error| error.kind());
         expect("refusal", kind, Err(ErrorKind::Invalid))?;
     }
     let longest = "n".repeat(MAX_STREAM_NAME);
     let fits = append(journal, 5, &[(longest.as_str(), 0, 1)])?;
-    expect("the longest name", fits, done(&[1]))
+    expect("the longest name", fits, done(&[1]))?;
+    // Text of some stores ends at a zero, or is sorted by the rules of a language.
+    let odd = ["\0", "A", "a\0b", "z\u{10ffff}"];
+    let made = append(journal, 10, &odd.map(|name| (name, 0, 1)))?;
+    expect("any text is a name", made, done(&[1, 1, 1, 1]))?;
+    let sorted = ["\0", "A", "a\0b", longest.as_str(), "z\u{10ffff}"];
+    expect("in byte order", names(journal, "")?, sorted.to_vec())
 }
 
 fn snapshots_cover_truncation(journal: &dyn Journal) -> Result<(), String> {
@@ -160,7 +195,20 @@ fn snapshots_cover_truncation(journal: &dyn Journal) -> Result<(), String> {
     expect("nothing covers", truncate(1), not_covered)?;
     expect("beyond the stream", save("a", 6), not_covered)?;
     expect("of nothing", save("none", 0), not_covered)?;
+    expect(
+        "truncation of nothing",
+        journal.truncate("none", 0).map_err(|error| error.kind()),
+        not_covered,
+    )?;
+    let overlong = Snapshot::new(1, 7, vec![0; MAX_VALUE.saturating_add(1)].into());
+    let overlong = journal.save_snapshot("a", &overlong);
+    expect(
+        "overlong",
+        overlong.map_err(|error| error.kind()),
+        Err(ErrorKind::Invalid),
+    )?;
     expect("saved", save("a", 3), Ok(()))?;
+    expect("saved anew", save("a", 3), Ok(()))?;
     expect("older than kept", save("a", 2), not_covered)?;
     expect("beyond it", truncate(4), not_covered)?;
     expect("below it", truncate(2), Ok(()))?;
@@ -197,6 +245,10 @@ fn erasing_leaves_a_tombstone(journal: &dyn Journal) -> Result<(), String> {
     let saved = journal.save_snapshot("a", &Snapshot::new(2, 1, Bytes::new()));
     let saved = saved.map_err(|error| error.kind());
     expect("no snapshot", saved, Err(ErrorKind::NotCovered))?;
+    let guard = StreamAppend::new("a", 2, vec![]).with_due(Some(5));
+    let guard = Append::new(AppendId::new([6; 16]), vec![guard]);
+    expect("a guard", said(journal.append(&guard))?, done(&[2]))?;
+    expect("owes nothing", said(journal.due(100, None, 9))?, vec![])?;
     let late = append(journal, 3, &[("a", 1, 1)])?;
     expect("decided before", late, conflict("a"))?;
     expect(
@@ -240,6 +292,13 @@ fn due_and_list_find(journal: &dyn Journal) -> Result<(), String> {
     let moved = vec![twin, Due::new(40, "x/2")];
     expect("moved", due(u64::MAX, None, 9)?, moved)?;
     expect("loaded", said(journal.load("x/2"))?.due, Some(40))?;
+    let guard = StreamAppend::new("y/2", 1, vec![]).with_due(Some(50));
+    said(journal.append(&Append::new(AppendId::new([7; 16]), vec![guard])))?;
+    expect(
+        "by a guard",
+        due(u64::MAX, Some(&Due::new(40, "x/2")), 9)?,
+        vec![Due::new(50, "y/2")],
+    )?;
     expect("prefix", names(journal, "x/")?, vec!["x/1", "x/2"])?;
     let list = |prefix, after, limit| said(journal.list(prefix, after, limit));
     expect("page", list("", Some("x/1"), 2)?, vec!["x/2", "y/1"])?;

@@ -100,6 +100,9 @@ pub trait Journal: Send + Sync {
 
     /// Asks for the right to act on a partition of the streams for `ttl`; `None` when another node has it.
     ///
+    /// Which streams a partition has is the callers' agreement; the store knows only its name. A node that asks again for
+    /// what it has gets a new epoch, and the old one is lost: so a restarted node fences what it did before.
+    ///
     /// A store that one process holds alone always grants [`SOLE_EPOCH`], which is what this default does.
     ///
     /// # Errors
@@ -110,7 +113,7 @@ pub trait Journal: Send + Sync {
         Ok(Some(SOLE_EPOCH))
     }
 
-    /// Prolongs a lease; false when it was lost.
+    /// Prolongs a lease by `ttl` from now; false when it ran out, was released or went to another node.
     ///
     /// # Errors
     ///
@@ -120,7 +123,7 @@ pub trait Journal: Send + Sync {
         Ok(epoch == SOLE_EPOCH)
     }
 
-    /// Gives a lease back before its time.
+    /// Gives a lease back before its time; one that was lost already is left as it is.
     ///
     /// # Errors
     ///

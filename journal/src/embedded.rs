@@ -1,5 +1,6 @@
 //! The store for one machine: a redb file that one process holds.
 
+mod backup;
 mod failure;
 mod read;
 mod schema;
@@ -13,8 +14,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use crate::embedded::failure::Failure;
-use crate::{Append, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page, Snapshot};
+use crate::embedded::failure::{Failure, guarded};
+use crate::{
+    Append, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page, Snapshot, files,
+};
 
 type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
 
@@ -40,8 +43,52 @@ impl Embedded {
         Self::open_with(Box::new(move || schema::open(&path)))
     }
 
+    /// Writes everything that is durable at this moment to a new file at `path`, which only its owner may read.
+    ///
+    /// Others read and append meanwhile. The copy is a journal file as any other and holds nothing of what was truncated
+    /// or erased. Secrets in it stay sealed; the data keys are backed up apart from it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Exists`] when there is a file at `path`; [`ErrorKind::NoSpace`], [`ErrorKind::Damaged`],
+    /// [`ErrorKind::Io`]. Nothing is at `path` then that was not there before.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let from = self.with(|database| Ok(database.begin_read()?))?;
+        // The disk of the copy may fail without this journal having to be opened again.
+        let made = guarded(|| {
+            files::create(path.as_ref(), |draft| {
+                backup::copy(&from, &schema::create(draft)?)
+            })
+        })?;
+        new_only(made)
+    }
+
+    /// Makes a new journal file at `path` from one that [`backup`](Self::backup) wrote, after checking every page of it.
+    ///
+    /// `amend` is called with the new journal before the file comes into its place, so that a restored journal is
+    /// never seen without what it does: erasing again whoever was erased since the backup, above all.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Exists`] when there is a file at `path`; [`ErrorKind::NotAJournal`], [`ErrorKind::NewerFormat`],
+    /// [`ErrorKind::Damaged`], [`ErrorKind::NoSpace`], [`ErrorKind::Io`], and whatever `amend` returns. Nothing is at
+    /// `path` then that was not there before, and the backup is never written to.
+    pub fn restore(
+        backup: impl AsRef<Path>,
+        path: impl AsRef<Path>,
+        amend: impl FnOnce(&Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let made = files::create(path.as_ref(), |draft| {
+            files::copy(backup.as_ref(), draft)?;
+            let draft = draft.to_owned();
+            let restored = Self::open_with(Box::new(move || schema::open_mistrusted(&draft)))?;
+            amend(&restored)
+        })?;
+        new_only(made)
+    }
+
     fn open_with(open: Opener) -> Result<Self, Error> {
-        let database = open()?;
+        let database = guarded(&open)?;
         Ok(Self {
             open,
             database: RwLock::new(Some(database)),
@@ -59,7 +106,7 @@ impl Embedded {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if database.is_none() {
-            *database = Some((self.open)()?);
+            *database = Some(guarded(&self.open)?);
         }
         drop(database);
         Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
@@ -71,18 +118,27 @@ impl Embedded {
         let Some(database) = guard.as_ref() else {
             return Err(ErrorKind::Io.into());
         };
-        let result = work(database);
+        let result = guarded(|| work(database));
         drop(guard);
         result.map_err(|failure| {
             if failure.is_of_storage() {
-                let mut database = self
-                    .database
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *database = None;
+                self.close();
             }
             failure.into()
         })
+    }
+
+    fn close(&self) {
+        let database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Whoever caused the closing reports why; what the store has to say on its end adds nothing.
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 
     fn reading<T>(
@@ -97,6 +153,14 @@ impl Embedded {
         work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         self.with(|database| schema::commit(database, work))
+    }
+}
+
+fn new_only(made: bool) -> Result<(), Error> {
+    if made {
+        Ok(())
+    } else {
+        Err(ErrorKind::Exists.into())
     }
 }
 
@@ -159,6 +223,12 @@ impl Journal for Embedded {
 
     fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
         self.reading(|transaction| read::list(transaction, prefix, after, limit))
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -56,12 +56,20 @@ pub enum ErrorKind {
     /// The disk, or the quota, is full.
     #[error("no space left for the journal")]
     NoSpace,
-    /// Another process has the journal open.
-    #[error("the journal is open in another process")]
+    /// Another process, or another part of this one, has the journal or the folder of data keys open.
+    #[error("it is in use by another process")]
     Locked,
+    /// There is a file already where a new one was to be made. It was left as it is.
+    #[error("there is a file of that name already")]
+    Exists,
     /// The file was written by a newer release.
-    #[error("the journal was written by a newer release; this one cannot read it")]
-    NewerFormat,
+    #[error("the journal has format {found}; this release reads formats up to {newest}")]
+    NewerFormat {
+        /// The format of the file.
+        found: u64,
+        /// The newest format that this release reads.
+        newest: u64,
+    },
     /// The file is not a journal of this crate.
     #[error("the file is not a journal")]
     NotAJournal,

@@ -11,14 +11,7 @@ pub(crate) fn create<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<bool, E> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".new-{}", std::process::id()));
-    let draft = PathBuf::from(draft);
-    // A killed process of the same number may have left one, perhaps linked already: it is not to be written into.
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    let draft = draft_of(path)?;
     // A link, unlike a renaming, never replaces a file that is in use.
     let made = write(&draft).and_then(|()| match fs::hard_link(&draft, path) {
         Ok(()) => Ok(true),
@@ -32,14 +25,47 @@ pub(crate) fn create<E: From<io::Error>>(
     Ok(made)
 }
 
+/// Makes a durable copy of a file at `draft`, where there is none.
+#[cfg(feature = "embedded")]
+pub(crate) fn copy(from: &Path, draft: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut file = new(draft)?;
+    io::copy(&mut from, &mut file)?;
+    file.sync_all()
+}
+
 /// Makes a file that holds `content`, as [`create`] does.
 #[cfg(feature = "seal")]
 pub(crate) fn create_holding(path: &Path, content: &[u8]) -> io::Result<bool> {
-    create(path, |draft| {
-        let mut file = new(draft)?;
-        io::Write::write_all(&mut file, content)?;
-        file.sync_all()
-    })
+    create(path, |draft| write_new(draft, content))
+}
+
+/// Puts a file that holds `content` in the place of the one at `path`.
+#[cfg(feature = "seal")]
+pub(crate) fn replace_holding(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = draft_of(path)?;
+    write_new(&draft, content)?;
+    fs::rename(&draft, path)?;
+    sync_folder_of(path)
+}
+
+#[cfg(feature = "seal")]
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = new(path)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()
+}
+
+/// Where a file is made before it comes to `path`; nothing is there.
+fn draft_of(path: &Path) -> io::Result<PathBuf> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".new-{}", std::process::id()));
+    let draft = PathBuf::from(draft);
+    // A killed process of the same number may have left one, perhaps linked already: it is not to be written into.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(draft),
+    }
 }
 
 /// Makes an empty file that others cannot read.

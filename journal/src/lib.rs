@@ -38,7 +38,8 @@
 //!
 //! # The contract
 //!
-//! [`conformance::check`] holds an implementation to these rules.
+//! [`conformance::check`] holds an implementation to these rules. They were chosen so that a table store with transactions can
+//! keep them: `POSTGRES.md` in this crate's folder goes through them for PostgreSQL, statement by statement.
 //!
 //! - **J1** The version of a stream is 0 until its first change and grows by one with each. An append names the version it
 //!   was decided on; any other is a [`Conflict`](Appended::Conflict) and writes nothing.
@@ -51,9 +52,10 @@
 //! - **J6** Changes are removed only below a durable snapshot; a snapshot is never replaced by an older one.
 //! - **J7** Erasing a stream leaves one number: its version, one higher. Whatever was decided before conflicts.
 //! - **J8** A stream is due at the time its latest append named, and not at any earlier one.
-//! - **J9** A free partition is granted. Each later grant has a higher epoch, or [`SOLE_EPOCH`] where one process holds the
-//!   whole store, and an append under a lease that was lost, or never granted, is
-//!   [`Fenced`](Appended::Fenced).
+//! - **J9** A free partition is granted, to one node and until its time is over. Epochs are counted over the whole store and
+//!   rise with every grant, so that an epoch names its lease. Under a lease that ran out, was released or was never granted,
+//!   an append is [`Fenced`](Appended::Fenced). Where one process holds the whole store, every grant is [`SOLE_EPOCH`] and none
+//!   runs out. [`conformance::check_leases`] tests the stores that are shared.
 //!
 //! # Features
 //!
@@ -67,6 +69,9 @@
 //! A journal stores what it is given. Secrets go in sealed ([`seal::Keyring`]), with the master key and the folder of
 //! data keys outside the data directory; erasing a person is [`Journal::erase`] and [`seal::Keyring::destroy`]. Files are made
 //! readable by their owner alone.
+
+#[cfg(test)]
+extern crate self as journal; // The load that unit and integration tests share names the crate as a user does.
 
 mod append;
 pub mod conformance;
@@ -82,8 +87,8 @@ pub mod seal;
 mod writer;
 
 pub use append::{
-    Append, AppendId, Appended, MAX_ITEMS, MAX_STREAM_NAME, MAX_VALUE, REMEMBERED_APPENDS,
-    StreamAppend,
+    Append, AppendId, Appended, MAX_APPEND, MAX_ITEMS, MAX_STREAM_NAME, MAX_VALUE,
+    REMEMBERED_APPENDS, StreamAppend,
 };
 pub use contract::{Due, Journal, Loaded, Page, SOLE_EPOCH, Snapshot};
 #[cfg(feature = "embedded")]

@@ -1,13 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::memory::leases::Leases;
 use crate::{
     Append, AppendId, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page,
     REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot, StreamAppend,
 };
+
+mod leases;
 
 /// A journal that lives as long as the process, for tests and for programs that may forget.
 #[derive(Debug, Default)]
@@ -16,10 +20,30 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty journal.
+    /// An empty journal that one process holds alone: every lease is granted.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty journal that several nodes share, as they would a replicated one: leases run out and fence.
+    ///
+    /// Its time stands still but for [`pass`](Self::pass).
+    #[must_use]
+    pub fn with_leases() -> Self {
+        let state = State {
+            leases: Some(Leases::default()),
+            ..State::default()
+        };
+        let state = Mutex::new(state);
+        Self { state }
+    }
+
+    /// Lets time pass for leases.
+    pub fn pass(&self, time: Duration) {
+        if let Some(leases) = &mut self.lock().leases {
+            leases.pass(time);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -153,6 +177,27 @@ impl Journal for Memory {
             .map(|(name, _)| name.clone())
             .collect())
     }
+
+    fn acquire(&self, partition: &str, node: &str, ttl: Duration) -> Result<Option<u64>, Error> {
+        Ok(match &mut self.lock().leases {
+            Some(leases) => leases.acquire(partition, node, ttl),
+            None => Some(SOLE_EPOCH),
+        })
+    }
+
+    fn renew(&self, partition: &str, node: &str, epoch: u64, ttl: Duration) -> Result<bool, Error> {
+        Ok(match &mut self.lock().leases {
+            Some(leases) => leases.renew(partition, node, epoch, ttl),
+            None => epoch == SOLE_EPOCH,
+        })
+    }
+
+    fn release(&self, partition: &str, node: &str, epoch: u64) -> Result<(), Error> {
+        if let Some(leases) = &mut self.lock().leases {
+            leases.release(partition, node, epoch);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +206,8 @@ struct State {
     due: BTreeSet<Due>,
     answers: BTreeMap<AppendId, Vec<u64>>,
     answered: VecDeque<AppendId>,
+    /// `None` when one process holds everything.
+    leases: Option<Leases>,
 }
 
 #[derive(Debug, Default)]
@@ -192,7 +239,7 @@ impl State {
                 versions: versions.clone(),
             });
         }
-        if append.epoch != SOLE_EPOCH {
+        if !self.grants(append.epoch) {
             return Ok(Appended::Fenced);
         }
         let mut versions = Vec::with_capacity(append.streams.len());
@@ -213,6 +260,13 @@ impl State {
         }
         self.remember(append.id, versions.clone());
         Ok(Appended::Done { versions })
+    }
+
+    fn grants(&self, epoch: u64) -> bool {
+        match &self.leases {
+            Some(leases) => leases.holds(epoch),
+            None => epoch == SOLE_EPOCH,
+        }
     }
 
     fn write(&mut self, part: &StreamAppend, version: u64) {

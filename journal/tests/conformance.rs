@@ -35,6 +35,22 @@ fn embedded_keeps_the_contract() {
     .unwrap();
 }
 
+#[test]
+fn memory_that_nodes_share_keeps_the_rules_of_leases() {
+    let memory = Memory::with_leases();
+    conformance::check_leases(&memory, &memory, &mut |time| memory.pass(time)).unwrap();
+}
+
+#[test]
+fn the_suite_finds_leases_that_never_run_out() {
+    let memory = Memory::with_leases();
+    let broken = conformance::check_leases(&memory, &memory, &mut |_| ()).unwrap_err();
+    assert_eq!(broken.rule, "J9");
+    let sole = Memory::new();
+    let broken = conformance::check_leases(&sole, &sole, &mut |_| ()).unwrap_err();
+    assert_eq!(broken.rule, "J9");
+}
+
 /// Takes appends with as many streams for the same one, so that the suite has something to find.
 struct Confused(Memory);
 

@@ -46,18 +46,6 @@ fn other_files_are_not_journals() {
 }
 
 #[test]
-fn a_damaged_journal_is_an_error_and_no_panic() {
-    let folder = Folder::new("damaged");
-    let path = folder.path().join("journal.redb");
-    drop(Embedded::open(&path).unwrap());
-    let whole = fs::read(&path).unwrap();
-    fs::write(&path, whole.get(..whole.len() / 2).unwrap()).unwrap();
-    if let Ok(journal) = Embedded::open(&path) {
-        assert!(journal.list("", None, 9).is_err());
-    }
-}
-
-#[test]
 #[cfg(unix)]
 fn a_new_journal_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;

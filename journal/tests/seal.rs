@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use journal::ErrorKind;
 use journal::seal::{Keyring, MasterKey};
@@ -19,6 +19,23 @@ use folder::Folder;
 
 fn keyring(folder: &Path, master: u8) -> Keyring {
     Keyring::load(MasterKey::new([master; 32]), folder.join("keys")).unwrap()
+}
+
+/// The files of keys, destroyed ones included.
+fn files_of(folder: &Folder) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.path().join("keys")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| !path.ends_with("lock")).collect()
+}
+
+#[test]
+fn a_folder_has_one_keyring_at_a_time() {
+    let folder = Folder::new("one");
+    let first = keyring(folder.path(), 1);
+    let second = Keyring::load(MasterKey::new([1; 32]), folder.path().join("keys"));
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Locked);
+    drop(first);
+    keyring(folder.path(), 1);
 }
 
 fn refused(keyring: &Keyring, stream: &str, field: &str, sealed: &[u8]) -> ErrorKind {
@@ -45,8 +62,10 @@ fn only_the_same_stream_field_and_master_key_open() {
         let cut = sealed.get(..length).unwrap();
         assert_eq!(refused(&keys, "a", "token", cut), ErrorKind::Unopenable);
     }
+    drop(keys);
     let other = keyring(folder.path(), 2);
     assert_eq!(refused(&other, "a", "token", &sealed), ErrorKind::NoKey);
+    drop(other);
     let reopened = keyring(folder.path(), 1);
     let opened = reopened.open("a", "token", &sealed).unwrap();
     assert_eq!(opened.expose(), b"secret");
@@ -64,11 +83,7 @@ fn a_wrapped_key_of_another_master_key_is_refused() {
         .unwrap();
     let theirs = keyring(other.path(), 2);
     theirs.seal("a", "f", [1; 32], b"secret").unwrap();
-    let file = |folder: &Folder| {
-        let mut files = fs::read_dir(folder.path().join("keys")).unwrap();
-        files.next().unwrap().unwrap().path()
-    };
-    fs::copy(file(&other), file(&folder)).unwrap();
+    fs::copy(&files_of(&other)[0], &files_of(&folder)[0]).unwrap();
     let sealed = keyring(folder.path(), 1).seal("a", "f", [2; 32], b"secret");
     assert_eq!(sealed.unwrap_err().kind(), ErrorKind::Unopenable);
 }
@@ -86,7 +101,7 @@ fn a_destroyed_key_makes_everything_unreadable_and_its_stream_may_begin_anew() {
     assert_eq!(keys.open("b", "f", &kept).unwrap().expose(), b"kept");
     keys.seal("a", "f", [4; 32], b"new").unwrap();
     assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::Unopenable);
-    assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
+    assert_eq!(files_of(&folder).len(), 2);
 }
 
 #[test]
@@ -95,12 +110,11 @@ fn a_destruction_that_was_cut_short_is_finished() {
     let sealed = keyring(folder.path(), 1)
         .seal("a", "f", [3; 32], b"secret")
         .unwrap();
-    let mut files = fs::read_dir(folder.path().join("keys")).unwrap();
-    let file = files.next().unwrap().unwrap().path();
-    fs::write(&file, [0; 73]).unwrap();
+    let file = &files_of(&folder)[0];
+    fs::write(file, [0; 73]).unwrap();
     let keys = keyring(folder.path(), 1);
     assert_eq!(refused(&keys, "a", "f", &sealed), ErrorKind::NoKey);
-    assert!(!file.exists());
+    assert_eq!(fs::read(file).unwrap(), b"");
     keys.seal("a", "f", [4; 32], b"new").unwrap();
 }
 
@@ -109,11 +123,11 @@ fn the_folder_holds_neither_keys_nor_names_in_the_clear() {
     let folder = Folder::new("clear");
     let keys = keyring(folder.path(), 1);
     keys.seal("account/alice", "f", [3; 32], b"secret").unwrap();
-    for entry in fs::read_dir(folder.path().join("keys")).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
+    assert_eq!(files_of(&folder).len(), 1);
+    for file in files_of(&folder) {
+        let name = file.file_name().unwrap().to_str().unwrap();
         assert!(!name.contains("alice") && name.len() == 64, "{name}");
-        let content = fs::read(entry.path()).unwrap();
+        let content = fs::read(&file).unwrap();
         assert!(!content.windows(5).any(|window| window == b"alice"));
         assert_eq!(content.len(), 1 + 24 + 32 + 16);
     }

@@ -1,16 +1,26 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::{Error, ErrorKind};
 
 /// What stops a transaction: the store, or a rule of the contract.
 #[derive(Debug)]
 pub(super) enum Failure {
     Store(Box<redb::Error>),
+    /// The store panicked on what it found in the file.
+    Panicked,
     Rule(ErrorKind),
+}
+
+/// Does `work` with the store, whose answer to some damaged files is a panic.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    // What `work` may leave halfway is the store's alone, and that is opened anew before it is used again.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Failure::Panicked))
 }
 
 impl Failure {
     /// Whether redb refuses further work until the file is opened again.
     pub(super) fn is_of_storage(&self) -> bool {
-        matches!(self, Self::Store(_))
+        matches!(self, Self::Store(_) | Self::Panicked)
     }
 }
 
@@ -30,6 +40,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Rule(kind) => kind.into(),
+            Failure::Panicked => ErrorKind::Damaged.into(),
             Failure::Store(error) => Self::new(kind_of(&error), *error),
         }
     }
@@ -42,6 +53,10 @@ fn kind_of(error: &redb::Error) -> ErrorKind {
         // redb's word for a file without its magic number.
         redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             ErrorKind::NotAJournal
+        }
+        // The file is shorter than its own pages say.
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ErrorKind::Damaged
         }
         redb::Error::Io(error) => ErrorKind::of_io(error),
         redb::Error::Corrupted(_)

@@ -42,10 +42,23 @@ pub(super) fn open(path: &Path) -> Result<Database, Failure> {
     Ok(database)
 }
 
+/// Opens a file that may have come from anywhere: every page is checked, which takes as long as reading it.
+pub(super) fn open_mistrusted(path: &Path) -> Result<Database, Failure> {
+    let mut builder = Database::builder();
+    let database = builder.set_check_integrity_on_open(true).open(path)?;
+    check(&database)?;
+    Ok(database)
+}
+
 /// Makes a complete journal file.
 fn draw_up(draft: &Path) -> Result<(), Failure> {
+    lay_out(&create(draft)?)
+}
+
+/// Makes an empty database that others cannot read.
+pub(super) fn create(draft: &Path) -> Result<Database, Failure> {
     files::new(draft)?.sync_all()?;
-    lay_out(&Database::create(draft)?)
+    Ok(Database::create(draft)?)
 }
 
 /// Makes the tables in an empty database and writes the format version.
@@ -72,7 +85,10 @@ fn check(database: &Database) -> Result<(), Failure> {
     };
     match meta.get(META_FORMAT)?.map(|format| format.value()) {
         Some(FORMAT) => Ok(()),
-        Some(format) if format > FORMAT => Err(ErrorKind::NewerFormat.into()),
+        Some(found) if found > FORMAT => {
+            let newest = FORMAT;
+            Err(ErrorKind::NewerFormat { found, newest }.into())
+        }
         _ => Err(ErrorKind::NotAJournal.into()),
     }
 }

@@ -1,85 +1,17 @@
-//! A disk that runs full at any moment.
+//! A disk that runs full at any moment, and one that loses its power.
 #![allow(clippy::arithmetic_side_effects)]
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod disk;
+mod power;
 
 use bytes::Bytes;
-use redb::{Database, StorageBackend};
 
 use crate::embedded::schema;
+use crate::embedded::tests::disk::SharedDisk;
 use crate::{
     Append, AppendId, Appended, Embedded, ErrorKind, Journal, REMEMBERED_APPENDS, Snapshot,
     StreamAppend,
 };
-
-#[derive(Debug, Default)]
-struct Disk {
-    bytes: Vec<u8>,
-    /// How many more writes find room; `None` for no end.
-    writes_left: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct SharedDisk(Arc<Mutex<Disk>>);
-
-impl SharedDisk {
-    fn let_writes(&self, writes_left: Option<u32>) {
-        self.0.lock().unwrap().writes_left = writes_left;
-    }
-
-    fn writing(&self, work: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        let mut disk = self.0.lock().unwrap();
-        match &mut disk.writes_left {
-            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        work(&mut disk.bytes);
-        Ok(())
-    }
-
-    fn open(&self) -> Embedded {
-        let disk = self.clone();
-        Embedded::open_with(Box::new(move || {
-            Ok(Database::builder().create_with_backend(disk.clone())?)
-        }))
-        .unwrap()
-    }
-
-    fn new_journal() -> (Self, Embedded) {
-        let disk = Self::default();
-        let journal = disk.open();
-        journal.with(schema::lay_out).unwrap();
-        (disk, journal)
-    }
-}
-
-impl StorageBackend for SharedDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().bytes.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        let disk = self.0.lock().unwrap();
-        out.copy_from_slice(&disk.bytes[start..start + out.len()]);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.writing(|bytes| bytes.resize(usize::try_from(len).unwrap(), 0))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        self.writing(|bytes| bytes[start..start + data.len()].copy_from_slice(data))
-    }
-}
 
 fn append(number: u64) -> Append {
     let mut id = [0; 16];
@@ -131,7 +63,7 @@ fn a_full_disk_fails_the_whole_batch_and_reading_goes_on() {
         .save_snapshot("a", &Snapshot::new(1, 1, Bytes::new()))
         .unwrap();
     drop(journal);
-    assert_eq!(disk.open().load("a").unwrap().version, 1);
+    assert_eq!(disk.open().unwrap().load("a").unwrap().version, 1);
 }
 
 #[test]
@@ -149,7 +81,10 @@ fn a_newer_format_is_refused() {
     drop(journal);
     let kind = Embedded::open(&path).unwrap_err().kind();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(kind, ErrorKind::NewerFormat);
+    let (found, newest) = (schema::FORMAT + 1, schema::FORMAT);
+    assert_eq!(kind, ErrorKind::NewerFormat { found, newest });
+    let text = format!("the journal has format {found}; this release reads formats up to {newest}");
+    assert_eq!(kind.to_string(), text);
 }
 
 #[test]

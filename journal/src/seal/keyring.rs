@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::seal::MasterKey;
 use crate::seal::master::{mac, prefixed_length};
-use crate::seal::store::KeyStore;
-use crate::{Error, ErrorKind};
+use crate::seal::store::{Held, KeyStore, Name};
+use crate::{Error, ErrorKind, Journal};
 
 /// The first byte of everything sealed. It and the layout behind it (24 bytes of nonce, then the ciphertext) are forever.
 const FORM: u8 = 1;
@@ -20,7 +20,7 @@ const CACHED: usize = 16_384;
 
 /// Seals and opens the secrets of streams.
 ///
-/// One process at a time may hold the folder: another would not learn that a key was destroyed.
+/// One keyring at a time holds the folder: another would not learn that a key was destroyed.
 pub struct Keyring {
     master: MasterKey,
     store: KeyStore,
@@ -33,7 +33,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
+    /// [`ErrorKind::Locked`] when another keyring holds the folder; [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
     pub fn load(master: MasterKey, folder: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self {
             master,
@@ -82,15 +82,82 @@ impl Keyring {
 
     /// Destroys the data key of a stream: nothing that was sealed for it can be opened again.
     ///
-    /// Sealing for the stream afterwards begins with a new key. Destroying twice is harmless.
+    /// Sealing for the stream afterwards begins with a new key. Destroying twice is harmless. Of a stream that never had
+    /// a key, too, the folder then remembers that it was destroyed; [`erase_destroyed`](Self::erase_destroyed) says what for.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`]; the key may then still be there, and destroying is to be repeated.
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::Io`]; the key may then still be there, and destroying is to be repeated.
     pub fn destroy(&self, stream: &str) -> Result<(), Error> {
         let mut keys = self.keys();
         keys.remove(stream);
         self.store.destroy(&self.name(stream))
+    }
+
+    /// Makes the folder `backup` follow this one: keys that are new are copied there, keys that were destroyed are
+    /// destroyed there too.
+    ///
+    /// The wrapped keys are of no use without the master key, which is not copied. Keep one such folder for all backups of
+    /// a journal, never several: an old copy of a key would open what was erased since. A backup of the journal comes
+    /// first, then this, so that every secret in that backup has its key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] when `backup` is in use; [`ErrorKind::Damaged`], [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
+    pub fn backup(&self, backup: impl AsRef<Path>) -> Result<(), Error> {
+        let backup = KeyStore::open(backup.as_ref())?;
+        for name in self.store.names()? {
+            let _held = self.keys();
+            backup.follow(&name, &self.store)?;
+        }
+        // What was destroyed after it had been copied.
+        for name in backup.names()? {
+            let _held = self.keys();
+            backup.follow(&name, &self.store)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the folder `backup` has and this one has not: keys, and what it remembers of destroyed ones.
+    ///
+    /// What this folder has stays, since it may know of a destruction that the backup has not heard of.
+    ///
+    /// # Errors
+    ///
+    /// As for [`backup`](Self::backup).
+    pub fn restore(&self, backup: impl AsRef<Path>) -> Result<(), Error> {
+        let backup = KeyStore::open(backup.as_ref())?;
+        for name in backup.names()? {
+            let _held = self.keys();
+            if self.store.read(&name)? == Held::Nothing {
+                self.store.follow(&name, &backup)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases from a journal that comes from a backup every stream whose data key was destroyed since; says how many.
+    ///
+    /// With their key their secrets are lost already. This removes what was never sealed, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Journal::list`] and [`Journal::erase`], and [`ErrorKind::Io`].
+    pub fn erase_destroyed(&self, journal: &dyn Journal) -> Result<u64, Error> {
+        let (mut erased, mut after) = (0_u64, None::<String>);
+        loop {
+            let streams = journal.list("", after.as_deref(), 1000)?;
+            for stream in &streams {
+                if self.store.read(&self.name(stream))? == Held::Destroyed {
+                    journal.erase(stream)?;
+                    erased = erased.saturating_add(1);
+                }
+            }
+            let Some(last) = streams.into_iter().next_back() else {
+                return Ok(erased);
+            };
+            after = Some(last);
+        }
     }
 
     fn keys(&self) -> MutexGuard<'_, BTreeMap<String, DataKey>> {
@@ -106,7 +173,7 @@ impl Keyring {
         if let Some(key) = keys.get(stream) {
             return Ok(Some(key.clone()));
         }
-        let Some(wrapped) = self.store.read(&self.name(stream))? else {
+        let Held::Key(wrapped) = self.store.read(&self.name(stream))? else {
             return Ok(None);
         };
         let key = decrypt(
@@ -142,7 +209,7 @@ impl Keyring {
             .ok_or_else(|| ErrorKind::NoKey.into())
     }
 
-    fn name(&self, stream: &str) -> [u8; 32] {
+    fn name(&self, stream: &str) -> Name {
         self.master.derive(b"file name", &[stream.as_bytes()])
     }
 }

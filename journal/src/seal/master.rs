@@ -106,7 +106,7 @@ pub(super) fn to_hex(bytes: &[u8]) -> Zeroizing<String> {
     )
 }
 
-fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
+pub(super) fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
     let (pairs, rest) = text.as_chunks::<2>();
     let mut key = Zeroizing::new([0; 32]);
     if !rest.is_empty() || pairs.len() != key.len() {

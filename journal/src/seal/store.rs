@@ -1,18 +1,34 @@
 //! The folder of wrapped data keys: one small file a stream, named so that it does not tell which.
+//!
+//! A file with nothing in it stands for a key that was destroyed.
 
-use std::fs::{self, DirBuilder};
-use std::io::Write;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::seal::master::to_hex;
+use crate::seal::master::{from_hex, to_hex};
 use crate::{Error, ErrorKind, files};
 
 /// A wrapped key is far shorter; more is not ours.
 const MAX_FILE: u64 = 1024;
+/// Held by whoever has the folder open.
+const LOCK: &str = "lock";
+
+/// The name of a stream's file.
+pub(super) type Name = [u8; 32];
+
+/// What a folder has for a stream.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Held {
+    Nothing,
+    Destroyed,
+    Key(Vec<u8>),
+}
 
 #[derive(Debug)]
 pub(super) struct KeyStore {
     folder: PathBuf,
+    _lock: File,
 }
 
 impl KeyStore {
@@ -23,51 +39,105 @@ impl KeyStore {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder)?;
         files::sync_folder_of(folder)?;
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).append(true).open(folder.join(LOCK))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ErrorKind::Locked.into(),
+            TryLockError::Error(error) => Error::from(error),
+        })?;
         Ok(Self {
             folder: folder.to_owned(),
+            _lock: lock,
         })
     }
 
-    pub(super) fn read(&self, name: &[u8; 32]) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn read(&self, name: &Name) -> Result<Held, Error> {
         let path = self.path(name);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() > MAX_FILE => Err(ErrorKind::Damaged.into()),
             Ok(_) => {
                 let wrapped = fs::read(&path)?;
+                if wrapped.is_empty() {
+                    return Ok(Held::Destroyed);
+                }
                 if wrapped.iter().all(|byte| *byte == 0) {
                     // Its destruction was cut short after the overwriting.
                     self.destroy(name)?;
-                    return Ok(None);
+                    return Ok(Held::Destroyed);
                 }
-                Ok(Some(wrapped))
+                Ok(Held::Key(wrapped))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Held::Nothing),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Keeps the wrapped key durably, unless there is one already; says whether it did.
-    pub(super) fn create(&self, name: &[u8; 32], wrapped: &[u8]) -> Result<bool, Error> {
-        Ok(files::create_holding(&self.path(name), wrapped)?)
+    pub(super) fn create(&self, name: &Name, wrapped: &[u8]) -> Result<bool, Error> {
+        match self.read(name)? {
+            Held::Key(_) => Ok(false),
+            Held::Nothing => Ok(files::create_holding(&self.path(name), wrapped)?),
+            Held::Destroyed => {
+                files::replace_holding(&self.path(name), wrapped)?;
+                Ok(true)
+            }
+        }
     }
 
-    /// Overwrites and removes the wrapped key.
-    pub(super) fn destroy(&self, name: &[u8; 32]) -> Result<(), Error> {
+    /// Overwrites the wrapped key and leaves an empty file in its place, whether there was a key or not.
+    pub(super) fn destroy(&self, name: &Name) -> Result<(), Error> {
         let path = self.path(name);
-        let mut file = match fs::OpenOptions::new().write(true).open(&path) {
+        let mut file = match OpenOptions::new().write(true).open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::create_holding(&path, b"")?;
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         let length = usize::try_from(file.metadata()?.len().min(MAX_FILE)).unwrap_or(0);
-        file.write_all(&vec![0; length])?;
-        file.sync_all()?;
-        fs::remove_file(&path)?;
-        files::sync_folder_of(&path)?;
+        if length > 0 {
+            file.rewind()?;
+            file.write_all(&vec![0; length])?;
+            file.sync_all()?;
+            file.set_len(0)?;
+            file.sync_all()?;
+        }
         Ok(())
     }
 
-    fn path(&self, name: &[u8; 32]) -> PathBuf {
+    /// Makes this folder's file of that name say the same as `other`'s.
+    pub(super) fn follow(&self, name: &Name, other: &Self) -> Result<(), Error> {
+        match (self.read(name)?, other.read(name)?) {
+            (own, others) if own == others => Ok(()),
+            // Not there is not destroyed: a folder that lost its files empties no other.
+            (_, Held::Nothing) => Ok(()),
+            (_, Held::Destroyed) => self.destroy(name),
+            (own, Held::Key(wrapped)) => {
+                if own != Held::Nothing {
+                    self.destroy(name)?;
+                }
+                self.create(name, &wrapped).map(drop)
+            }
+        }
+    }
+
+    /// The names of all keys, those that were destroyed included.
+    pub(super) fn names(&self) -> Result<Vec<Name>, Error> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            // The lock, and drafts of a killed process, have other names.
+            names.extend(
+                entry?
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| from_hex(name.as_bytes())),
+            );
+        }
+        Ok(names)
+    }
+
+    fn path(&self, name: &Name) -> PathBuf {
         self.folder.join(to_hex(name).as_str())
     }
 }
