@@ -74,10 +74,9 @@ macro_rules! uuid_id {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $human:literal, max $max:literal) => {
+    ($(#[$doc:meta])* $name:ident, $human:literal, max $max:literal, known [$($known:ident),*]) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize)]
-        #[serde(try_from = "alloc::string::String")]
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name(alloc::borrow::Cow<'static, str>);
 
         impl $name {
@@ -100,6 +99,12 @@ macro_rules! text_id {
             }
         }
 
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::serde_text::parse(deserializer)
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
@@ -119,7 +124,12 @@ macro_rules! text_id {
             type Err = $crate::error::ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                alloc::string::String::from(text).try_into()
+                // Most are one of a few, which take no memory.
+                let known: &[Self] = &[$(Self::$known),*];
+                match known.iter().find(|known| known.as_str() == text) {
+                    Some(known) => Ok(known.clone()),
+                    None => alloc::string::String::from(text).try_into(),
+                }
             }
         }
 
@@ -147,7 +157,7 @@ text_id! {
     ///
     /// The standard asks for a UUID; peers in the field send other texts, so any visible ASCII text of 1 to
     /// 128 characters is one.
-    CorrelationId, "correlation id", max 128
+    CorrelationId, "correlation id", max 128, known []
 }
 
 impl CorrelationId {

@@ -358,6 +358,12 @@ impl<'de> SeqAccess<'de> for &mut Items<'_, 'de, '_> {
         };
         seed.deserialize(item).map(Some)
     }
+
+    /// What is announced, but never more than the message has bytes for.
+    fn size_hint(&self) -> Option<usize> {
+        let announced = usize::try_from(self.left?).unwrap_or(usize::MAX);
+        Some(announced.min(self.reader.rest.len()))
+    }
 }
 
 /// The members of a map.
