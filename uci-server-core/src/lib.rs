@@ -85,6 +85,11 @@
 //!   gaps, in order, at least once, until the subscription ends; its end is told with one `subscription_cancelled`.
 //!   Only right before that may a number be missing: that of a notification which may have been sent already when it was
 //!   given up, or dropped because the user withdrew the consent.
+//! - The end of a consent is durable before anything follows from it. From then on nothing but that cancellation is sent for
+//!   its subscriptions; with it their signing secrets go, out of the history too, as soon as the journal removes what a
+//!   snapshot covers.
+//! - A subscription ends when there is nothing left to hear of: when its device is unregistered or changes hands, and when the
+//!   link of its resource is withdrawn. A client that is told so subscribes anew when the link is back.
 //! - A representation that waits behind the head of a queue may be replaced by a newer one; nothing else is ever left out.
 //! - A notification is tried again after any failure with growing delays. A receiver that answers 410 is never told
 //!   anything more. One that answers 400 too often, or takes nothing for too long, or whose queue is full, has its

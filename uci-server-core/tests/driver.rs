@@ -153,6 +153,29 @@ async fn requests_reports_and_deliveries_go_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operator_hands_over_removes_exports_and_erases() {
+    let (handle, _, _) = run(Fake::default());
+    light(&handle).await;
+    let (alice, bob) = (account("alice"), account("bob"));
+    let transferred = handle.transfer_device(device(1), bob.clone()).await;
+    assert_eq!(transferred.unwrap(), 2);
+    let export = handle.export_account(bob.clone()).await.unwrap();
+    assert_eq!(export.devices[0].device, device(1));
+    assert!(
+        handle
+            .export_account(alice)
+            .await
+            .unwrap()
+            .devices
+            .is_empty()
+    );
+    assert_eq!(handle.remove_device(device(1)).await.unwrap(), 2);
+    let gone = handle.remove_device(device(1)).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    handle.erase_account(bob).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_without_authentication_gets_a_challenge() {
     let (handle, _, _) = run(Fake::default());
     let response = handle.answer(request(Method::GET, "")).await;

@@ -112,6 +112,7 @@ fn commands() -> impl Strategy<Value = Vec<(Command, u64)>> {
             cause: EndCause::Expired,
         },
         2 => Command::Remove { id: id(number) },
+        3 if sequence == 0 => Command::Erase,
         _ => Command::EndGrant {
             grant: format!("g{}", number % 2).parse().unwrap(),
             remember_for: Duration::from_secs(1000),

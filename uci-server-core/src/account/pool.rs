@@ -60,8 +60,8 @@ mod tests {
 
     #[test]
     fn equal_values_become_one() {
-        let mut pool = Pool::default();
-        let mut values = ["a", "b", "a"].map(Arc::<str>::from);
+        let mut pool = Pool::<str>::default();
+        let mut values = ["a", "b", "a"].map(Arc::from);
         for value in &mut values {
             pool.share(value);
         }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_nobody_holds_is_forgotten() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::<str>::default();
         let mut held = Arc::from("held");
         pool.share(&mut held);
         for number in 0..10 * MIN_SWEEP {

@@ -119,9 +119,10 @@ impl DeviceCloud {
         };
         stream.last_used = now;
         if !stream.can_be_unloaded() {
-            return;
-        }
-        if matches!(name, StreamName::Device(_)) {
+            if let Some(deadline) = stream.idle_deadline.take() {
+                self.timers.remove(&(deadline, Timer::Idle(name.clone())));
+            }
+        } else if matches!(name, StreamName::Device(_)) {
             self.streams.remove(name);
         } else if stream.idle_deadline.is_none() {
             let deadline = after(now, self.config.idle_after);

@@ -64,12 +64,17 @@ pub(crate) struct Journal {
     begin: BTreeMap<String, u64>,
     done: BTreeSet<AppendId>,
     pub(crate) appends: usize,
+    /// Every append is a conflict.
+    pub(crate) refuses: bool,
 }
 
 impl Journal {
     pub(crate) fn append(&mut self, append: &Append) -> Appended {
         if self.done.contains(&append.id) {
             return Appended::Done;
+        }
+        if self.refuses {
+            return Appended::Conflict;
         }
         for part in &append.streams {
             if self.version(&part.stream) != part.expected_version {
@@ -199,6 +204,12 @@ pub(crate) struct World {
     pub(crate) ended: Vec<(String, EndCause)>,
     /// What the journal is not asked to do while this is set.
     pub(crate) journal_silent: bool,
+    /// Streams cannot be erased while this is set.
+    pub(crate) erase_fails: bool,
+    /// How often a stream was loaded.
+    pub(crate) loads: usize,
+    /// Appends are kept for the test while this is set.
+    pub(crate) appends_wait: bool,
     pub(crate) unanswered: Vec<Append>,
     starts: u8,
 }
@@ -304,6 +315,9 @@ impl World {
             stalled: Vec::new(),
             ended: Vec::new(),
             journal_silent: false,
+            erase_fails: false,
+            loads: 0,
+            appends_wait: false,
             unanswered: Vec::new(),
             starts: 1,
         }
@@ -350,11 +364,14 @@ impl World {
                     self.cloud.handle_load_failed(&stream, self.now);
                 }
                 Output::Load { stream } => {
+                    self.loads += usize::from(stream.starts_with("account/"));
                     let loaded = self.journal.load(&stream);
                     self.cloud
                         .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
-                Output::Append(append) if self.journal_silent => self.unanswered.push(append),
+                Output::Append(append) if self.journal_silent || self.appends_wait => {
+                    self.unanswered.push(append);
+                }
                 Output::Append(append) => {
                     let appended = self.journal.append(&append);
                     self.cloud
@@ -385,10 +402,10 @@ impl World {
                     self.presumed.push((account, device, generation));
                 }
                 Output::Erase { stream } => {
-                    if !self.journal_silent {
+                    let erased = !self.erase_fails;
+                    if erased {
                         self.journal.erase(&stream);
                     }
-                    let erased = !self.journal_silent;
                     self.cloud
                         .handle_erased(&stream, erased, self.wall, self.now);
                 }
@@ -527,6 +544,33 @@ impl World {
             .into_iter()
             .map(|told| (told.sequence, told.event))
             .collect()
+    }
+
+    pub(crate) fn transfer(&mut self, device: DeviceId, to: &str) -> Result<u64, ErrorKind> {
+        let (wall, now) = (self.wall, self.now);
+        let id = self.cloud.transfer_device(device, account(to), wall, now);
+        self.settle();
+        self.owners_changed.remove(&id).expect("changed or refused")
+    }
+
+    pub(crate) fn remove(&mut self, device: DeviceId) -> Result<u64, ErrorKind> {
+        let id = self.cloud.remove_device(device, self.wall, self.now);
+        self.settle();
+        self.owners_changed.remove(&id).expect("changed or refused")
+    }
+
+    pub(crate) fn erase(&mut self, name: &str) -> Result<(), ErrorKind> {
+        let id = self.cloud.erase_account(account(name), self.wall, self.now);
+        self.settle();
+        self.erased.remove(&id).expect("erased or not")
+    }
+
+    pub(crate) fn export(&mut self, name: &str) -> Export {
+        let id = self
+            .cloud
+            .export_account(account(name), self.wall, self.now);
+        self.settle();
+        self.exports.remove(&id).expect("exported")
     }
 
     pub(crate) fn end_grant(&mut self, grant: &str) {
