@@ -12,6 +12,7 @@
 mod cbor;
 mod de;
 mod json;
+mod names;
 mod serialized;
 #[cfg(test)]
 mod tests;

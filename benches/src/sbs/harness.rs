@@ -143,7 +143,7 @@ impl Row {
             Limit::AtLeast(limit) => ("≥", limit, self.ratio() >= limit),
         };
         format!(
-            "| {} | {} | {} {} | {} {} | {:.2} | {sign} {limit} | {} |",
+            "| {} | {} | {} {} | {} {} | {:.2} | {sign} {limit:.2} | {} |",
             self.goal,
             self.what,
             figure(self.ours),

@@ -2,7 +2,6 @@
 
 use alloc::{
     borrow::Cow,
-    collections::BTreeSet,
     string::{String, ToString},
     vec::Vec,
 };
@@ -17,16 +16,13 @@ use serde::{
 };
 
 use super::{
-    super::{Budget, Integer, Mismatch},
+    super::{Budget, Integer, Mismatch, names},
     bignum,
     head::Head,
 };
 use crate::{error::Error, limits::Limits};
 
 type Problem = &'static str;
-
-/// Up to so many names of a map are compared each with each.
-const FEW_NAMES: usize = 16;
 
 /// Reads exactly one item.
 pub(in super::super) fn read<'de, S: DeserializeSeed<'de>>(
@@ -154,14 +150,7 @@ impl<'de> Reader<'de, '_> {
     #[inline]
     fn end_names(&mut self, first: usize) -> bool {
         let names = self.names.get(first..).unwrap_or_default();
-        let unique = if names.len() <= FEW_NAMES {
-            names
-                .iter()
-                .enumerate()
-                .all(|(index, name)| !names.iter().take(index).any(|other| other == name))
-        } else {
-            names.iter().collect::<BTreeSet<_>>().len() == names.len()
-        };
+        let unique = names::are_unique(names.iter().map(|name| name.as_bytes()));
         self.names.truncate(first);
         unique
     }

@@ -1,6 +1,6 @@
 //! JSON text straight into CBOR bytes.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 use core::{fmt, ops::Range};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -8,11 +8,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::super::{
     Budget, Value,
     cbor::{self, Arrays, Major},
+    names,
 };
 use crate::{error::Error, limits::Limits};
-
-/// Up to so many names of a map are compared each with each.
-const FEW_NAMES: usize = 16;
 
 /// Whom the CBOR is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,18 +85,9 @@ impl Output<'_> {
     /// Forgets the names of the innermost map, which begin at `first`; false when one came twice.
     #[inline]
     fn end_names(&mut self, first: usize) -> bool {
-        let text = |range: &Range<usize>| self.bytes.get(range.clone());
         let names = self.names.get(first..).unwrap_or_default();
-        let unique = if names.len() <= FEW_NAMES {
-            names.iter().enumerate().all(|(index, name)| {
-                let earlier = names.iter().take(index);
-                !earlier
-                    .filter(|other| other.len() == name.len())
-                    .any(|other| text(other) == text(name))
-            })
-        } else {
-            names.iter().map(text).collect::<BTreeSet<_>>().len() == names.len()
-        };
+        let text = |name: &Range<usize>| self.bytes.get(name.clone());
+        let unique = names::are_unique(names.iter().map(text));
         self.names.truncate(first);
         unique
     }
