@@ -41,7 +41,8 @@ pub struct Config {
     /// After how long without use an account is dropped from memory. One that owes notifications stays, and so does one with a
     /// device that counts as online.
     pub idle_after: Duration,
-    /// After how many changes a stream gets a snapshot.
+    /// After how many changes a stream gets a snapshot; an account that has more devices and subscriptions than that, after
+    /// as many changes as those.
     pub snapshot_every: u64,
     /// Most requests, reports and grant ends that may wait at once.
     pub max_pending: usize,

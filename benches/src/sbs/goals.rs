@@ -95,6 +95,11 @@ pub(super) const ALL: &[Goal] = &[
         measure: scale::big_account,
     },
     Goal {
+        name: "snapshots",
+        what: "changes with their share of a snapshot",
+        measure: scale::snapshots,
+    },
+    Goal {
         name: "subscriptions",
         what: "cost of an event beside many subscriptions",
         measure: scale::subscriptions,

@@ -81,9 +81,16 @@ pub(super) struct World {
 }
 
 impl World {
+    /// A world without snapshots: what one costs grows with its account and is measured by itself.
     pub(super) fn new() -> Self {
+        let mut config = config();
+        config.snapshot_every = u64::MAX;
+        Self::with(config)
+    }
+
+    pub(super) fn with(config: Config) -> Self {
         Self {
-            cloud: DeviceCloud::new(config(), [7; 32], Arc::new(Unsealed)),
+            cloud: DeviceCloud::new(config, [7; 32], Arc::new(Unsealed)),
             now: tokio::time::Instant::now().into_std(),
             journal: BTreeMap::new(),
             keeps_changes: false,

@@ -111,7 +111,11 @@ impl Stream {
     /// A snapshot, when one is due.
     pub(super) fn snapshot(&mut self, every: u64) -> Option<Snapshot> {
         let tail = self.version.saturating_sub(self.snapshot_version);
-        if tail < every.max(1) && !self.must_forget {
+        // A snapshot is as long as its account is big: a change's share of it must not be.
+        let every = every
+            .max(self.ledger.as_ref().map_or(0, Ledger::weight))
+            .max(1);
+        if tail < every && !self.must_forget {
             return None;
         }
         let (format, bytes) = match self.ledger.as_ref()? {
@@ -181,6 +185,14 @@ impl Ledger {
         match name {
             StreamName::Account(_) => Self::Account(Box::default()),
             StreamName::Device(_) => Self::Ownership(Ownership::default()),
+        }
+    }
+
+    /// How many things it holds.
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Account(account) => u64::try_from(account.weight()).unwrap_or(u64::MAX),
+            Self::Ownership(_) => 1,
         }
     }
 

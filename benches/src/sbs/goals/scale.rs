@@ -5,7 +5,7 @@ use uci_server_core::account::Change;
 use crate::sbs::clock;
 use crate::sbs::fixtures;
 use crate::sbs::harness::{Case, Limit, Run, quantile};
-use crate::sbs::world::{World, get_request};
+use crate::sbs::world::{World, config, get_request};
 
 /// Devices of one account; a million devices are a hundred thousand accounts.
 pub(super) const EACH: usize = 10;
@@ -105,6 +105,35 @@ pub(super) fn big_account(run: &mut Run) {
         |world, number| {
             world.change("big", number, 0);
         },
+    );
+}
+
+/// What changes cost with their share of a snapshot, which is of the whole account.
+pub(super) fn snapshots(run: &mut Run) {
+    let many = run.scaled(1000, 20);
+    let every = config().snapshot_every;
+    let changes = run.scaled(every as usize, 4);
+    let filled = |count: usize| {
+        let mut world = World::with(config());
+        for number in 0..count {
+            world.add_device("big", number, LINKS);
+        }
+        world
+    };
+    let (mut few, mut many) = ((filled(EACH), EACH), (filled(many), many));
+    let work = |(world, devices): &mut (World, usize)| {
+        let began = clock::process_cpu();
+        for number in 0..changes {
+            world.change("big", number % *devices, 0);
+        }
+        (clock::process_cpu() - began) as f64 / 1000.0 / changes as f64
+    };
+    let [few, many] = run.medians([Box::new(|| work(&mut few)), Box::new(|| work(&mut many))]);
+    run.row(
+        "a representation changes, its share of a snapshot included, account of 1,000 and of 10",
+        "µs",
+        (many, few),
+        Limit::AtMost(1.5),
     );
 }
 
