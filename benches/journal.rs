@@ -33,7 +33,7 @@ fn appends(c: &mut Criterion) {
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("journal, {count} in a commit"), |b| {
             b.iter(|| {
-                let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.next()).unzip();
+                let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.draw()).unzip();
                 for answer in store.append_batch(&batch) {
                     answer.unwrap();
                 }
@@ -42,7 +42,7 @@ fn appends(c: &mut Criterion) {
         });
         group.bench_function(format!("redb alone, {count} in a commit"), |b| {
             b.iter(|| {
-                let next = (0..count).map(|_| raw_source.next());
+                let next = (0..count).map(|_| raw_source.draw());
                 let (streams, batch): (Vec<_>, Vec<_>) = next.unzip();
                 raw.commit(&batch);
                 streams

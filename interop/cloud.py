@@ -1,6 +1,7 @@
 """A device-side cloud in a temporary folder: configured, started, administered and stopped through its command line."""
 
 import hashlib
+import os
 import pathlib
 import re
 import signal
@@ -26,14 +27,18 @@ def derive_key(secret):
 class Cloud:
     """Use as a context manager; `with Cloud(program) as cloud`."""
 
-    def __init__(self, program, data=None):
+    def __init__(self, program, data=None, private_receivers=False, arguments=(), environment=None):
         self.program = program
+        self.private_receivers = private_receivers
+        self.arguments = arguments
+        self.environment = {**os.environ, **(environment or {})}
         self.folder = tempfile.TemporaryDirectory(prefix="interop-")
         self.path = pathlib.Path(self.folder.name)
         self.config = self.path / "cloud.toml"
         self.data = data or self.path / "data"
         self.https_port = free_port(socket.SOCK_STREAM)
         self.coaps_port = free_port(socket.SOCK_DGRAM)
+        self.monitoring_port = free_port(socket.SOCK_STREAM)
         self.url = f"https://localhost:{self.https_port}"
         self.log = self.path / "cloud.log"
         self.process = None
@@ -45,7 +50,9 @@ class Cloud:
             (r'"127\.0\.0\.1:8443"', f'"127.0.0.1:{self.https_port}"'),
             (r'"127\.0\.0\.1:5684"', f'"127.0.0.1:{self.coaps_port}"'),
             (r'"https://localhost:8443/?"', f'"{self.url}"'),
+            (r'"127\.0\.0\.1:9464"', f'"127.0.0.1:{self.monitoring_port}"'),
             (r'(?m)^data_dir = "data"', f'data_dir = "{self.data}"'),
+            (r"(?m)^allow_private_addresses = false", f"allow_private_addresses = {str(self.private_receivers).lower()}"),
         ):
             text, count = re.subn(old, new, text)
             if count == 0:
@@ -53,7 +60,10 @@ class Cloud:
         self.config.write_text(text)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve", "--config", self.config], stdout=log, stderr=subprocess.STDOUT
+                [self.program, "serve", "--config", self.config, *self.arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
             )
         self._wait_until_up()
         return self
@@ -89,7 +99,11 @@ class Cloud:
         return str(self.data / "ca" / "ca.pem")
 
     def admin(self, *arguments, stdin=None):
-        """Runs an administrator's command; the lines `name: value` that it printed."""
+        """Runs an administrator's command that makes one thing; the lines `name: value` that it printed."""
+        return dict(self.operate(*arguments, stdin=stdin))
+
+    def operate(self, *arguments, stdin=None):
+        """Runs an administrator's command; the names and values of all lines that it printed, in order."""
         done = subprocess.run(
             [self.program, *arguments, "--config", self.config],
             input=stdin,
@@ -99,7 +113,7 @@ class Cloud:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} failed: {done.stderr}")
-        return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+        return [tuple(line.split(": ", 1)) for line in done.stdout.splitlines()]
 
     def add_until_typable(self, key_field, *arguments):
         """Repeats a command that makes a secret until its key can be typed: libcoap takes keys as C strings."""

@@ -5,7 +5,9 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
+import monitoring
 from bad_input import raw_https
 from checks import check, expect
 from cloud import Cloud
@@ -64,7 +66,12 @@ def a_full_disk_is_named_and_the_cloud_goes_on_when_there_is_room(world):
         expect("no space left" in said, f"the operator is told: {said}")
         head = raw_https(cloud, b"GET /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         expect(head.startswith(b"HTTP/1.1 401"), f"with a full disk the interface answers {head[:60]}")
+        status, _, why = monitoring.ask(cloud, "/readyz")
+        expect(status == 503 and "no space left" in why, f"with a full disk readiness is {status}: {why}")
         os.unlink(filler)
+        # The cloud looks again at most once a second.
+        time.sleep(1.1)
+        expect(monitoring.ask(cloud, "/readyz")[0] == 200, "with room again the cloud is not ready")
         after = cloud.admin("product", "add", "after")
         expect(after["product_key"] != first["product_key"], "the product after the full disk is a new one")
         expect(cloud.stop() == 0, "the cloud did not stop in good order")

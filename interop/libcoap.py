@@ -81,6 +81,7 @@ def libcoap_activates_a_device_and_comes_back_with_its_own_secret(world):
         publish(world, client, device)
         represent(world, client, device)
         world.published.append(device.di)
+        world.lamp = world.lamp or device
         # From now on the product's secret opens nothing for this device, not even a session.
         codes, _, _ = exchange(world, client, *activation(device), patience=3)
         expect(codes == [], f"{client}: a device that has its own secret activated again: {codes}")
@@ -100,9 +101,9 @@ def publish(world, client, device):
     expect(code == "2.04", f"{client}: publishing links answers {code}")
 
 
-def represent(world, client, device):
+def represent(world, client, device, value=REPRESENTATION):
     key = derive_key(device.secret)
-    code, _ = request(world, client, device.identity(2), key, "/light/1", "post", cbor(REPRESENTATION))
+    code, _ = request(world, client, device.identity(2), key, "/light/1", "post", cbor(value))
     expect(code == "2.04", f"{client}: a representation answers {code}")
 
 

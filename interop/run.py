@@ -11,7 +11,12 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
+import notifications  # noqa: F401
+import descriptions  # noqa: F401
+#import operators  # noqa: F401
 import bad_input  # noqa: F401
+import certificates  # noqa: F401
+import monitoring  # noqa: F401
 import full_disk  # noqa: F401
 import checks
 from cloud import Cloud
@@ -33,6 +38,7 @@ class Device:
 class User:
     name: str
     password: str
+    id: str = ""
 
 
 @dataclasses.dataclass
@@ -48,12 +54,13 @@ class World:
     def __init__(self, cloud):
         self.cloud = cloud
         self.user = User("alice", "correct horse battery staple")
-        cloud.admin("user", "add", self.user.name, stdin=self.user.password + "\n")
+        self.user.id = cloud.admin("user", "add", self.user.name, stdin=self.user.password + "\n")["id"]
         self.product = cloud.add_until_typable("product_secret", "product", "add", "lamp", "--dynamic-activation")
         self.device = self.add_device()
         self.client = self.add_client("Another cloud", "https://client.example/callback")
         self.public_client = self.add_client("An app", "https://app.example/callback", "--public")
         self.published = []
+        self.lamp = None    # the first device of `published`
         self.link = None
 
     def add_device(self):
@@ -75,7 +82,8 @@ def main():
     parser.add_argument("--cloud", type=pathlib.Path, required=True, help="the device-side-cloud program")
     parser.add_argument("names", nargs="*", help="only checks whose names contain one of these")
     arguments = parser.parse_args()
-    with Cloud(arguments.cloud.resolve()) as cloud:
+    # The receivers of notifications are on loopback, too.
+    with Cloud(arguments.cloud.resolve(), private_receivers=True) as cloud:
         failed = checks.run(World(cloud), arguments.names)
         status = cloud.stop()
         if status != 0:

@@ -14,7 +14,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use journal::{Append, AppendId, Appended, Embedded, Journal, StreamAppend, Writer, WriterConfig};
+use journal::{
+    Append, AppendId, Appended, Embedded, Journal, REMEMBERED_APPENDS, StreamAppend, Writer,
+    WriterConfig,
+};
 use redb::{Database, TableDefinition};
 
 /// A change of the size that a report of a device makes, in bytes.
@@ -42,7 +45,7 @@ impl Source {
     }
 
     /// The next append, to a stream that no append under way is for; its number comes back in [`done`](Self::done).
-    pub fn next(&mut self) -> (usize, Append) {
+    pub fn draw(&mut self) -> (usize, Append) {
         let stream = loop {
             // Xorshift64: good enough to spread over the tree.
             self.random ^= self.random << 13;
@@ -148,6 +151,11 @@ impl Reference {
                 let id = append.id.as_bytes();
                 answers.insert(id, versions).unwrap();
                 answered.insert(self.answered, id).unwrap();
+                if let Some(oldest) = self.answered.checked_sub(REMEMBERED_APPENDS as u64) {
+                    let oldest = answered.remove(oldest).unwrap();
+                    let oldest = oldest.map(|id| *id.value()).unwrap();
+                    answers.remove(&oldest).unwrap();
+                }
                 self.answered += 1;
             }
         }
@@ -157,6 +165,7 @@ impl Reference {
 
 /// What appenders saw that each wait for one answer before they ask again.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Seen {
     /// Appends in a second, all appenders together.
     pub rate: f64,
@@ -177,8 +186,8 @@ pub fn appenders(
     let journal: Arc<dyn Journal> = Arc::<Embedded>::clone(store);
     let writer = Writer::start(journal, WriterConfig::default()).unwrap();
     let (tell, told) = channel();
-    let mut give = |source: &mut Source| {
-        let (stream, append) = source.next();
+    let give = |source: &mut Source| {
+        let (stream, append) = source.draw();
         let (tell, began) = (tell.clone(), Instant::now());
         writer.append(append, move |answer| {
             assert!(matches!(answer, Ok(Appended::Done { .. })), "{answer:?}");

@@ -15,6 +15,10 @@ use uci_model::{EventTypes, SubscriptionLevel};
 
 use crate::text::Parts;
 
+mod machine;
+
+pub use self::machine::machine;
+
 /// The subscription that [`notification`] is told of.
 const SUBSCRIPTION: &str = "11111111-2222-4333-8444-555555555555";
 

@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("client_notification", client::notification),
     ("client_response", client::response),
     ("client_stored", client::stored),
+    ("client_machine", client::machine),
     ("oauth_callback", oauth::callback),
     ("oauth_token_form", oauth::token_form),
     ("oauth_authorize_query", oauth::authorize_query),

@@ -209,6 +209,12 @@ fn snapshots_cover_truncation(journal: &dyn Journal) -> Result<(), String> {
     )?;
     expect("saved", save("a", 3), Ok(()))?;
     expect("saved anew", save("a", 3), Ok(()))?;
+    let beside = said(journal.read("a", 0, 9))?;
+    expect(
+        "beside the snapshot",
+        beside,
+        page_of(5, changes("a", 0..5)),
+    )?;
     expect("older than kept", save("a", 2), not_covered)?;
     expect("beyond it", truncate(4), not_covered)?;
     expect("below it", truncate(2), Ok(()))?;

@@ -152,7 +152,8 @@ pub struct Loaded {
     ///
     /// Not always the number of changes ever appended: an erasure counts as one.
     pub version: u64,
-    /// The latest snapshot.
+    /// The latest snapshot. A ledger that does not know its form is rebuilt from [`Journal::read`] after version 0, as long
+    /// as nothing is truncated.
     pub snapshot: Option<Snapshot>,
     /// The changes that follow the snapshot, or all of them.
     pub changes: Vec<Bytes>,

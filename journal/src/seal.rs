@@ -3,7 +3,9 @@
 //! Three layers: the operator's *master key* in a file outside the data directory wraps one *data key* per stream, and
 //! the data key seals the secrets of that stream, each bound to its field. The wrapped data keys live in a folder of their
 //! own, beside the master key and not in the journal: [`Keyring::destroy`] makes everything that was ever sealed for a
-//! stream unreadable, in every backup of the data directory too.
+//! stream unreadable, in every backup of the journal too.
+//!
+//! What is backed up of the keys is one folder that follows this one ([`Keyring::backup`]), never a series of copies.
 //!
 //! Ciphers: XChaCha20-Poly1305 for both layers; HMAC-SHA256 turns the caller's entropy into keys and nonces.
 

@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
 )]
 
 use std::fs;
@@ -162,7 +163,7 @@ fn a_damaged_backup_is_refused() {
     let (mut random, mut refused) = (Random(11), 0);
     for round in 0..rounds(60, 1000) {
         let mut bytes = whole.clone();
-        if round % 8 == 0 {
+        if round.is_multiple_of(8) {
             bytes.truncate(random.below(whole.len() as u64) as usize);
         } else {
             let place = random.below(whole.len() as u64) as usize;

@@ -3,7 +3,9 @@
 mod calling;
 mod committing;
 mod exchanging;
+mod polling;
 mod receiving;
+mod resuming;
 mod subscribing;
 mod syncing;
 mod unsubscribing;
@@ -23,7 +25,7 @@ use crate::notifications::Refusal;
 use crate::output::{CallId, ExchangeId, FailureKind, Output, RequestId};
 use crate::random::Random;
 use crate::seal::Sealer;
-use crate::subscriptions::Activity;
+use crate::subscriptions::{Activity, Standing};
 use crate::sync::Sync;
 
 /// The client side of one linked account: calls, subscriptions, the receiver of notifications and the mirror.
@@ -82,7 +84,7 @@ impl Client {
         sealer: Arc<dyn Sealer>,
         now: Instant,
     ) -> Self {
-        let mirror = Mirror::new(config.max_mirrored);
+        let mirror = Mirror::new(config.base().clone(), config.max_mirrored);
         let mut client = Self {
             config,
             stream: stream.into(),
@@ -105,7 +107,6 @@ impl Client {
         };
         let now = client.advance(now);
         client.load(now);
-        client.poll_now(now);
         client.settle(now);
         client
     }
@@ -123,7 +124,7 @@ impl Client {
                 Timer::Subscription(id) => self.subscription_due(id, now),
                 Timer::Request(request) => self.refuse_waiting(request, Refusal::Unavailable),
                 Timer::Sync => self.sync.go_on(),
-                Timer::Poll => self.poll_now(now),
+                Timer::Poll => self.poll(now),
             }
         }
         self.settle(now);
@@ -144,6 +145,13 @@ impl Client {
     #[must_use]
     pub const fn mirror(&self) -> &Mirror {
         &self.mirror
+    }
+
+    /// The subscriptions that are kept alive or are being ended. What was decided last may still be on its way into the
+    /// journal.
+    pub fn subscriptions(&self) -> impl Iterator<Item = Standing<'_>> {
+        let kept = self.store.ledger.subscriptions().iter();
+        kept.map(|(id, wanted)| Standing::new(*id, wanted, self.activities.get(id)))
     }
 
     /// The settings.

@@ -1,8 +1,9 @@
 //! The settings of a [`Client`](crate::Client).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use uci_model::{ContentFormat, EventsUrl, Limits};
+use uci_model::{ContentFormat, EventType, EventsUrl, Limits};
 
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
@@ -47,12 +48,21 @@ pub struct Config {
     pub journal_timeout: Duration,
     /// After how many changes a snapshot is saved.
     pub snapshot_every: u64,
-    /// How often all devices are fetched, for a peer that does not support (all) events; `None` is never.
+    /// The event types that the peer is known to support; no other is ever asked for. `None` when that is not known: the
+    /// peer is then asked, and what it refuses counts as not supported.
+    pub supported_events: Option<BTreeSet<EventType>>,
+    /// How often is fetched what event types would tell that are subscribed to and not supported. `None` is never: a
+    /// subscription that the peer refuses then ends.
     pub poll_interval: Option<Duration>,
+    /// How long a peer that refused event types is taken at its word before it is asked for them again.
+    pub support_retry: Duration,
     /// How many devices, links and representations together the mirror holds.
     pub max_mirrored: usize,
-    /// The bounds on the content of responses and notifications.
+    /// The bounds on a notification, and on a representation when the mirror is brought into step.
     pub limits: Limits,
+    /// The bounds on what brings the mirror into step: a list of all devices is longer than any notification. The caller
+    /// is to receive answers of that length.
+    pub fetch_limits: Limits,
 }
 
 impl Config {
@@ -90,9 +100,12 @@ impl Config {
             answer_timeout: Duration::from_secs(10),
             journal_timeout: Duration::from_secs(10),
             snapshot_every: 256,
-            poll_interval: None,
+            supported_events: None,
+            poll_interval: Some(Duration::from_secs(60)),
+            support_retry: Duration::from_secs(3600),
             max_mirrored: 1_000_000,
             limits: Limits::default(),
+            fetch_limits: fetch_limits(),
         })
     }
 
@@ -107,4 +120,12 @@ impl Config {
     pub const fn events_url(&self) -> &EventsUrl {
         &self.events_url
     }
+}
+
+/// Enough for some ten thousand devices.
+fn fetch_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_items = 4_194_304;
+    limits.max_length = 67_108_864;
+    limits
 }

@@ -4,21 +4,22 @@
 //! caller gives and waits while that is full: the machine then stands still, notifications included, until the caller has
 //! made room. The capacity of both channels is therefore the caller's choice.
 
+mod handle;
 mod work;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use uci_model::api::AccessToken;
 
+use self::handle::Input;
+pub use self::handle::{Gone, Handle};
 use self::work::{carry_out, hand_in};
 use crate::append::{Append, Appended, Loaded, Snapshot};
 use crate::client::Client;
@@ -46,69 +47,6 @@ pub trait World: Send + Sync + 'static {
     fn wall(&self) -> SystemTime;
 }
 
-/// The task behind a [`Handle`] has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the task of the client has ended")]
-#[non_exhaustive]
-pub struct Gone;
-
-type Visit = Box<dyn FnOnce(&mut Client, Instant) + Send>;
-
-enum Input {
-    Visit(Visit),
-    Request(
-        Box<http::Request<Bytes>>,
-        oneshot::Sender<http::Response<Bytes>>,
-    ),
-}
-
-/// A way to the task: commands by [`Handle::visit`], requests to the events URL as a `tower_service::Service`.
-#[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<Input>);
-
-impl Handle {
-    /// Lets `visit` give commands to the machine or read its mirror.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] when the task has ended.
-    pub async fn visit<R: Send + 'static>(
-        &self,
-        visit: impl FnOnce(&mut Client, Instant) -> R + Send + 'static,
-    ) -> Result<R, Gone> {
-        let (answer, result) = oneshot::channel();
-        let visit: Visit = Box::new(move |client, now| drop(answer.send(visit(client, now))));
-        self.0.send(Input::Visit(visit)).await.map_err(|_| Gone)?;
-        result.await.map_err(|_| Gone)
-    }
-}
-
-impl tower_service::Service<http::Request<Bytes>> for Handle {
-    type Response = http::Response<Bytes>;
-    type Error = Gone;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Gone>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        Poll::Ready(if self.0.is_closed() {
-            Err(Gone)
-        } else {
-            Ok(())
-        })
-    }
-
-    fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
-        let inputs = self.0.clone();
-        Box::pin(async move {
-            let (answer, response) = oneshot::channel();
-            inputs
-                .send(Input::Request(Box::new(request), answer))
-                .await
-                .map_err(|_| Gone)?;
-            response.await.map_err(|_| Gone)
-        })
-    }
-}
-
 /// Makes a handle and the future that drives `client` until every handle or the receiver of `events` is dropped.
 ///
 /// `capacity` is how many inputs may wait for the machine.
@@ -119,7 +57,10 @@ pub fn drive<W: World>(
     capacity: usize,
 ) -> (Handle, impl Future<Output = Client> + Send) {
     let (sender, inputs) = mpsc::channel(capacity.max(1));
-    (Handle(sender), run(client, Arc::new(world), inputs, events))
+    (
+        Handle::new(sender),
+        run(client, Arc::new(world), inputs, events),
+    )
 }
 
 async fn run<W: World>(

@@ -90,6 +90,9 @@ pub(crate) struct Attempt {
     pub(crate) correlation: CorrelationId,
     /// The signing secret.
     pub(crate) secret: Sealed,
+    /// What it asks for, when that is not all that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event_types: Option<Vec<EventType>>,
     /// The id that the peer gave, by its answer or by a notification that verified.
     pub(crate) subscription: Option<SubscriptionId>,
     /// The highest Sequence-Number taken.
@@ -110,6 +113,14 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// What the current try asks for.
+    pub(crate) fn asked(&self) -> &[EventType] {
+        self.attempt
+            .as_ref()
+            .and_then(|attempt| attempt.event_types.as_deref())
+            .unwrap_or(&self.event_types)
+    }
+
     /// Whether it waits to be made or ended.
     fn owes(&self) -> bool {
         let bound = |attempt: &Attempt| attempt.subscription.is_some();

@@ -90,6 +90,101 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The receiver
+//!
+//! One call judges a request to the events URL; `Respond` is its answer, exactly 200 for what was taken. The machine needs
+//! the header text as it came, so nothing on the way may rewrite it.
+//!
+//! ```
+//! # use std::{sync::Arc, time::{Duration, Instant, SystemTime}};
+//! # use bytes::Bytes;
+//! # use uci_client::{Appended, Client, Config, Event, Loaded, Opened, Output, Refusal, SealError, Sealer};
+//! # struct Plain;
+//! # impl Sealer for Plain {
+//! #     fn seal(&self, _: &str, _: &str, _: [u8; 32], secret: &[u8]) -> Result<Vec<u8>, SealError> { Ok(secret.to_vec()) }
+//! #     fn open(&self, _: &str, _: &str, sealed: &[u8]) -> Result<Opened, SealError> { Ok(Opened::new(sealed.to_vec())) }
+//! # }
+//! # let (now, wall) = (Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800));
+//! # let config = Config::new(&"https://devices.example/api/v1".parse()?, "https://us.example/events".parse()?)?;
+//! # let mut client = Client::new(config, "link/alice", [1; 32], [2; 32], Arc::new(Plain), now);
+//! # client.handle_loaded("link/alice", &Loaded::default(), now);
+//! # while client.poll_output().is_some() {}
+//! let request = http::Request::post("/events")
+//!     .header("event-type", "devices_online")
+//!     .header("subscription-id", "1eeb465c-5e8d-4305-a366-bbf035fff671")
+//!     .header("sequence-number", "0")
+//!     .header("event-timestamp", "1577836800")
+//!     .header("event-signature", "00".repeat(32))
+//!     .header("content-type", "application/json")
+//!     .body(Bytes::from_static(b"[]"))?;
+//! let id = client.handle_request(&request, wall, now);
+//! // Nobody here subscribed to this: 410 makes the peer cancel it.
+//! let Some(Output::Respond { request, response }) = client.poll_output() else { panic!("no answer") };
+//! assert_eq!((request, response.status().as_u16()), (id, 410));
+//! assert!(matches!(
+//!     client.poll_output(),
+//!     Some(Output::Event(Event::Refused { refusal: Refusal::UnknownSubscription, .. }))
+//! ));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The mirror
+//!
+//! [`Client::mirror`] is what is known now; [`Event::Mirror`] tells of each change, whether a notification, a fetch or a
+//! poll brought it. [`Event::InStep`] says that all devices were fetched.
+//!
+//! ```
+//! # use std::{sync::Arc, time::Instant};
+//! # use bytes::Bytes;
+//! # use uci_client::{Client, Config, Event, Loaded, MirrorChange, Opened, Output, SealError, Sealer};
+//! # use uci_model::api::AccessToken;
+//! # struct Plain;
+//! # impl Sealer for Plain {
+//! #     fn seal(&self, _: &str, _: &str, _: [u8; 32], secret: &[u8]) -> Result<Vec<u8>, SealError> { Ok(secret.to_vec()) }
+//! #     fn open(&self, _: &str, _: &str, sealed: &[u8]) -> Result<Opened, SealError> { Ok(Opened::new(sealed.to_vec())) }
+//! # }
+//! # let now = Instant::now();
+//! # let config = Config::new(&"https://devices.example/api/v1".parse()?, "https://us.example/events".parse()?)?;
+//! # let mut client = Client::new(config, "link/alice", [1; 32], [2; 32], Arc::new(Plain), now);
+//! # client.handle_loaded("link/alice", &Loaded::default(), now);
+//! # client.handle_token(AccessToken::try_from("example-token".to_owned())?, None, now);
+//! # while client.poll_output().is_some() {}
+//! client.resync(now);
+//! let mut changes = Vec::new();
+//! while let Some(output) = client.poll_output() {
+//!     match output {
+//!         // First `content=base`, devices and links; then `content=all`, representations.
+//!         Output::Send { exchange, request } => {
+//!             let link = match request.uri().query() {
+//!                 Some("content=base") => r#""href":"/light/1","rt":["oic.r.switch.binary"],"if":["oic.if.a"]"#,
+//!                 _ => r#""href":"/light/1","rep":{"value":true}"#,
+//!             };
+//!             let device = r#""di":"53080a4f-5e3e-4291-802f-3436238232d2","n":"Lamp","rt":["oic.wk.d"],"dmn":[]"#;
+//!             let devices = format!(r#"[{{"device":{{{device}}},"status":"online","links":[{{{link}}}]}}]"#);
+//!             let response = http::Response::builder().header("content-type", "application/json");
+//!             client.handle_response(exchange, &response.body(Bytes::from(devices))?, now);
+//!         }
+//!         Output::Event(Event::Mirror(change)) => changes.push(change),
+//!         _ => {}
+//!     }
+//! }
+//! let (id, lamp) = client.mirror().devices().next().unwrap();
+//! assert_eq!(changes.first(), Some(&MirrorChange::DeviceAdded { device: id }));
+//! let state = lamp.representation(&"/light/1".parse()?).and_then(|state| state.get("value"));
+//! assert_eq!(state.and_then(|value| value.as_bool()), Some(true));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The mirror is not kept over a restart: the subscriptions are, and the first thing that a restarted client with
+//! subscriptions does is to fetch everything, which is what a kept mirror would have to be compared with.
+//!
+//! # A peer without events
+//!
+//! A peer that answers 400, 404, 405 or 501 to a subscribe request may support only some event types, or none. The machine
+//! finds out which, subscribes to those, and fetches what the others would tell every [`Config::poll_interval`]:
+//! [`Event::Polling`] says which. After [`Config::support_retry`] it asks again. [`Config::supported_events`] spares it the
+//! asking. A subscription of a device or a resource that is not there ends, whether by the peer's word or by polling.
+//!
 //! # What it promises
 //!
 //! - A notification is answered 200 only when the journal has its number: after a crash the peer repeats it and it is taken,
@@ -97,6 +192,9 @@
 //!   the next start brings the mirror into step.
 //! - Every subscribe request has a signing secret and a Correlation-ID of its own, durable before it is sent.
 //! - The mirror changes with every notification at once; a gap, a new subscription and a start are answered by fetching.
+//! - Whatever is lost between a subscribe request and its answer, a crash included, the peer is left with one subscription
+//!   that is of use: its first notification binds the one that is being made, and every other learns by 410 that it is not
+//!   wanted.
 //! - A call is sent twice only after a 401, and then with another token. What is repeated beside it is for this machine to
 //!   know: subscribing, each time as a try of its own, unsubscribing and fetching.
 //!
@@ -134,6 +232,7 @@ mod output;
 mod random;
 mod seal;
 mod subscriptions;
+mod support;
 mod sync;
 mod timers;
 
@@ -151,3 +250,4 @@ pub use output::{
     StopReason, TransportFailure,
 };
 pub use seal::{Opened, SealError, Sealer};
+pub use subscriptions::Standing;

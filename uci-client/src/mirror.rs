@@ -1,5 +1,8 @@
 //! The mirror: devices, links and representations as this side now knows them.
 //!
+//! It is kept in memory alone and is fetched anew at every start: what was kept over a restart would have to be compared
+//! with the truth in any case, and then the fetch is as long.
+//!
 //! Notifications change it at once; what is fetched later replaces it, except for what a notification has told since the
 //! fetch began. So the mirror converges to the truth: what a notification told out of date is corrected by the next one, and a
 //! missing one is seen by its number and answered by a fetch.
@@ -27,8 +30,11 @@ struct Known<T> {
 }
 
 /// What is known of the devices of one linked account.
+///
+/// It is empty after a restart, and is fetched anew when there is a subscription.
 #[derive(Debug)]
 pub struct Mirror {
+    origin: http::Uri,
     devices: BTreeMap<DeviceId, MirroredDevice>,
     clock: Stamp,
     /// Devices, links and representations together, tombstones included.
@@ -107,13 +113,22 @@ pub(crate) struct Learned {
 }
 
 impl Mirror {
-    pub(crate) const fn new(max_size: usize) -> Self {
+    pub(crate) const fn new(origin: http::Uri, max_size: usize) -> Self {
         Self {
+            origin,
             devices: BTreeMap::new(),
             clock: Stamp(0),
             size: 0,
             max_size,
         }
+    }
+
+    /// The interface that all these devices came from: that of the cloud that owns them.
+    ///
+    /// They belong to it, so a cloud that serves devices itself must not serve these on.
+    #[must_use]
+    pub const fn origin(&self) -> &http::Uri {
+        &self.origin
     }
 
     /// The devices, by their ids.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use uci_model::SubscriptionId;
+use uci_model::{EventType, SubscriptionId};
 
 use crate::append::{Append, Snapshot};
 use crate::calls::Reply;
@@ -142,6 +142,14 @@ pub enum Event {
         /// After what time.
         after: Duration,
     },
+    /// What events of these types would tell is fetched at intervals, because the peer does not support them; nothing of
+    /// the subscription is, when there are none.
+    Polling {
+        /// The subscription.
+        id: SubscribeId,
+        /// The event types that are polled from now on.
+        event_types: Vec<EventType>,
+    },
     /// A subscription is over; nothing more is heard of its id.
     Ended {
         /// The subscription.
@@ -188,6 +196,8 @@ pub enum RetryReason {
     Cancelled,
     /// It reached the configured lifetime.
     Expired,
+    /// The peer did not support all its event types, and is asked for them again.
+    Unsupported,
     /// The last answer or the secret was lost over a restart.
     Interrupted,
     /// A new secret could not be sealed.
@@ -202,8 +212,10 @@ pub enum EndReason {
     Unsubscribed,
     /// The caller unsubscribed and the peer could not be told; it learns by 410 at its next notification.
     Abandoned,
-    /// The peer refused to make it, with this status.
+    /// The peer refused to make it, with this status; 404 too when it was polled and what it was about is gone.
     Refused(u16),
+    /// The peer is configured to support none of its event types, and nothing is polled.
+    Unsupported,
     /// The stream was taken over or is unreadable.
     Stopped,
 }

@@ -34,6 +34,10 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
+    pub(crate) fn is_set(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     /// Takes the earliest key whose time has come.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<K> {
         let (at, key) = *self.by_time.first()?;

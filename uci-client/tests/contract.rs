@@ -211,7 +211,7 @@ impl Run {
         match self.open.pop_front() {
             Some(Output::Send { exchange, request }) => {
                 self.answered.push(exchange);
-                match how % 8 {
+                match how % 10 {
                     0 => self.world.client.handle_failure(
                         exchange,
                         TransportFailure::Interrupted,
@@ -229,6 +229,15 @@ impl Run {
                         .world
                         .client
                         .handle_response(exchange, &json(200, "{"), now),
+                    // As of a peer that does not support what it is asked for.
+                    4 => self
+                        .world
+                        .client
+                        .handle_response(exchange, &status(400), now),
+                    5 => self
+                        .world
+                        .client
+                        .handle_response(exchange, &status(405), now),
                     _ => {
                         let response = self.respond(&request);
                         self.world.client.handle_response(exchange, &response, now);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use uci_model::{ContentFormat, DeviceId, SubscriptionId};
 
 use crate::account::{Command, Models};
@@ -29,12 +29,16 @@ use crate::device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure,
 };
 use crate::entropy::Entropy;
-use crate::ids::{AccountId, AskId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId};
+use crate::ids::{
+    AccountId, AskId, ClientId, DeliveryId, GrantEndId, GrantId, ReportId, RequestId,
+};
+use crate::openapi;
 use crate::output::{Event, Output};
-use crate::request;
-use crate::response::Problem;
+use crate::quota::Quotas;
+use crate::request::{self, Wanted};
 use crate::sealer::Sealer;
 
+mod admission;
 mod answers;
 mod appends;
 mod bodies;
@@ -59,6 +63,8 @@ use stream::{Stream, StreamName};
 /// `seed` must be new in every process: ids that must never repeat come from it.
 pub struct DeviceCloud {
     config: Config,
+    /// As it is served.
+    description: Bytes,
     sealer: Arc<dyn Sealer>,
     entropy: Entropy,
     /// The latest monotonic time that was ever given; `None` before the first.
@@ -75,6 +81,7 @@ pub struct DeviceCloud {
     tasks: BTreeMap<TaskId, Task>,
     appends: BTreeMap<AppendId, InFlight>,
     requests: BTreeMap<RequestId, PendingRequest>,
+    quotas: Quotas,
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
     bodies: Bodies,
@@ -89,6 +96,8 @@ pub struct DeviceCloud {
 struct PendingRequest {
     deadline: Instant,
     correlation: Option<HeaderValue>,
+    /// In whose quota it counts.
+    client: Option<ClientId>,
 }
 
 /// A device that was asked on behalf of a request.
@@ -130,8 +139,10 @@ impl DeviceCloud {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
         let bodies = Bodies::new(config.body_cache);
+        let description = openapi::describe(&config.prefix, &config.described_at).into();
         Self {
             config,
+            description,
             sealer,
             entropy: Entropy::new(seed),
             now: None,
@@ -144,6 +155,7 @@ impl DeviceCloud {
             tasks: BTreeMap::new(),
             appends: BTreeMap::new(),
             requests: BTreeMap::new(),
+            quotas: Quotas::default(),
             asks: BTreeMap::new(),
             deliveries: Deliveries::default(),
             bodies,
@@ -163,7 +175,7 @@ impl DeviceCloud {
     ) -> RequestId {
         let now = self.tick(wall, now);
         let id = RequestId::new(self.number());
-        let full = self.requests.len() >= self.config.max_pending;
+        let (client, wanted) = self.admit(request, authentication, now);
         let deadline = after(now, self.config.request_timeout);
         let correlation = request.headers().get(request::CORRELATION_ID).cloned();
         self.requests.insert(
@@ -171,21 +183,20 @@ impl DeviceCloud {
             PendingRequest {
                 deadline,
                 correlation,
+                client,
             },
         );
         self.timers.insert((deadline, Timer::Request(id)));
-        if full {
-            self.respond_unavailable(id);
-            return id;
-        }
-        match request::read(&self.config, request, authentication, wall) {
-            Ok(incoming) => {
+        match wanted {
+            Ok(Wanted::Description) => {
+                self.respond(id, openapi::response(self.description.clone()));
+            }
+            Ok(Wanted::OfAccount(incoming)) => {
                 if let Some(response) = self.answer_at_once(&incoming, now) {
                     self.respond(id, response);
                     return id;
                 }
                 let needs = [StreamName::Account(incoming.principal.account.clone())];
-                let incoming = Box::new(incoming);
                 self.enqueue(
                     needs,
                     Work::Request {
@@ -203,9 +214,7 @@ impl DeviceCloud {
 
     /// Forgets a request: its client is gone. What it caused already stays.
     pub fn cancel_request(&mut self, id: RequestId) {
-        if let Some(pending) = self.requests.remove(&id) {
-            self.timers.remove(&(pending.deadline, Timer::Request(id)));
-        }
+        self.take_request(id);
         let asks: Vec<AskId> = self
             .asks
             .iter()
@@ -397,11 +406,9 @@ impl DeviceCloud {
 
     /// Answers a request, if it still waits.
     fn respond(&mut self, request: RequestId, mut response: Response<Bytes>) {
-        let Some(pending) = self.requests.remove(&request) else {
+        let Some(pending) = self.take_request(request) else {
             return;
         };
-        self.timers
-            .remove(&(pending.deadline, Timer::Request(request)));
         if let Some(correlation) = pending.correlation {
             response
                 .headers_mut()
@@ -412,10 +419,17 @@ impl DeviceCloud {
     }
 
     fn respond_unavailable(&mut self, request: RequestId) {
-        let detail = "the service is busy or its storage does not answer";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let problem = Problem::try_again(status, detail, self.config.retry_after);
-        self.respond(request, problem.into_response());
+        self.respond(request, self.busy().into_response());
+    }
+
+    fn take_request(&mut self, request: RequestId) -> Option<PendingRequest> {
+        let pending = self.requests.remove(&request)?;
+        self.timers
+            .remove(&(pending.deadline, Timer::Request(request)));
+        if let Some(client) = &pending.client {
+            self.quotas.release(client);
+        }
+        Some(pending)
     }
 
     fn take_ask(&mut self, ask: AskId) -> Option<Asked> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::events_url::EventsUrlPolicy;
+use crate::openapi::DescribedAt;
 
 /// Settings; [`Config::default`] is fit for use.
 #[derive(Clone, Debug)]
@@ -21,6 +22,10 @@ pub struct Config {
     pub content: uci_model::Limits,
     /// Bounds on what one account may hold.
     pub account: AccountLimits,
+    /// What one client may ask for.
+    pub client: ClientQuota,
+    /// What the description says of the authorization server.
+    pub described_at: DescribedAt,
     /// How subscriptions queue and drop notifications; a subscription keeps what was set when it was made.
     pub queue: QueueRules,
     /// How notifications are delivered.
@@ -62,6 +67,8 @@ pub struct AccountLimits {
     pub links: usize,
     /// Most subscriptions, over all clients.
     pub subscriptions: usize,
+    /// Most subscriptions of one client, those included whose cancellation it has not taken yet.
+    pub client_subscriptions: usize,
 }
 
 impl Default for AccountLimits {
@@ -70,7 +77,53 @@ impl Default for AccountLimits {
             devices: 1024,
             links: 256,
             subscriptions: 4096,
+            client_subscriptions: 1024,
         }
+    }
+}
+
+/// What one client may ask for, over all its users; beyond it the answer is 429 with `Retry-After`, or 413 for a body.
+///
+/// How many subscriptions it may have is one of the [`AccountLimits`], because they are counted in each account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ClientQuota {
+    /// How many requests over time; `None` is no bound. What is enough depends on how many users a client has.
+    pub rate: Option<Rate>,
+    /// Most requests without an answer: fewer than [`Config::max_pending`], so that no client takes all of them.
+    pub in_flight: usize,
+    /// Longest body of a request, in bytes.
+    pub body: usize,
+    /// Of how many clients it is remembered what they have used up; those who have recovered most are forgotten first.
+    pub remembered: usize,
+}
+
+impl Default for ClientQuota {
+    fn default() -> Self {
+        Self {
+            rate: None,
+            in_flight: 1024,
+            body: 1 << 20,
+            remembered: 65_536,
+        }
+    }
+}
+
+/// So many in so much time: all of them may come at once, and then one whenever its share of the time has passed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Rate {
+    /// How many; 0 counts as 1.
+    pub requests: u32,
+    /// In how much time.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// `requests` in `per`.
+    #[must_use]
+    pub fn new(requests: u32, per: Duration) -> Self {
+        Self { requests, per }
     }
 }
 
@@ -130,6 +183,8 @@ impl Default for Config {
             retry_after: Duration::from_secs(60),
             content: uci_model::Limits::default(),
             account: AccountLimits::default(),
+            client: ClientQuota::default(),
+            described_at: DescribedAt::default(),
             queue: QueueRules::default(),
             delivery: DeliveryRules::default(),
             ask_timeout: Duration::from_secs(10),

@@ -160,6 +160,13 @@ impl Handle {
         }
     }
 
+    /// How many requests, reports and other commands wait to be taken in.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let free = self.commands.capacity();
+        self.commands.max_capacity().saturating_sub(free)
+    }
+
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command,

@@ -87,8 +87,9 @@ impl Error {
         match self.kind {
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Malformed => StatusCode::BAD_REQUEST,
-            // The definition lists no 409 and no 429: the peer may not do this (now).
-            ErrorKind::Superseded | ErrorKind::Full => StatusCode::FORBIDDEN,
+            // The definition lists no 409: the peer may not do this.
+            ErrorKind::Superseded => StatusCode::FORBIDDEN,
+            ErrorKind::Full => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::GrantEnded => StatusCode::UNAUTHORIZED,
             ErrorKind::Sealing | ErrorKind::Unavailable | ErrorKind::Journal => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -108,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_status_of_the_definition() {
+    fn every_kind_has_a_status() {
         let table = [
             (ErrorKind::NotFound, 404, Fault::Remote),
             (ErrorKind::Superseded, 403, Fault::Remote),
             (ErrorKind::Malformed, 400, Fault::Remote),
-            (ErrorKind::Full, 403, Fault::Remote),
+            (ErrorKind::Full, 429, Fault::Remote),
             (ErrorKind::GrantEnded, 401, Fault::Remote),
             (ErrorKind::Sealing, 503, Fault::Local),
             (ErrorKind::Unavailable, 503, Fault::Local),

@@ -126,8 +126,10 @@ mod error;
 mod events_url;
 mod ids;
 mod negotiation;
+pub mod openapi;
 mod output;
 mod ownership;
+mod quota;
 mod request;
 mod response;
 pub mod router;
@@ -139,7 +141,7 @@ pub use append::{Append, AppendId, Appended, Loaded, Snapshot, StreamAppend};
 pub use authorization::{Authentication, Principal, READ_SCOPE, WRITE_SCOPE};
 pub use backoff::Backoff;
 pub use cloud::DeviceCloud;
-pub use config::{AccountLimits, Config, DeliveryRules, QueueRules};
+pub use config::{AccountLimits, ClientQuota, Config, DeliveryRules, QueueRules, Rate};
 pub use device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, DeviceRequest, Occurrence, Operation,
     TransportFailure,

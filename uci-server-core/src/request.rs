@@ -14,6 +14,7 @@ use uci_model::{Content, ContentFormat, DeviceId, Href, Interface, SubscribeBody
 use crate::account::Target;
 use crate::authorization::{Authentication, Principal, authenticate, authorize};
 use crate::config::Config;
+use crate::ids::ClientId;
 use crate::negotiation::{notification_format, response_format};
 use crate::response::Problem;
 use crate::router::{Route, route};
@@ -26,6 +27,15 @@ pub(crate) const CORRELATION_ID: &str = "correlation-id";
 pub(crate) struct Incoming {
     pub(crate) principal: Principal,
     pub(crate) action: Action,
+}
+
+/// What a request is for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// The description of the interface, which is no secret.
+    Description,
+    /// Something of the principal's account.
+    OfAccount(Box<Incoming>),
 }
 
 /// What is asked for, one variant for each kind of answer.
@@ -73,21 +83,35 @@ pub(crate) struct Subscribe {
     pub(crate) format: ContentFormat,
 }
 
-/// Reads a request: credentials, path, scopes, formats, then query and body.
+/// Reads a request: credentials, quota, path, scopes, formats, then query and body.
+///
+/// `admit` says whether the client may ask at all now.
 pub(crate) fn read(
     config: &Config,
     request: &Request<Bytes>,
     authentication: Authentication,
     wall: SystemTime,
-) -> Result<Incoming, Problem> {
+    admit: impl FnOnce(&ClientId) -> Result<(), Problem>,
+) -> Result<Wanted, Problem> {
+    let route = route(&config.prefix, request.method(), request.uri().path());
+    if route == Ok(Route::RetrieveDescription) {
+        return Ok(Wanted::Description);
+    }
     let principal = authenticate(authentication, wall).map_err(Problem::refused)?;
-    let route = route(&config.prefix, request.method(), request.uri().path())?;
+    admit(&principal.client)?;
+    let route = route?;
     authorize(&principal, &route).map_err(Problem::refused)?;
-    if request.body().len() > config.content.max_length {
-        return Err(Problem::bad_request("the body is too long"));
+    let reads_body = matches!(
+        route,
+        Route::UpdateResource { .. } | Route::Subscribe { .. }
+    );
+    let longest = config.client.body.min(config.content.max_length);
+    if reads_body && request.body().len() > longest {
+        return Err(Problem::content_too_large());
     }
     let negotiated = || response_format(request.headers()).ok_or_else(Problem::not_acceptable);
     let action = match route {
+        Route::RetrieveDescription => return Ok(Wanted::Description),
         Route::RetrieveDevices => {
             let format = negotiated()?;
             let typed = retrieve_devices::Request::try_from_http_request(request, &[])?;
@@ -141,7 +165,8 @@ pub(crate) fn read(
             subscription,
         },
     };
-    Ok(Incoming { principal, action })
+    let incoming = Incoming { principal, action };
+    Ok(Wanted::OfAccount(Box::new(incoming)))
 }
 
 fn subscribe(

@@ -7,8 +7,9 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::authorization::Refusal;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::router::RouteError;
+use crate::status::wants_retry_after;
 
 /// An answer that is not a success: a status, a header that explains it, and a sentence for a person.
 #[derive(Debug)]
@@ -54,17 +55,23 @@ impl Problem {
         problem
     }
 
+    pub(crate) fn content_too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")
+    }
+
     pub(crate) fn try_again(status: StatusCode, detail: &str, after: Duration) -> Self {
         Self::new(status, detail).with_header(RETRY_AFTER, HeaderValue::from(whole_seconds(after)))
     }
 
     pub(crate) fn failed(error: &Error, retry_after: Duration) -> Self {
-        let detail = error.to_string();
+        let detail = match std::error::Error::source(error) {
+            // Of the other kinds the source is not for the client.
+            Some(reason) if error.kind() == ErrorKind::Full => format!("{error}: {reason}"),
+            _ => error.to_string(),
+        };
         match error.status() {
             StatusCode::UNAUTHORIZED => Self::refused(Refusal::InvalidToken),
-            status @ StatusCode::SERVICE_UNAVAILABLE => {
-                Self::try_again(status, &detail, retry_after)
-            }
+            status if wants_retry_after(status) => Self::try_again(status, &detail, retry_after),
             status => Self::new(status, &detail),
         }
     }

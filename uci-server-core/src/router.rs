@@ -15,6 +15,8 @@
 //! D h.. subscriptions S(UUID)  resource         update              unsubscribe
 //! D h..                        resource         update              405
 //! ```
+//!
+//! Beside them `/api/v1/openapi.json` describes all this.
 
 use http::Method;
 use uci_model::{DeviceId, Href, SubscriptionId};
@@ -25,8 +27,12 @@ use path::Segment;
 
 pub use path::PathError;
 
-/// The segments before `devices`, after any public prefix.
-const BASE: &[&str] = &["api", "v1", "devices"];
+/// The segments before all others, after any public prefix.
+const BASE: &[&str] = &["api", "v1"];
+/// Where all devices are.
+const DEVICES: &str = "devices";
+/// The description.
+const DESCRIPTION: &str = "openapi.json";
 /// The reserved segment.
 const SUBSCRIPTIONS: &str = "subscriptions";
 
@@ -34,6 +40,8 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Route {
+    /// `GET /openapi.json`, the description, for which no credentials are needed.
+    RetrieveDescription,
     /// `GET /devices`
     RetrieveDevices,
     /// `GET /devices/{deviceId}`
@@ -110,6 +118,17 @@ pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteEr
             _ => return Err(RouteError::NotFound),
         }
     }
+    match rest.split_first() {
+        Some((first, [])) if first.text == DESCRIPTION => {
+            by_method(method, Some(Route::RetrieveDescription), None, None)
+        }
+        Some((first, rest)) if first.text == DEVICES => below_devices(method, rest),
+        _ => Err(RouteError::NotFound),
+    }
+}
+
+/// `/devices...`
+fn below_devices(method: &Method, rest: &[Segment]) -> Result<Route, RouteError> {
     let Some((first, rest)) = rest.split_first() else {
         return by_method(method, Some(Route::RetrieveDevices), None, None);
     };

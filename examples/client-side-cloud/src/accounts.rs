@@ -204,6 +204,7 @@ impl Account {
         self.unsubscribe(None).await?;
         let ended = async {
             while self
+                .seen
                 .subscriptions()
                 .values()
                 .any(|one| one.state != SubscriptionState::ENDED)
@@ -263,9 +264,18 @@ impl Account {
             .map_err(|error| Failure::of("not unsubscribed", error))
     }
 
-    /// What is known of the subscriptions.
-    pub(crate) fn subscriptions(&self) -> BTreeMap<SubscribeId, SubscriptionState> {
-        self.seen.subscriptions()
+    /// What is known of the subscriptions, those that an earlier run made included.
+    pub(crate) async fn subscriptions(
+        &self,
+    ) -> Result<BTreeMap<SubscribeId, SubscriptionState>, Failure> {
+        let mut all = self.seen.subscriptions();
+        let complete = self.visit(move |client, _| {
+            for standing in client.subscriptions() {
+                all.entry(standing.id).or_default().complete(&standing);
+            }
+            all
+        });
+        complete.await
     }
 
     /// Lets `visit` at the machine.

@@ -295,8 +295,9 @@ async fn mirror(
     query: Result<Query<WhoseQuery>, QueryRejection>,
 ) -> Answer {
     let (_, account) = account(&accounts, query?.0.user)?;
-    let devices = account.visit(|client, _| {
-        let devices = client.mirror().devices().map(|(id, device)| {
+    let mirrored = account.visit(|client, _| {
+        let mirror = client.mirror();
+        let devices = mirror.devices().map(|(id, device)| {
             let representations: serde_json::Map<String, Value> = device
                 .representations()
                 .map(|(href, value)| {
@@ -314,9 +315,10 @@ async fn mirror(
                 "representations": representations,
             })
         });
-        devices.collect::<Vec<_>>()
+        let devices: Vec<Value> = devices.collect();
+        json!({ "origin": mirror.origin().to_string(), "devices": devices })
     });
-    Ok(Json(json!({ "devices": devices.await? })))
+    Ok(Json(mirrored.await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -359,12 +361,14 @@ async fn subscriptions(
     query: Result<Query<WhoseQuery>, QueryRejection>,
 ) -> Answer {
     let (_, account) = account(&accounts, query?.0.user)?;
-    let all = account.subscriptions().into_iter().map(|(id, state)| {
+    let all = account.subscriptions().await?;
+    let all = all.into_iter().map(|(id, state)| {
         json!({
             "id": id.to_string(),
             "target": state.target,
             "state": state.state,
             "subscription": state.subscription,
+            "polled": state.polled,
             "reason": state.reason,
         })
     });

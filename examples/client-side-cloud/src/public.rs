@@ -176,19 +176,4 @@ async fn notify(
 }
 
 #[cfg(test)]
-mod tests {
-    use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
-
-    use super::*;
-
-    #[test]
-    fn after_the_callback_the_browser_is_on_a_page_without_code_and_state() {
-        for page in ["/linked", "/not-linked"] {
-            let response = send_on(page);
-            assert_eq!(response.status(), StatusCode::SEE_OTHER);
-            assert_eq!(response.headers()[LOCATION], page);
-            assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
-            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
-        }
-    }
-}
+mod tests;

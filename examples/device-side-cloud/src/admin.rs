@@ -13,27 +13,42 @@ use crate::error::Error;
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// What an operator wants to have made.
+/// What an operator wants to have done.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", tag = "new")]
-pub(crate) enum New {
-    Product {
+#[serde(rename_all = "snake_case", tag = "order")]
+pub(crate) enum Order {
+    AddProduct {
         name: String,
         dynamic_activation: bool,
     },
-    Device {
+    AddDevice {
         product: String,
         owner: String,
         device_key: Option<String>,
     },
-    User {
+    AddUser {
         name: String,
         password: Password,
     },
-    Client {
+    AddClient {
         name: String,
         redirect_uris: Vec<String>,
         public: bool,
+    },
+    ListDevices {
+        owner: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    ListGrants {
+        user: String,
+    },
+    EndGrant {
+        user: String,
+        grant: String,
+    },
+    BackUp {
+        dir: PathBuf,
     },
 }
 
@@ -74,7 +89,7 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The cloud is not running, or refused.
-pub(crate) async fn ask(data_dir: &Path, request: &New) -> Result<Value, Error> {
+pub(crate) async fn ask(data_dir: &Path, order: &Order) -> Result<Value, Error> {
     let path = socket(data_dir);
     let mut stream = UnixStream::connect(&path).await.map_err(|cause| {
         Error::new(
@@ -86,7 +101,7 @@ pub(crate) async fn ask(data_dir: &Path, request: &New) -> Result<Value, Error> 
         )
     })?;
     let broken = |cause| Error::new("the cloud ended the conversation", cause);
-    let mut line = serde_json::to_vec(request)
+    let mut line = serde_json::to_vec(order)
         .map_err(|cause| Error::new("the command cannot be written", cause))?;
     line.push(b'\n');
     stream.write_all(&line).await.map_err(broken)?;
@@ -121,7 +136,7 @@ pub(crate) fn listen(data_dir: &Path) -> Result<UnixListener, Error> {
 /// Answers operators one after another, for as long as the task is let live.
 pub(crate) async fn serve<H, F>(listener: UnixListener, handler: H)
 where
-    H: Fn(New) -> F,
+    H: Fn(Order) -> F,
     F: Future<Output = Result<Value, Error>>,
 {
     loop {
@@ -141,7 +156,7 @@ where
 
 async fn converse<H, F>(stream: UnixStream, handler: &H) -> Result<(), Error>
 where
-    H: Fn(New) -> F,
+    H: Fn(Order) -> F,
     F: Future<Output = Result<Value, Error>>,
 {
     let broken = |cause| Error::new("the operator's side ended the conversation", cause);
@@ -155,8 +170,8 @@ where
     .await
     .map_err(|cause| Error::new("no command came", cause))?
     .map_err(broken)?;
-    let answer = match serde_json::from_slice::<New>(&line) {
-        Ok(request) => match handler(request).await {
+    let answer = match serde_json::from_slice::<Order>(&line) {
+        Ok(order) => match handler(order).await {
             Ok(value) => {
                 info!("an operator's command was done");
                 Answer::Done(value)

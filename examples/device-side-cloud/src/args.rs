@@ -2,14 +2,26 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub(crate) struct Arguments {
+    /// How the log on standard error is written; RUST_LOG says how much of it.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +55,26 @@ pub(crate) enum Command {
     /// Client-side clouds that may ask users to link their accounts.
     #[command(subcommand)]
     Client(Client),
+    /// Consents: which client-side cloud a user has let in.
+    #[command(subcommand)]
+    Grant(Grant),
+    /// Add a backup to a folder, while the cloud runs.
+    Backup {
+        /// The folder; made when it is not there. Always use the same one: its keys follow those of the cloud.
+        dir: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make the journal of a cloud that does not run from a backup.
+    Restore {
+        /// The folder that `backup` was given.
+        dir: PathBuf,
+        /// The backup's file name; the latest when absent.
+        #[arg(long)]
+        name: Option<PathBuf>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -81,6 +113,20 @@ pub(crate) enum Device {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// List the devices of a user, a line each, in the order of their keys.
+    List {
+        /// The name of the user who owns them.
+        #[arg(long)]
+        owner: String,
+        /// Go on behind this device: the line `next` of the page before.
+        #[arg(long, value_name = "PRODUCT_KEY,DEVICE_KEY")]
+        after: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +152,26 @@ pub(crate) enum Client {
         /// A client that cannot keep a secret.
         #[arg(long)]
         public: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grant {
+    /// List the consents of a user, a line each.
+    List {
+        /// The user's name.
+        user: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// End a consent: its tokens open nothing any more, and its subscriptions are cancelled.
+    End {
+        /// The user's name.
+        user: String,
+        /// The consent, as the list names it.
+        grant: String,
         #[command(flatten)]
         file: ConfigFile,
     },

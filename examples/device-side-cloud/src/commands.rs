@@ -1,12 +1,13 @@
 //! The commands that write a configuration or ask the running cloud for something.
 
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::admin::{self, New, Password};
-use crate::args::{Client, ConfigFile, Device, Product, User};
+use crate::admin::{self, Order, Password};
+use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
+use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
 
@@ -40,27 +41,43 @@ pub(crate) async fn product(command: Product) -> Result<(), Error> {
         dynamic_activation,
         file,
     } = command;
-    let request = New::Product {
+    let order = Order::AddProduct {
         name,
         dynamic_activation,
     };
-    ask(&file, request).await
+    ask(&file, order).await
 }
 
 /// Device commands.
 pub(crate) async fn device(command: Device) -> Result<(), Error> {
-    let Device::Add {
-        product,
-        owner,
-        device_key,
-        file,
-    } = command;
-    let request = New::Device {
-        product,
-        owner,
-        device_key,
-    };
-    ask(&file, request).await
+    match command {
+        Device::Add {
+            product,
+            owner,
+            device_key,
+            file,
+        } => {
+            let order = Order::AddDevice {
+                product,
+                owner,
+                device_key,
+            };
+            ask(&file, order).await
+        }
+        Device::List {
+            owner,
+            after,
+            limit,
+            file,
+        } => {
+            let order = Order::ListDevices {
+                owner,
+                after,
+                limit,
+            };
+            ask(&file, order).await
+        }
+    }
 }
 
 /// User commands.
@@ -72,7 +89,7 @@ pub(crate) async fn user(command: User) -> Result<(), Error> {
         .read_line(&mut line)
         .map_err(|cause| Error::new("no password on standard input", cause))?;
     let password = Password::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    ask(&file, New::User { name, password }).await
+    ask(&file, Order::AddUser { name, password }).await
 }
 
 /// Client commands.
@@ -83,23 +100,55 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         file,
     } = command;
-    let request = New::Client {
+    let order = Order::AddClient {
         name,
         redirect_uris,
         public,
     };
-    ask(&file, request).await
+    ask(&file, order).await
 }
 
-/// Asks the running cloud and prints its answer as lines `name: value`.
-async fn ask(file: &ConfigFile, request: New) -> Result<(), Error> {
+/// Grant commands.
+pub(crate) async fn grant(command: Grant) -> Result<(), Error> {
+    match command {
+        Grant::List { user, file } => ask(&file, Order::ListGrants { user }).await,
+        Grant::End { user, grant, file } => ask(&file, Order::EndGrant { user, grant }).await,
+    }
+}
+
+/// Has the running cloud add a backup to the folder.
+pub(crate) async fn backup(dir: PathBuf, file: &ConfigFile) -> Result<(), Error> {
+    // The cloud has a working directory of its own.
+    let dir = std::path::absolute(&dir)
+        .map_err(|cause| Error::new(format!("cannot use {}", dir.display()), cause))?;
+    ask(file, Order::BackUp { dir }).await
+}
+
+/// Puts a backup back, where no cloud runs.
+pub(crate) fn restore(dir: &Path, name: Option<&Path>, file: &ConfigFile) -> Result<(), Error> {
     let config = Config::read(&file.config)?;
-    if let Value::Object(answer) = admin::ask(&config.data_dir, &request).await? {
+    let restored = backup::put_back(&config, dir, name)?;
+    say(&format!("restored: {}", restored.file.display()));
+    say(&format!("erased again: {}", restored.erased));
+    Ok(())
+}
+
+/// Asks the running cloud and prints its answer as lines `name: value`; a list has a line for each of its values.
+async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
+    let config = Config::read(&file.config)?;
+    if let Value::Object(answer) = admin::ask(&config.data_dir, &order).await? {
         for (name, value) in answer {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), ToOwned::to_owned);
-            say(&format!("{name}: {value}"));
+            let values = match value {
+                Value::Null => Vec::new(),
+                Value::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), ToOwned::to_owned);
+                say(&format!("{name}: {value}"));
+            }
         }
     }
     Ok(())

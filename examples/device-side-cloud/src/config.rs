@@ -29,6 +29,8 @@ pub(crate) struct Config {
     /// Access tokens and links.
     #[serde(default)]
     pub(crate) linking: Linking,
+    /// Health and figures; absent: they are not served.
+    pub(crate) monitoring: Option<Monitoring>,
 }
 
 /// The HTTPS listener.
@@ -101,6 +103,14 @@ impl Default for Linking {
             access_token_seconds: 3600,
         }
     }
+}
+
+/// The listener of the operator's tools.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Monitoring {
+    /// Address and port of plain HTTP.
+    pub(crate) listen: SocketAddr,
 }
 
 fn default_body() -> usize {

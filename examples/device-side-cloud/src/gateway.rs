@@ -14,6 +14,7 @@ mod exchanges;
 mod publication;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coap_psk::activation::{self, ActivateInfo};
@@ -33,6 +34,7 @@ use uci_server_core::{AccountId, DeviceReport, Occurrence};
 use crate::clock;
 use crate::config::Coaps;
 use crate::error::Error;
+use crate::monitor::Metrics;
 use crate::products::{Name, Products};
 use device::{Device, Task};
 pub(crate) use exchanges::Ask;
@@ -81,16 +83,32 @@ pub(crate) struct Gateway {
     identified_here: mpsc::Receiver<(SessionId, DeviceId)>,
     overdue: mpsc::Sender<Presumed>,
     overdue_here: mpsc::Receiver<Presumed>,
+    metrics: Arc<Metrics>,
 }
 
 /// An open session.
 #[derive(Debug)]
 struct Open {
     tasks: mpsc::Sender<Task>,
+    /// A device that was silent for its lifetime has a session and is not online.
+    online: bool,
+}
+
+impl Open {
+    fn went_offline(&mut self, metrics: &Metrics) {
+        if std::mem::take(&mut self.online) {
+            metrics.went_offline();
+        }
+    }
 }
 
 impl Gateway {
-    pub(crate) fn new(products: Products, cloud: Cloud, calls: Calls) -> Self {
+    pub(crate) fn new(
+        products: Products,
+        cloud: Cloud,
+        calls: Calls,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let (identified, identified_here) = mpsc::channel(OUTPUTS);
         let (overdue, overdue_here) = mpsc::channel(OUTPUTS);
         Self {
@@ -104,6 +122,7 @@ impl Gateway {
             identified_here,
             overdue,
             overdue_here,
+            metrics,
         }
     }
 
@@ -140,8 +159,10 @@ impl Gateway {
                 identity,
             } => {
                 let (products, calls) = (self.products.clone(), self.calls.clone());
+                let metrics = Arc::clone(&self.metrics);
                 tokio::spawn(async move {
                     let key = products.key_for(&identity).await;
+                    metrics.identity(key.is_some());
                     calls
                         .call(move |endpoint, now| endpoint.provide_key(handshake, key, now))
                         .await;
@@ -184,7 +205,11 @@ impl Gateway {
                         self.identified.clone(),
                         TASKS,
                     ),
+                    online: false,
                 });
+                if !std::mem::replace(&mut open.online, true) {
+                    self.metrics.came_online();
+                }
                 give(&open.tasks, Task::Online);
             }
             Event::Offline {
@@ -193,7 +218,8 @@ impl Gateway {
                 why,
             } => {
                 info!(session = session.0, device = %identity.device(), ?why, "offline");
-                if let Some(open) = self.sessions.get(&session) {
+                if let Some(open) = self.sessions.get_mut(&session) {
+                    open.went_offline(&self.metrics);
                     give(&open.tasks, Task::Offline);
                 }
                 if why != coap_psk::OfflineReason::Silent {
@@ -304,7 +330,9 @@ impl Gateway {
     }
 
     fn forget(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
+        if let Some(mut open) = self.sessions.remove(&session) {
+            open.went_offline(&self.metrics);
+        }
         self.devices.retain(|_, known| *known != session);
         self.exchanges.forget(session);
     }
@@ -335,12 +363,13 @@ pub(crate) async fn drive(
     coaps: Coaps,
     mut calls: driver::Calls<DimplEndpoint>,
     outputs: mpsc::Sender<Output>,
+    metrics: Arc<Metrics>,
 ) -> Result<(), Error> {
     let mut limits = Limits::default();
     limits.max_sessions = coaps.max_sessions;
     let mut config = coap_psk::Config::default();
     config.max_sessions = coaps.max_sessions;
-    let dtls = DimplEndpoint::new(limits, clock::now());
+    let dtls = DimplEndpoint::new(limits, clock::now()).counting(Arc::clone(metrics.handshakes()));
     let mut endpoint = Endpoint::new(config, dtls, clock::entropy()?);
     driver::run(&socket, &mut endpoint, &mut calls, &outputs)
         .await

@@ -1,4 +1,4 @@
-//! The HTTPS listener: TLS, bounded bodies, bounded connections, and an orderly end.
+//! The HTTP listeners: TLS or none, bounded bodies, bounded connections, and an orderly end.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -32,10 +33,19 @@ pub(crate) struct Limits {
     pub(crate) max_connections: usize,
 }
 
+/// What is spoken below HTTP.
+#[derive(Clone, Debug)]
+pub(crate) enum Transport {
+    /// Nothing: the operator's tools, on an address of their own.
+    Plain,
+    /// TLS. A connection gets the settings that stand when it begins, and keeps them.
+    Tls(watch::Receiver<Arc<rustls::ServerConfig>>),
+}
+
 /// Serves until `stop` turns true, then lets open requests finish for a while.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    transport: Transport,
     limits: Limits,
     handler: H,
     mut stop: watch::Receiver<bool>,
@@ -43,7 +53,6 @@ pub(crate) async fn serve<H, F>(
     H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Bytes>> + Send + 'static,
 {
-    let acceptor = TlsAcceptor::from(tls);
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
@@ -75,29 +84,28 @@ pub(crate) async fn serve<H, F>(
                 continue;
             }
         };
-        let acceptor = acceptor.clone();
+        let acceptor = match &transport {
+            Transport::Plain => None,
+            Transport::Tls(settings) => Some(TlsAcceptor::from(Arc::clone(&settings.borrow()))),
+        };
         let handler = handler.clone();
         let builder = builder.clone();
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             let _permit = permit;
-            let stream = match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(cause)) => return debug!(%peer, %cause, "TLS handshake failed"),
-                Err(_) => return debug!(%peer, "TLS handshake took too long"),
-            };
-            let service = service_fn(move |request: Request<Incoming>| {
-                let handler = handler.clone();
-                async move {
-                    let response = match collect(request, limits.max_body_bytes).await {
-                        Ok(request) => handler(request).await,
-                        Err(refusal) => refusal,
-                    };
-                    Ok::<_, Infallible>(response.map(Full::new))
+            let ended = match acceptor {
+                None => converse(stream, &builder, watcher, limits, handler).await,
+                Some(acceptor) => {
+                    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => {
+                            converse(stream, &builder, watcher, limits, handler).await
+                        }
+                        Ok(Err(cause)) => return debug!(%peer, %cause, "TLS handshake failed"),
+                        Err(_) => return debug!(%peer, "TLS handshake took too long"),
+                    }
                 }
-            });
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            if let Err(cause) = watcher.watch(connection.into_owned()).await {
+            };
+            if let Err(cause) = ended {
                 debug!(%peer, %cause, "connection ended with an error");
             }
         });
@@ -108,6 +116,33 @@ pub(crate) async fn serve<H, F>(
     {
         warn!("some connections were cut: they had not finished in time");
     }
+}
+
+/// Answers the requests of one connection until it ends.
+async fn converse<S, H, F>(
+    stream: S,
+    builder: &Builder<TokioExecutor>,
+    watcher: Watcher,
+    limits: Limits,
+    handler: H,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Bytes>> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let handler = handler.clone();
+        async move {
+            let response = match collect(request, limits.max_body_bytes).await {
+                Ok(request) => handler(request).await,
+                Err(refusal) => refusal,
+            };
+            Ok::<_, Infallible>(response.map(Full::new))
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    watcher.watch(connection.into_owned()).await
 }
 
 async fn collect(

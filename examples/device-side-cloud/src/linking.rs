@@ -1,17 +1,20 @@
 //! Account linking in this program: runs the authorization server machine, signs, checks passwords, keeps its streams.
 
+mod handle;
+mod streams;
+
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use account_linking::server::{
-    Algorithm, AuthorizationServer, ClientId, Config, Event, GrantId, Issuer, Output, PlainPages,
-    Principal, RefreshKey, Refusal, Registration, RequestId, SigningKey as PublicKey,
+    Algorithm, AuthorizationServer, Config, Event, GrantId, GrantSummary, Issuer, Output,
+    PlainPages, Principal, RefreshKey, Refusal, RequestId, SigningKey as PublicKey,
 };
-use account_linking::{Appended, Loaded, RedirectUri, ScopeSet, SecretBytes, Snapshot, UserId};
+use account_linking::{Appended, Loaded, SecretBytes, UserId};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -22,7 +25,11 @@ use crate::config;
 use crate::error::Error;
 use crate::signing::{SigningKey, secret_file};
 use crate::store::Store;
-use crate::users::{Users, hex};
+use crate::users::Users;
+use handle::{Command, Reply};
+use streams::{load, make_durable};
+
+pub(crate) use handle::{Linking, Registered};
 
 /// What an access token opens: the interface of this cloud.
 const AUDIENCE_PATH: &str = "/api/v1";
@@ -30,94 +37,6 @@ const AUDIENCE_PATH: &str = "/api/v1";
 const COMMANDS: usize = 1024;
 /// How often streams that owe something are looked after.
 const ROUND: Duration = Duration::from_secs(60);
-/// All that a client may ask for (OCF: read device data, update resources).
-const SCOPES: &str = "r:* w:* offline_access";
-
-/// A client's id and, this once, its secret.
-#[derive(Debug)]
-pub(crate) struct Registered {
-    pub(crate) client: String,
-    pub(crate) secret: Option<String>,
-}
-
-enum Command {
-    Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
-    Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
-    Register(
-        Box<Registration>,
-        oneshot::Sender<Result<Registered, Error>>,
-    ),
-}
-
-/// Speaks to the running machine; clones speak to the same one.
-#[derive(Clone, Debug)]
-pub(crate) struct Linking {
-    commands: mpsc::Sender<Command>,
-}
-
-impl Linking {
-    /// Answers a request to one of the endpoints and pages.
-    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (send, receive) = oneshot::channel();
-        drop(self.commands.send(Command::Answer(request, send)).await);
-        receive.await.unwrap_or_else(|_| {
-            crate::https::refusal(
-                http::StatusCode::SERVICE_UNAVAILABLE,
-                "the cloud is stopping",
-            )
-        })
-    }
-
-    /// Checks the access token of a request.
-    pub(crate) async fn authenticate(
-        &self,
-        request: &Request<Bytes>,
-    ) -> Result<Principal, Refusal> {
-        let (send, receive) = oneshot::channel();
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        drop(self.commands.send(Command::Authenticate(head, send)).await);
-        receive.await.unwrap_or(Err(Refusal::Unavailable))
-    }
-
-    /// Registers a client-side cloud.
-    ///
-    /// # Errors
-    /// A redirect URI is not usable, or the journal cannot be written.
-    pub(crate) async fn register(
-        &self,
-        name: String,
-        redirect_uris: Vec<String>,
-        public: bool,
-    ) -> Result<Registered, Error> {
-        let unusable = |cause| Error::new("the client cannot be registered", cause);
-        let id: ClientId = format!("client-{}", hex(&clock::entropy::<8>()?))
-            .parse()
-            .map_err(unusable)?;
-        let redirect_uris = redirect_uris
-            .iter()
-            .map(|uri| uri.parse::<RedirectUri>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
-        let scopes: ScopeSet = SCOPES.parse().map_err(unusable)?;
-        let registration = if public {
-            Registration::public(id, name, redirect_uris, scopes)
-        } else {
-            Registration::confidential(id, name, redirect_uris, scopes)
-        };
-        let (send, receive) = oneshot::channel();
-        drop(
-            self.commands
-                .send(Command::Register(Box::new(registration), send))
-                .await,
-        );
-        receive
-            .await
-            .map_err(|cause| Error::new("the cloud is stopping", cause))?
-    }
-}
 
 enum Done {
     Password(RequestId, Option<UserId>),
@@ -139,7 +58,25 @@ pub(crate) struct Running {
     work: JoinSet<Done>,
     answers: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
     checks: BTreeMap<RequestId, oneshot::Sender<Result<Principal, Refusal>>>,
-    registrations: BTreeMap<RequestId, oneshot::Sender<Result<Registered, Error>>>,
+    orders: BTreeMap<RequestId, Order>,
+}
+
+/// An operator's command under way, and where its answer goes.
+enum Order {
+    Register(Reply<Registered>),
+    Grants(Reply<Vec<GrantSummary>>),
+    EndGrant(Reply<()>),
+}
+
+impl Order {
+    /// Who ordered may have gone.
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Register(to) => drop(to.send(Err(error))),
+            Self::Grants(to) => drop(to.send(Err(error))),
+            Self::EndGrant(to) => drop(to.send(Err(error))),
+        }
+    }
 }
 
 /// Makes the machine and a handle to it.
@@ -180,9 +117,9 @@ pub(crate) fn prepare(
         work: JoinSet::new(),
         answers: BTreeMap::new(),
         checks: BTreeMap::new(),
-        registrations: BTreeMap::new(),
+        orders: BTreeMap::new(),
     };
-    Ok((Linking { commands: sender }, running))
+    Ok((Linking::new(sender), running))
 }
 
 impl Running {
@@ -231,19 +168,28 @@ impl Running {
                 self.checks.insert(id, to);
             }
             Command::Register(registration, to) => {
-                match self
-                    .machine
-                    .register_client(*registration, clock::entropy()?, wall, now)
-                {
-                    Ok(id) => drop(self.registrations.insert(id, to)),
-                    // The operator may have given up.
-                    Err(cause) => {
-                        drop(to.send(Err(Error::new("the client cannot be registered", cause))));
-                    }
-                }
+                let begun =
+                    self.machine
+                        .register_client(*registration, clock::entropy()?, wall, now);
+                self.begin(begun, Order::Register(to));
+            }
+            Command::Grants(account, to) => {
+                let begun = self.machine.list_grants(account, wall, now);
+                self.begin(begun, Order::Grants(to));
+            }
+            Command::EndGrant(account, grant, to) => {
+                let begun = self.machine.end_grant(account, grant, wall, now);
+                self.begin(begun, Order::EndGrant(to));
             }
         }
         Ok(())
+    }
+
+    fn begin(&mut self, begun: Result<RequestId, account_linking::Error>, order: Order) {
+        match begun {
+            Ok(id) => drop(self.orders.insert(id, order)),
+            Err(cause) => order.refuse(Error::new("it cannot be done", cause)),
+        }
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -334,19 +280,27 @@ impl Running {
                 client,
                 secret,
             } => {
-                if let Some(to) = self.registrations.remove(&command) {
+                if let Some(Order::Register(to)) = self.orders.remove(&command) {
                     drop(to.send(Ok(Registered {
                         client: client.to_string(),
                         secret: secret.map(|secret| secret.expose().to_owned()),
                     })));
                 }
             }
+            Event::Grants { command, grants } => {
+                if let Some(Order::Grants(to)) = self.orders.remove(&command) {
+                    drop(to.send(Ok(grants)));
+                }
+            }
+            Event::Done { command } => {
+                if let Some(Order::EndGrant(to)) = self.orders.remove(&command) {
+                    drop(to.send(Ok(())));
+                }
+            }
             Event::CommandFailed { command, kind } => {
                 warn!(%kind, "a command of account linking failed");
-                if let Some(to) = self.registrations.remove(&command) {
-                    drop(to.send(Err(Error::plain(format!(
-                        "the client was not registered: {kind}"
-                    )))));
+                if let Some(order) = self.orders.remove(&command) {
+                    order.refuse(Error::plain(format!("it was not done: {kind}")));
                 }
             }
             Event::GrantEnded {
@@ -428,41 +382,5 @@ impl Running {
                 }
             }
         });
-    }
-}
-
-async fn load(store: &Store, stream: &str) -> Option<Loaded> {
-    match store.load(stream).await {
-        Ok(loaded) => {
-            let snapshot = loaded
-                .snapshot
-                .map(|snapshot| Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes));
-            Some(Loaded::new(loaded.version, snapshot, loaded.changes))
-        }
-        Err(cause) => {
-            error!(stream, %cause, "a stream cannot be read");
-            None
-        }
-    }
-}
-
-async fn make_durable(store: &Store, append: account_linking::Append) -> Appended {
-    let streams = append
-        .streams
-        .into_iter()
-        .map(|part| {
-            journal::StreamAppend::new(part.stream, part.expected_version, part.changes)
-                .with_due(part.due)
-        })
-        .collect();
-    let id = journal::AppendId::new(append.id.to_bytes());
-    match store.append(journal::Append::new(id, streams)).await {
-        Ok(journal::Appended::Done { versions }) => Appended::Done { versions },
-        Ok(journal::Appended::Conflict { stream }) => Appended::Conflict { stream },
-        Ok(journal::Appended::Fenced) => Appended::Fenced,
-        Err(cause) => {
-            error!(%cause, "the journal cannot be written");
-            Appended::Unknown
-        }
     }
 }

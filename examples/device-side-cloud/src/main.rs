@@ -9,16 +9,21 @@
 
 mod admin;
 mod args;
+mod backup;
 mod certificates;
 mod clock;
 mod commands;
 mod config;
 mod demo;
+mod doors;
 mod gateway;
 mod https;
 mod linking;
+mod monitor;
+mod operator;
 mod outbound;
 mod products;
+mod reload;
 mod serve;
 mod signing;
 mod store;
@@ -33,17 +38,20 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, LogFormat};
 use crate::error::Error;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
-        )
-        .init();
+        );
+    match arguments.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -67,6 +75,9 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Device(device) => commands::device(device).await,
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
+        Command::Grant(grant) => commands::grant(grant).await,
+        Command::Backup { dir, file } => commands::backup(dir, &file).await,
+        Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }
 }
 

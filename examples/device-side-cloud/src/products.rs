@@ -1,6 +1,9 @@
 //! Products and devices: the registry ledgers, their secrets, and who owns what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Bound;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,12 +51,41 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    fn new(product: &str, device: &str) -> Result<Self, Error> {
+        Ok(Self {
+            product: product
+                .parse()
+                .map_err(|cause| Error::new(format!("{product} is no product key"), cause))?,
+            device: device
+                .parse()
+                .map_err(|cause| Error::new(format!("{device} is no device key"), cause))?,
+        })
+    }
+
     /// The name in an identity; `None` when it is not of a form that the registry gives out.
     pub(crate) fn of(identity: &PskIdentity) -> Option<Self> {
         Some(Self {
             product: identity.device().product_key().as_str().parse().ok()?,
             device: identity.device().device_key().as_str().parse().ok()?,
         })
+    }
+}
+
+/// As it stands in a device's identity: `{ProductKey},{DeviceKey}`.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.product, self.device)
+    }
+}
+
+impl FromStr for Name {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (product, device) = text
+            .split_once(',')
+            .ok_or_else(|| Error::plain(format!("{text} is not PRODUCT_KEY,DEVICE_KEY")))?;
+        Self::new(product, device)
     }
 }
 
@@ -68,7 +100,73 @@ pub(crate) struct Credentials {
 #[derive(Clone, Debug)]
 pub(crate) struct Products {
     store: Store,
-    kept: Arc<Mutex<BTreeMap<ProductKey, Kept<Registry>>>>,
+    kept: Arc<Mutex<Registries>>,
+}
+
+/// The ledgers of all products, and what each account owns in them.
+#[derive(Debug, Default)]
+struct Registries {
+    products: BTreeMap<ProductKey, Kept<Registry>>,
+    owned: BTreeMap<AccountId, BTreeSet<Name>>,
+}
+
+impl Registries {
+    fn owner(&self, name: &Name) -> Option<&AccountId> {
+        let device = self
+            .products
+            .get(&name.product)?
+            .ledger()
+            .device(&name.device)?;
+        device.owner.as_ref()
+    }
+
+    /// Takes a product's ledger in, with the owners of its devices.
+    fn insert(&mut self, product: ProductKey, kept: Kept<Registry>) {
+        for (key, device) in kept.ledger().devices() {
+            if let Some(owner) = &device.owner {
+                let name = Name {
+                    product: product.clone(),
+                    device: key.clone(),
+                };
+                self.owned.entry(owner.clone()).or_default().insert(name);
+            }
+        }
+        self.products.insert(product, kept);
+    }
+
+    /// Carries a command out on one product, and keeps the index of owners in step.
+    async fn carry_out(
+        &mut self,
+        store: &Store,
+        product: &ProductKey,
+        command: Command,
+    ) -> Result<Reply, Error> {
+        let changes_owner = match &command {
+            Command::AddDevice { device, .. } | Command::SetOwner { device, .. } => Some(Name {
+                product: product.clone(),
+                device: device.clone(),
+            }),
+            _ => None,
+        };
+        let before = changes_owner
+            .as_ref()
+            .and_then(|name| self.owner(name).cloned());
+        let kept = self
+            .products
+            .get_mut(product)
+            .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
+        let reply = carry_out(kept, store, command).await?;
+        if let Some(name) = changes_owner {
+            let after = self.owner(&name).cloned();
+            if let Some(devices) = before.and_then(|owner| self.owned.get_mut(&owner)) {
+                devices.remove(&name);
+            }
+            if let Some(owner) = after {
+                self.owned.entry(owner).or_default().insert(name);
+            }
+        }
+        Ok(reply)
+    }
 }
 
 impl Products {
@@ -81,16 +179,16 @@ impl Products {
             .list("product/")
             .await
             .map_err(|cause| Error::new("cannot list the products", cause))?;
-        let mut products = BTreeMap::new();
+        let mut registries = Registries::default();
         for stream in streams {
             let kept = Kept::<Registry>::load(store, stream).await?;
             if let Some(product) = kept.ledger().product() {
-                products.insert(product.key.clone(), kept);
+                registries.insert(product.key.clone(), kept);
             }
         }
         Ok(Self {
             store: store.clone(),
-            kept: Arc::new(Mutex::new(products)),
+            kept: Arc::new(Mutex::new(registries)),
         })
     }
 
@@ -139,17 +237,8 @@ impl Products {
             Some(key) => key,
             None => random_text(16)?,
         };
-        let name = Name {
-            product: product
-                .parse()
-                .map_err(|cause| Error::new(format!("{product} is no product key"), cause))?,
-            device: key
-                .parse()
-                .map_err(|cause| Error::new(format!("{key} is no device key"), cause))?,
-        };
-        let owner: AccountId = owner
-            .parse()
-            .map_err(|cause| Error::new("the owner's id is not usable", cause))?;
+        let name = Name::new(product, &key)?;
+        let owner = account(owner)?;
         let secret = random_text(SECRET_LEN)?;
         let stream = Registry::stream(&name.product);
         let field = Registry::device_secret_field(&name.device);
@@ -179,6 +268,7 @@ impl Products {
         };
         let kept = self.kept.lock().await;
         let sealed = kept
+            .products
             .get(&name.product)?
             .ledger()
             .credential(&name.device, proof)
@@ -237,43 +327,68 @@ impl Products {
     pub(crate) async fn bind(&self, name: &Name, id: DeviceId) -> Result<(), Error> {
         let mut kept = self.kept.lock().await;
         // Each product is a ledger of its own, and an id belongs to one device of all of them.
-        if kept.iter().any(|(product, kept)| {
+        if kept.products.iter().any(|(product, kept)| {
             *product != name.product && kept.ledger().device_by_id(&id).is_some()
         }) {
             return Err(Error::plain("another device has this device id"));
         }
         let device = name.device.clone();
-        self.command_locked(
-            &mut kept,
-            &name.product,
-            Command::BindDeviceId { device, id },
-        )
-        .await
-        .map(drop)
+        let command = Command::BindDeviceId { device, id };
+        kept.carry_out(&self.store, &name.product, command)
+            .await
+            .map(drop)
     }
 
     /// Who owns a device, and the device id it is bound to.
     pub(crate) async fn owner_and_id(&self, name: &Name) -> Option<(AccountId, Option<DeviceId>)> {
         let kept = self.kept.lock().await;
-        let device = kept.get(&name.product)?.ledger().device(&name.device)?;
+        let registry = kept.products.get(&name.product)?.ledger();
+        let device = registry.device(&name.device)?;
         Some((device.owner.clone()?, device.id.clone()))
+    }
+
+    /// Some of an account's devices in order of their names, from behind `after` on, with the ids that they are bound to.
+    ///
+    /// # Errors
+    /// The owner's id is not usable.
+    pub(crate) async fn owned_by(
+        &self,
+        owner: &str,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<(Name, Option<DeviceId>)>, Error> {
+        let owner = account(owner)?;
+        let kept = self.kept.lock().await;
+        let Some(names) = kept.owned.get(&owner) else {
+            return Ok(Vec::new());
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let id = |name: &Name| {
+            let registry = kept.products.get(&name.product)?.ledger();
+            registry.device(&name.device)?.id.clone()
+        };
+        Ok(names
+            .range::<Name, _>((from, Bound::Unbounded))
+            .take(limit)
+            .map(|name| (name.clone(), id(name)))
+            .collect())
+    }
+
+    /// Gives a device to another account, or to none.
+    ///
+    /// # Errors
+    /// There is no such device, or the journal cannot be written.
+    pub(crate) async fn set_owner(&self, name: &Name, owner: Option<&str>) -> Result<(), Error> {
+        let command = Command::SetOwner {
+            device: name.device.clone(),
+            owner: owner.map(account).transpose()?,
+        };
+        self.command(&name.product, command).await.map(drop)
     }
 
     async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Error> {
         let mut kept = self.kept.lock().await;
-        self.command_locked(&mut kept, product, command).await
-    }
-
-    async fn command_locked(
-        &self,
-        kept: &mut BTreeMap<ProductKey, Kept<Registry>>,
-        product: &ProductKey,
-        command: Command,
-    ) -> Result<Reply, Error> {
-        let kept = kept
-            .get_mut(product)
-            .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
-        carry_out(kept, &self.store, command).await
+        kept.carry_out(&self.store, product, command).await
     }
 
     fn seal(&self, stream: &str, field: &str, secret: &str) -> Result<SealedSecret, Error> {
@@ -313,6 +428,11 @@ async fn carry_out(
         .map_err(|cause| Error::new("the registry refused", cause))?;
     kept.record(store, &decision.changes).await?;
     Ok(decision.reply)
+}
+
+fn account(id: &str) -> Result<AccountId, Error> {
+    id.parse()
+        .map_err(|cause| Error::new("the owner's id is not usable", cause))
 }
 
 /// Random letters and digits.

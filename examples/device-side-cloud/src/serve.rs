@@ -1,29 +1,29 @@
 //! The running cloud: everything opened, wired together, and ended in good order.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use account_linking::server::Refusal;
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
-use uci_server_core::driver::{self, Handle as Cloud};
-use uci_server_core::{Authentication, Principal};
+use uci_server_core::driver;
 
 use crate::admin;
-use crate::certificates::{DevelopmentCa, client_config, server_config};
+use crate::certificates::{DevelopmentCa, client_config};
 use crate::config::Config;
+use crate::doors::Doors;
 use crate::error::Error;
 use crate::gateway::{self, Gateway};
-use crate::https::{self, Limits};
-use crate::linking::{self, Linking};
+use crate::https::{self, Limits, Transport};
+use crate::linking;
+use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
+use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::products::Products;
+use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
 use crate::users::Users;
@@ -37,26 +37,15 @@ const QUEUE: usize = 4096;
 /// Something cannot be opened or listened on; nothing was begun then.
 pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     let config = Config::read(path)?;
-    let store = Store::open(&config.data_dir, &config.key_dir)?;
+    let monitor = Monitor::default();
+    let store = Store::open(&config.data_dir, &config.key_dir, monitor.clone())?;
     let ca = DevelopmentCa::open(&config.data_dir)?;
-    let tls = match (&config.https.certificate, &config.https.private_key) {
-        (Some(certificate), Some(key)) => server_config(certificate, key)?,
-        _ => {
-            let (certificate, key) = ca.issue("server", &["localhost", "127.0.0.1"])?;
-            server_config(&certificate, &key)?
-        }
+    let (reloader, tls) = Reloader::start(certificate_files(&config, &ca)?, metrics(&monitor))?;
+    let https = bind(config.https.listen, "https.listen").await?;
+    let monitoring = match &config.monitoring {
+        Some(monitoring) => Some(bind(monitoring.listen, "monitoring.listen").await?),
+        None => None,
     };
-    let https = TcpListener::bind(config.https.listen)
-        .await
-        .map_err(|cause| {
-            Error::new(
-                format!(
-                    "cannot listen on tcp {} (https.listen in the configuration)",
-                    config.https.listen
-                ),
-                cause,
-            )
-        })?;
     let coaps = gateway::bind(&config.coaps).await?;
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
@@ -69,6 +58,16 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     let (ask, asked) = mpsc::channel(QUEUE);
     let (outputs, device_outputs) = gateway::outputs();
     let outbound = outbound(&config, &ca)?;
+    let observatory = Observatory {
+        monitor: monitor.clone(),
+        store: store.clone(),
+        queues: Queues {
+            cloud: cloud.clone(),
+            gateway: ask.downgrade(),
+            devices: outputs.downgrade(),
+        },
+    };
+    let monitoring = monitoring.map(|listener| tokio::spawn(observe(listener, observatory)));
 
     let (stop, stopping) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
@@ -76,6 +75,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     tasks.spawn(uci::drive(
         settings,
         cloud_commands,
+        monitor.clone(),
         store.clone(),
         outbound,
         ask,
@@ -86,8 +86,10 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         config.coaps.clone(),
         endpoint_calls,
         outputs,
+        metrics(&monitor),
     ));
-    let gateway = Gateway::new(products.clone(), cloud.clone(), calls);
+    tasks.spawn(reloader.run());
+    let gateway = Gateway::new(products.clone(), cloud.clone(), calls, metrics(&monitor));
     tasks.spawn(async move {
         gateway.run(device_outputs, asked).await;
         Ok(())
@@ -96,6 +98,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         users,
         products,
         linking: linking.clone(),
+        store: store.clone(),
     };
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
@@ -107,10 +110,10 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         max_body_bytes: config.https.max_body_bytes,
         max_connections: config.https.max_connections,
     };
-    let doors = Doors { cloud, linking };
+    let doors = Doors::new(cloud, linking, metrics(&monitor));
     let serving = tokio::spawn(https::serve(
         https,
-        tls,
+        Transport::Tls(tls),
         limits,
         move |request| {
             let doors = doors.clone();
@@ -118,6 +121,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         },
         stopping,
     ));
+    monitor.health.enter(Phase::Running);
     announce(&config, &ca);
     let result = tokio::select! {
         () = told_to_stop() => Ok(()),
@@ -128,12 +132,16 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         }),
     };
     info!("stopping");
+    monitor.health.enter(Phase::Stopping);
     stop.send_replace(true);
     if let Err(cause) = serving.await {
         error!(%cause, "the HTTPS listener broke");
     }
     // What is durable is in the journal; the rest was promised to nobody.
     tasks.shutdown().await;
+    if let Some(monitoring) = monitoring {
+        monitoring.abort();
+    }
     drop(std::fs::remove_file(admin::socket(&config.data_dir)));
     drop(store);
     info!("stopped");
@@ -151,6 +159,40 @@ fn announce(config: &Config, ca: &DevelopmentCa) {
         config.coaps.listen,
         ca.certificate().display()
     );
+}
+
+fn metrics(monitor: &Monitor) -> Arc<Metrics> {
+    Arc::clone(&monitor.metrics)
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let what = format!("cannot listen on tcp {address} ({key} in the configuration)");
+        Error::new(what, cause)
+    })
+}
+
+/// The operator's own certificate, or one of the development CA.
+fn certificate_files(config: &Config, ca: &DevelopmentCa) -> Result<Files, Error> {
+    let (certificate, private_key) = match (&config.https.certificate, &config.https.private_key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ => ca.issue("server", &["localhost", "127.0.0.1"])?,
+    };
+    Ok(Files {
+        certificate,
+        private_key,
+    })
+}
+
+/// Answers the operator's tools until the program ends: it is to be seen stopping, too.
+async fn observe(listener: TcpListener, observatory: Observatory) {
+    let limits = Limits {
+        max_body_bytes: 1024,
+        max_connections: 64,
+    };
+    let (_never, stop) = watch::channel(false);
+    let answer = move |request| observatory.clone().answer(request);
+    https::serve(listener, Transport::Plain, limits, answer, stop).await;
 }
 
 fn outbound(config: &Config, ca: &DevelopmentCa) -> Result<Outbound, Error> {
@@ -173,118 +215,5 @@ async fn told_to_stop() {
     tokio::select! {
         () = terminated => {}
         _ = tokio::signal::ctrl_c() => {}
-    }
-}
-
-/// What comes in over HTTPS goes to the interface or to account linking.
-#[derive(Clone, Debug)]
-struct Doors {
-    cloud: Cloud,
-    linking: Linking,
-}
-
-impl Doors {
-    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let path = request.uri().path();
-        if path == "/" {
-            return https::refusal(StatusCode::OK, "device-side-cloud\n");
-        }
-        if path != "/api/v1" && !path.starts_with("/api/v1/") {
-            return self.linking.answer(request).await;
-        }
-        let authentication = match self.linking.authenticate(&request).await {
-            Ok(principal) => match granted(&principal) {
-                Some(principal) => Authentication::Granted(principal),
-                None => Authentication::Invalid,
-            },
-            Err(Refusal::Missing) => Authentication::Missing,
-            Err(refusal @ (Refusal::Malformed | Refusal::Unavailable)) => return refuse(refusal),
-            Err(_) => Authentication::Invalid,
-        };
-        let mut request = request;
-        request.extensions_mut().insert(authentication);
-        self.cloud.answer(request).await
-    }
-}
-
-/// A token's bearer as the core names it.
-fn granted(principal: &account_linking::server::Principal) -> Option<Principal> {
-    let expires = std::time::SystemTime::UNIX_EPOCH.checked_add(principal.expires)?;
-    Some(Principal::new(
-        principal.account.as_str().parse().ok()?,
-        principal.client.as_str().parse().ok()?,
-        principal.grant.to_string().parse().ok()?,
-        &principal.scopes.to_string(),
-        expires,
-    ))
-}
-
-fn refuse(refusal: Refusal) -> Response<Bytes> {
-    let mut response = https::refusal(refusal.status(), "the access token was not checked");
-    if let Some(challenge) = refusal.challenge() {
-        response.headers_mut().insert(
-            header::WWW_AUTHENTICATE,
-            header::HeaderValue::from_static(challenge),
-        );
-    }
-    if refusal == Refusal::Unavailable {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-    }
-    response
-}
-
-/// Carries out what operators ask for.
-#[derive(Clone, Debug)]
-struct Operator {
-    users: Users,
-    products: Products,
-    linking: Linking,
-}
-
-impl Operator {
-    async fn carry_out(&self, request: admin::New) -> Result<Value, Error> {
-        match request {
-            admin::New::Product {
-                name,
-                dynamic_activation,
-            } => {
-                let made = self.products.add_product(&name, dynamic_activation).await?;
-                Ok(json!({"product_key": made.key, "product_secret": made.secret}))
-            }
-            admin::New::Device {
-                product,
-                owner,
-                device_key,
-            } => {
-                let owner_id = self
-                    .users
-                    .id_of(&owner)
-                    .await
-                    .ok_or_else(|| Error::plain(format!("there is no user {owner}")))?;
-                let made = self
-                    .products
-                    .add_device(&product, device_key, &owner_id)
-                    .await?;
-                Ok(json!({"device_key": made.key, "device_secret": made.secret, "owner": owner}))
-            }
-            admin::New::User { name, password } => {
-                let id = self.users.add(&name, password.expose()).await?;
-                Ok(json!({"user": name, "id": id}))
-            }
-            admin::New::Client {
-                name,
-                redirect_uris,
-                public,
-            } => {
-                let made = self.linking.register(name, redirect_uris, public).await?;
-                let mut answer = json!({"client_id": made.client});
-                if let (Some(secret), Some(answer)) = (made.secret, answer.as_object_mut()) {
-                    answer.insert("client_secret".to_owned(), secret.into());
-                }
-                Ok(answer)
-            }
-        }
     }
 }

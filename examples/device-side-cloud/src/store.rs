@@ -1,7 +1,8 @@
 //! The journal of this process, for async code: one writer thread with group commit, and the keyring that seals secrets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use journal::seal::{Keyring, MasterKey};
@@ -9,16 +10,29 @@ use journal::{
     Append, AppendId, Appended, Due, Embedded, Journal, Loaded, Snapshot, StreamAppend, Writer,
     WriterConfig,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
+use crate::backup;
 use crate::clock;
 use crate::error::Error;
+use crate::monitor::Monitor;
+
+/// A stream that is never written.
+const PROBE_STREAM: &str = "probe";
+/// How often the journal is asked at most whether it takes changes.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long it has for an answer.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A handle; clones share the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
+    journal: Arc<Embedded>,
     writer: Arc<Writer>,
     keyring: Arc<Keyring>,
+    monitor: Monitor,
+    /// When the journal was last asked whether it takes changes.
+    probed: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Store {
@@ -26,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// A folder cannot be written, the journal is open in another process, or the master key does not fit.
-    pub(crate) fn open(data_dir: &Path, key_dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(data_dir: &Path, key_dir: &Path, monitor: Monitor) -> Result<Self, Error> {
         for dir in [data_dir, key_dir] {
             std::fs::create_dir_all(dir)
                 .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))?;
@@ -43,12 +57,29 @@ impl Store {
         let master = MasterKey::load_or_create(key_dir.join("master.key"), clock::entropy()?)
             .map_err(keys)?;
         let keyring = Keyring::load(master, key_dir.join("streams")).map_err(keys)?;
-        let writer = Writer::start(Arc::new(journal), WriterConfig::default())
+        let journal = Arc::new(journal);
+        let shared: Arc<dyn Journal> = Arc::<Embedded>::clone(&journal);
+        let writer = Writer::start(shared, WriterConfig::default())
             .map_err(|cause| Error::new("cannot start the journal's thread", cause))?;
         Ok(Self {
+            journal,
             writer: Arc::new(writer),
             keyring: Arc::new(keyring),
+            monitor,
+            probed: Arc::default(),
         })
+    }
+
+    /// Adds a backup of everything that is durable now to the folder `dir`; returns its file.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) async fn back_up(&self, dir: PathBuf) -> Result<PathBuf, Error> {
+        let (journal, keyring) = (Arc::clone(&self.journal), Arc::clone(&self.keyring));
+        // Not on the writer's thread, which goes on meanwhile.
+        tokio::task::spawn_blocking(move || backup::make(&journal, &keyring, &dir))
+            .await
+            .map_err(|cause| Error::new("the backup broke off", cause))?
     }
 
     /// The keys that seal what is secret in the journal.
@@ -58,13 +89,53 @@ impl Store {
 
     /// Appends under an id that the caller chose.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended, journal::Error> {
+        let appending = self.monitor.metrics.appending();
         let (tell, told) = oneshot::channel();
         self.writer.append(append, move |result| {
             // The asker may be gone: what is durable stays durable.
             drop(tell.send(result));
         });
-        told.await
-            .unwrap_or_else(|_| Err(journal::ErrorKind::Closed.into()))
+        let result = told
+            .await
+            .unwrap_or_else(|_| Err(journal::ErrorKind::Closed.into()));
+        appending.ended(match &result {
+            Ok(Appended::Done { .. }) => "done",
+            Ok(Appended::Conflict { .. }) => "conflict",
+            Ok(Appended::Fenced) => "fenced",
+            Err(_) => "failed",
+        });
+        let health = &self.monitor.health;
+        match &result {
+            Ok(Appended::Fenced) => health.superseded(),
+            Ok(_) => health.journal_works(),
+            // What breaks a rule says nothing about the journal.
+            Err(cause) if cause.kind() == journal::ErrorKind::Invalid => {}
+            Err(cause) => health.journal_fails(cause.to_string()),
+        }
+        result
+    }
+
+    /// Finds out whether the journal takes changes, at most once a second, and leaves the answer with the monitor.
+    pub(crate) async fn probe(&self) {
+        let mut probed = self.probed.lock().await;
+        let now = clock::now();
+        if probed.is_some_and(|at| now.saturating_duration_since(at) < PROBE_EVERY) {
+            return;
+        }
+        *probed = Some(now);
+        let Ok(id) = clock::entropy() else {
+            return;
+        };
+        // It guards a stream that nobody writes: a whole append, and nothing is kept but its id.
+        let guard = StreamAppend::new(PROBE_STREAM, 0, Vec::new());
+        let append = Append::new(AppendId::new(id), vec![guard]);
+        if tokio::time::timeout(PROBE_PATIENCE, self.append(append))
+            .await
+            .is_err()
+        {
+            let health = &self.monitor.health;
+            health.journal_fails("it does not answer".to_owned());
+        }
     }
 
     async fn call<T: Send + 'static>(

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use journal::seal::Keyring;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
+use uci_server_core::account::EndCause;
 use uci_server_core::driver::{Commands, Handle, Outside, run};
 use uci_server_core::{
     Append, Appended, Config, DeviceAnswer, DeviceCloud, DeviceRequest, Event, Loaded, Opened,
@@ -18,12 +19,14 @@ use crate::clock;
 use crate::config;
 use crate::error::Error;
 use crate::gateway::{Ask, Command, Presumed};
+use crate::monitor::Monitor;
 use crate::outbound::Outbound;
 use crate::store::Store;
 
 /// Everything that the core has outside of itself.
 #[derive(Debug)]
 struct Surroundings {
+    monitor: Monitor,
     store: Store,
     outbound: Outbound,
     gateway: mpsc::Sender<Command>,
@@ -48,6 +51,7 @@ pub(crate) fn settings(config: &config::Config) -> Config {
 pub(crate) async fn drive(
     settings: Config,
     commands: Commands,
+    monitor: Monitor,
     store: Store,
     outbound: Outbound,
     gateway: mpsc::Sender<Command>,
@@ -55,6 +59,7 @@ pub(crate) async fn drive(
     let sealer = Arc::new(KeyringSealer(Arc::clone(store.keyring())));
     let cloud = DeviceCloud::new(settings, clock::entropy()?, sealer);
     let surroundings = Arc::new(Surroundings {
+        monitor,
         store,
         outbound,
         gateway,
@@ -164,15 +169,25 @@ impl Outside for Surroundings {
     }
 
     async fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportFailure> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
-        self.outbound.send(request).await.map_err(|error| {
-            info!(
-                host,
-                error = error.chain(),
-                "a notification was not delivered"
-            );
-            TransportFailure::Connection
-        })
+        let header = |name| {
+            let value = request.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).unwrap_or("-")
+        };
+        let span = info_span!(
+            "delivery",
+            subscription = header("subscription-id"),
+            number = header("sequence-number"),
+            host = request.uri().host().unwrap_or_default(),
+        );
+        let delivering = self.monitor.metrics.delivering();
+        let result = self.outbound.send(request).instrument(span.clone()).await;
+        delivering.ended(result.as_ref().ok().map(Response::status));
+        let _entered = span.entered();
+        match &result {
+            Ok(response) => debug!(status = response.status().as_u16(), "answered"),
+            Err(error) => info!(error = error.chain(), "a notification was not delivered"),
+        }
+        result.map_err(|_| TransportFailure::Connection)
     }
 
     fn note(&self, event: Event) {
@@ -194,9 +209,29 @@ impl Outside for Surroundings {
                 subscription,
                 cause,
                 ..
-            } => info!(%subscription, ?cause, "a subscription ended"),
+            } => {
+                info!(%subscription, ?cause, "a subscription ended");
+                self.monitor.metrics.subscription_ended(word(cause));
+            }
+            Event::Fenced { stream } => {
+                error!(stream, "another process has taken over this journal");
+                self.monitor.health.superseded();
+            }
             other => info!(?other, "the cloud core reports"),
         }
+    }
+}
+
+/// Why a subscription ended, as a word for the figures.
+fn word(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Unsubscribed => "unsubscribed",
+        EndCause::DeviceUnregistered => "device_unregistered",
+        EndCause::GrantEnded => "grant_ended",
+        EndCause::Overflow => "overflow",
+        EndCause::Expired => "expired",
+        EndCause::Refused => "refused",
+        _ => "other",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId, Transmit};
@@ -9,6 +10,7 @@ use coap_psk::secret::PskKey;
 use coap_psk::{Error, ErrorKind, Instant};
 
 use crate::connection::{Connection, Phase, Step};
+use crate::handshakes::Handshakes;
 use crate::wire::{ClientRandom, Message, messages, starts_in_clear};
 
 /// The most bytes of one record. (RFC 6347, 4.1; RFC 5246, 6.2.1)
@@ -59,6 +61,7 @@ pub struct DimplEndpoint {
     handshakes: BTreeSet<u64>,
     /// Those among them whose address is not verified.
     hellos: BTreeSet<u64>,
+    counts: Arc<Handshakes>,
     next: u64,
     events: VecDeque<DtlsEvent>,
     transmits: VecDeque<Transmit>,
@@ -77,10 +80,18 @@ impl DimplEndpoint {
             deadline_of: BTreeMap::new(),
             handshakes: BTreeSet::new(),
             hellos: BTreeSet::new(),
+            counts: Arc::default(),
             next: 0,
             events: VecDeque::new(),
             transmits: VecDeque::new(),
         }
+    }
+
+    /// Counts in `counts` how handshakes end.
+    #[must_use]
+    pub fn counting(mut self, counts: Arc<Handshakes>) -> Self {
+        self.counts = counts;
+        self
     }
 
     fn engine_time(&self, now: Instant) -> std::time::Instant {
@@ -136,8 +147,10 @@ impl DimplEndpoint {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
-        self.handshakes.remove(&id);
-        self.hellos.remove(&id);
+        let verified = !self.hellos.remove(&id);
+        if self.handshakes.remove(&id) && verified {
+            self.counts.ended(reason);
+        }
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
         }
@@ -195,6 +208,7 @@ impl DimplEndpoint {
 
     fn establish(&mut self, id: u64, peer: SocketAddr, identity: Vec<u8>) {
         self.handshakes.remove(&id);
+        self.counts.succeeded();
         let at = self.addresses.entry(peer).or_default();
         at.pending = at.pending.filter(|known| *known != id);
         let old = at.established.replace(id);

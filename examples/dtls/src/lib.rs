@@ -11,6 +11,8 @@
 
 mod connection;
 mod endpoint;
+mod handshakes;
 mod wire;
 
 pub use endpoint::{DimplEndpoint, Limits};
+pub use handshakes::Handshakes;

@@ -10,11 +10,11 @@ use crate::{ErrorKind, files};
 /// The format that this release writes. A file with a higher one is refused.
 pub(super) const FORMAT: u64 = 1;
 
-/// `format`: the format version of the file. `appends`: how many appends were remembered so far.
+/// `format`: the format version of the file.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Stream to (version, version of the last truncated change, due time, erased).
-pub(super) const STREAMS: TableDefinition<'_, &str, (u64, u64, Option<u64>, bool)> =
-    TableDefinition::new("streams");
+/// What is known of a stream: version, version of the last truncated change, due time, erased.
+pub(super) type Stream = (u64, u64, Option<u64>, bool);
+pub(super) const STREAMS: TableDefinition<'_, &str, Stream> = TableDefinition::new("streams");
 /// (Stream, version) to the change that made that version.
 pub(super) const CHANGES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("changes");
 /// Stream to (version, the ledger's format, bytes).
@@ -29,7 +29,6 @@ pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
 
 pub(super) const META_FORMAT: &str = "format";
-pub(super) const META_APPENDS: &str = "appends";
 
 /// Opens the file, or makes it when there is none.
 pub(super) fn open(path: &Path) -> Result<Database, Failure> {

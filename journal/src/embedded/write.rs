@@ -1,9 +1,7 @@
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::embedded::failure::Failure;
-use crate::embedded::schema::{
-    ANSWERED, ANSWERS, CHANGES, DUE, META, META_APPENDS, SNAPSHOTS, STREAMS,
-};
+use crate::embedded::schema::{ANSWERED, ANSWERS, CHANGES, DUE, SNAPSHOTS, STREAMS, Stream};
 use crate::{
     Append, AppendId, Appended, Error, ErrorKind, REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot,
     StreamAppend,
@@ -20,7 +18,6 @@ pub(super) fn append_batch(
         due: transaction.open_table(DUE)?,
         answers: transaction.open_table(ANSWERS)?,
         answered: transaction.open_table(ANSWERED)?,
-        meta: transaction.open_table(META)?,
         wrote: false,
     };
     let mut answers = Vec::with_capacity(appends.len());
@@ -103,12 +100,11 @@ fn remove_changes(transaction: &WriteTransaction, stream: &str, up_to: u64) -> R
 
 /// The tables that an append touches, opened once for a batch.
 struct Tables<'t> {
-    streams: Table<'t, &'static str, (u64, u64, Option<u64>, bool)>,
+    streams: Table<'t, &'static str, Stream>,
     changes: Table<'t, (&'static str, u64), &'static [u8]>,
     due: Table<'t, (u64, &'static str), ()>,
     answers: Table<'t, &'static [u8; 16], Vec<u64>>,
     answered: Table<'t, u64, &'static [u8; 16]>,
-    meta: Table<'t, &'static str, u64>,
     wrote: bool,
 }
 
@@ -124,32 +120,33 @@ impl Tables<'_> {
             return Ok(Appended::Fenced);
         }
         let mut versions = Vec::with_capacity(append.streams.len());
+        let mut rows = Vec::with_capacity(append.streams.len());
         for part in &append.streams {
             let row = self.streams.get(part.stream.as_str())?;
-            let version = row.map_or(0, |row| row.value().0);
-            if version != part.expected_version {
+            let row = row.map(|row| row.value()).unwrap_or_default();
+            if row.0 != part.expected_version {
                 return Ok(Appended::Conflict {
                     stream: part.stream.clone(),
                 });
             }
             versions.push(part.next_version()?);
+            rows.push(row);
         }
         self.wrote = true;
-        for (part, version) in append.streams.iter().zip(&versions) {
-            self.write(part, *version)?;
+        for ((part, row), version) in append.streams.iter().zip(rows).zip(&versions) {
+            self.write(part, row, *version)?;
         }
-        self.remember(append.id, versions.clone())?;
+        self.remember(append.id, &versions)?;
         Ok(Appended::Done { versions })
     }
 
-    fn write(&mut self, part: &StreamAppend, version: u64) -> Result<(), Failure> {
+    fn write(&mut self, part: &StreamAppend, row: Stream, version: u64) -> Result<(), Failure> {
         // A guard of a stream that does not exist creates nothing.
         if version == 0 {
             return Ok(());
         }
         let stream = part.stream.as_str();
-        let row = self.streams.get(stream)?.map(|row| row.value());
-        let (_, truncated, was_due, was_erased) = row.unwrap_or_default();
+        let (_, truncated, was_due, was_erased) = row;
         for (number, change) in (part.expected_version..version).zip(&part.changes) {
             let number = number.saturating_add(1);
             self.changes.insert((stream, number), change.as_ref())?;
@@ -169,14 +166,11 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, id: AppendId, versions: Vec<u64>) -> Result<(), Failure> {
-        let number = self
-            .meta
-            .get(META_APPENDS)?
-            .map_or(0, |count| count.value());
+    fn remember(&mut self, id: AppendId, versions: &Vec<u64>) -> Result<(), Failure> {
+        let last = self.answered.last()?.map(|(number, _)| number.value());
+        let number = last.map_or(0, |last| last.saturating_add(1));
         self.answers.insert(id.as_bytes(), versions)?;
         self.answered.insert(number, id.as_bytes())?;
-        self.meta.insert(META_APPENDS, number.saturating_add(1))?;
         let kept = u64::try_from(REMEMBERED_APPENDS).unwrap_or(u64::MAX);
         if let Some(oldest) = number.checked_sub(kept) {
             let id = self.answered.remove(oldest)?.map(|id| *id.value());

@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     reason = "each test program uses its own part"
 )]
 
@@ -74,7 +75,7 @@ pub(crate) fn work(actor: u64, step: u64) -> Work {
     let append = |of: usize, expected: u64, count: u64| {
         let name = stream(actor, of);
         let changes = (1..=count).map(|next| text(&name, expected + next, actor, step));
-        let due = (step % 3 == 0).then_some(1000 + step);
+        let due = (step.is_multiple_of(3)).then_some(1000 + step);
         StreamAppend::new(&name, expected, changes.collect()).with_due(due)
     };
     match SCRIPT[place as usize] {

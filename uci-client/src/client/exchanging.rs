@@ -140,10 +140,57 @@ impl Client {
     }
 }
 
-/// The delay that the peer asks for; a date counts as absent, since it would need the peer's clock.
+/// The delay that the peer asks for (RFC 9110, 10.2.3).
+///
+/// A date is compared with the `Date` of the same answer: the peer means its own clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    // RFC 9110, 10.2.3: delay-seconds.
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().map_or(Duration::MAX, Duration::from_secs))
+    let text = |name| headers.get(name)?.to_str().ok();
+    let asked = text(header::RETRY_AFTER)?;
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(asked.parse().map_or(Duration::MAX, Duration::from_secs));
+    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let sent = httpdate::parse_http_date(text(header::DATE)?).ok()?;
+    // A date that has passed asks for no delay.
+    Some(until.duration_since(sent).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::retry_after;
+
+    fn asked(retry_after_value: &str, date: Option<&str>) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        let value = |text: &str| HeaderValue::from_str(text).unwrap();
+        headers.insert(header::RETRY_AFTER, value(retry_after_value));
+        headers.extend(date.map(|date| (header::DATE, value(date))));
+        retry_after(&headers).as_ref().map(Duration::as_secs)
+    }
+
+    #[test]
+    fn retry_after_is_read_in_every_form() {
+        let date = Some("Sun, 22 Nov 2026 04:15:00 GMT");
+        for (text, date, expected) in [
+            ("120", None, Some(120)),
+            ("0", date, Some(0)),
+            ("99999999999999999999999", None, Some(u64::MAX)),
+            ("Sun, 22 Nov 2026 04:17:00 GMT", date, Some(120)),
+            ("Sunday, 22-Nov-26 04:17:00 GMT", date, Some(120)),
+            ("Sun Nov 22 04:17:00 2026", date, Some(120)),
+            ("Sun, 22 Nov 2026 04:14:00 GMT", date, Some(0)),
+            ("Sun, 22 Nov 2026 04:17:00 GMT", None, None),
+            ("Sun, 22 Nov 2026 04:17:00 GMT", Some("now"), None),
+            ("-1", date, None),
+            ("+5", date, None),
+            ("1.5", date, None),
+            ("", date, None),
+            ("soon", date, None),
+        ] {
+            assert_eq!(asked(text, date), expected, "{text:?} at {date:?}");
+        }
+    }
 }

@@ -112,7 +112,7 @@ impl Client {
         let cancelled = notification.event == uci_model::Event::SubscriptionCancelled;
         let beyond_initial = self.store.ledger.get(id).is_some_and(|wanted| {
             usize::try_from(notification.sequence)
-                .map_or(true, |sequence| sequence >= wanted.event_types.len())
+                .map_or(true, |sequence| sequence >= wanted.asked().len())
         });
         let stage = self.activities.get_mut(&id).map(|activity| {
             if beyond_initial && !cancelled {
@@ -124,7 +124,7 @@ impl Client {
             _ if cancelled => {}
             Some((Stage::Confirming, _)) => self.confirmed(id, now),
             // Only the answer was lost: the peer has made the subscription.
-            Some((Stage::Waiting, false)) => self.accepted(id, None, now),
+            Some((Stage::Waiting | Stage::Polled, false)) => self.accepted(id, None, now),
             _ => {}
         }
         self.reflect(&notification);

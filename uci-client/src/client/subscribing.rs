@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use uci_model::event::SigningKey;
-use uci_model::{CorrelationId, EventTypes, SigningSecret, SubscriptionId};
+use uci_model::{CorrelationId, EventType, EventTypes, SigningSecret, SubscriptionId};
 
 use super::committing::Entry;
 use super::exchanging::Answer;
@@ -14,7 +14,7 @@ use crate::exchange::Purpose;
 use crate::ledger::{Command, Outcome, Sealed, SubscribeId, Target};
 use crate::output::{EndReason, Event, FailureKind, Output, RetryReason};
 use crate::seal::SealError;
-use crate::subscriptions::{Activity, Stage, is_refusal};
+use crate::subscriptions::{Activity, Stage, is_refusal, is_unsupported};
 use crate::sync::Scope;
 
 /// The field that a signing secret is sealed for.
@@ -44,27 +44,30 @@ impl Client {
             return Err(ErrorKind::Full.into());
         }
         let id = SubscribeId::from_u64(u64::from_be_bytes(self.random.bytes()));
-        let (attempt, key) = self
-            .new_attempt(id)
-            .map_err(|source| Error::caused(ErrorKind::Seal, source))?;
-        self.activities.insert(
+        let event_types: Vec<EventType> = event_types.iter().cloned().collect();
+        let mut activity = Activity::new(Stage::Polled);
+        let asked = activity.support.ask(&self.supported(&event_types));
+        let attempt = if asked.is_empty() {
+            None
+        } else {
+            let (attempt, key) = self
+                .new_attempt(id, &event_types, asked)
+                .map_err(|source| Error::caused(ErrorKind::Seal, source))?;
+            activity.stage = Stage::Appending;
+            activity.key = Some(key);
+            Some(attempt)
+        };
+        self.activities.insert(id, activity);
+        let want = Command::Want {
             id,
-            Activity {
-                key: Some(key),
-                ..Activity::new(Stage::Appending)
-            },
-        );
-        let (event_types, format) = (event_types.iter().cloned().collect(), self.config.format);
-        self.submit(
-            Command::Want {
-                id,
-                target,
-                event_types,
-                format,
-            },
-            None,
-        );
-        self.submit(attempt, None);
+            target,
+            event_types,
+            format: self.config.format,
+        };
+        self.submit(want, None);
+        if let Some(attempt) = attempt {
+            self.submit(attempt, None);
+        }
         self.settle(now);
         Ok(id)
     }
@@ -72,6 +75,7 @@ impl Client {
     /// Carries out what a command came to, now that it is durable.
     pub(super) fn conclude(&mut self, entry: Entry, now: Instant) {
         match (entry.command, entry.outcome) {
+            (Command::Want { id, .. }, _) => self.wanted(id, now),
             (Command::Attempt { id, .. }, Outcome::Done) => self.request(id, now),
             (
                 Command::Bind {
@@ -98,81 +102,16 @@ impl Client {
                     self.received(request, *notification, outcome, now);
                 }
             }
-            (Command::Want { .. } | Command::Attempt { .. } | Command::Release { .. }, _) => {}
+            (Command::Attempt { .. } | Command::Release { .. }, _) => {}
         }
     }
 
-    /// Takes up the subscriptions of a ledger that was just loaded; `again` are commands that will be decided again.
-    pub(super) fn resume(&mut self, again: &[Entry], now: Instant) {
-        let gone = |id: &&SubscribeId| {
-            let wanted_again = |entry: &Entry| matches!(entry.command, Command::Want { id: wanted, .. } if wanted == **id);
-            self.store.ledger.get(**id).is_none() && !again.iter().any(wanted_again)
-        };
-        let gone: Vec<SubscribeId> = self.activities.keys().filter(gone).copied().collect();
-        for id in gone {
-            self.end(id, EndReason::Stopped);
-        }
-        let subscriptions: Vec<SubscribeId> =
-            self.store.ledger.subscriptions().keys().copied().collect();
-        for id in &subscriptions {
-            if !self.is_in_step(*id, again) {
-                self.resume_one(*id, now);
-            }
-        }
-        self.outputs
-            .push_back(Output::Event(Event::Loaded { subscriptions }));
-    }
-
-    /// Whether what is remembered of a subscription is about the try that the ledger has, or about one that will follow.
-    fn is_in_step(&self, id: SubscribeId, again: &[Entry]) -> bool {
-        let Some(activity) = self.activities.get(&id) else {
-            return false;
-        };
-        let attempt = self
-            .store
-            .ledger
-            .get(id)
-            .and_then(|wanted| wanted.attempt.as_ref());
-        let tried_again = |entry: &Entry| matches!(entry.command, Command::Attempt { id: tried, .. } if tried == id);
-        attempt.is_none_or(|attempt| activity.key_of(&attempt.correlation).is_some())
-            || again.iter().any(tried_again)
-    }
-
-    fn resume_one(&mut self, id: SubscribeId, now: Instant) {
-        let Some(subscription) = self.store.ledger.get(id) else {
-            return;
-        };
-        let released = subscription.released;
-        let mut activity = Activity::new(Stage::Waiting);
-        let attempt = subscription.attempt.as_ref();
-        let bound = attempt.and_then(|attempt| attempt.subscription);
-        let confirmed = attempt.is_some_and(|attempt| attempt.last.is_some());
-        if let Some(attempt) = attempt {
-            let secret = self.open_secret(id, &attempt.secret.0);
-            activity.key =
-                secret.map(|secret| (attempt.correlation.clone(), SigningKey::new(&secret)));
-        }
-        let usable = activity.key.is_some();
-        self.activities.insert(id, activity);
-        match bound {
-            _ if released => self.release(id),
-            Some(_) if usable && confirmed => self.live(id, now),
-            Some(_) if usable => self.accepted(id, None, now),
-            bound => {
-                // The answer was lost with the last run, or the secret is: begin anew at once.
-                if let Some(subscription) = bound {
-                    self.abandon(id, subscription);
-                }
-                self.retry(id, RetryReason::Interrupted, now);
-            }
-        }
-        self.sync.mark(Scope::All);
-    }
-
-    /// Makes the command that begins a try, and what verifies its notifications.
+    /// Makes the command that begins a try for `asked` of the `wanted` types, and what verifies its notifications.
     fn new_attempt(
         &mut self,
         id: SubscribeId,
+        wanted: &[EventType],
+        asked: Vec<EventType>,
     ) -> Result<(Command, (CorrelationId, SigningKey)), SealError> {
         let secret = SigningSecret::from_entropy(self.secrets.bytes());
         let nonce = self.secrets.bytes();
@@ -187,11 +126,12 @@ impl Client {
             id,
             correlation: correlation.clone(),
             secret: Sealed(sealed),
+            event_types: (asked != wanted).then_some(asked),
         };
         Ok((command, (correlation, SigningKey::new(&secret))))
     }
 
-    fn open_secret(&self, id: SubscribeId, sealed: &[u8]) -> Option<SigningSecret> {
+    pub(super) fn open_secret(&self, id: SubscribeId, sealed: &[u8]) -> Option<SigningSecret> {
         let opened = self
             .sealer
             .open(&self.stream, &secret_field(id), sealed)
@@ -202,8 +142,17 @@ impl Client {
             .ok()
     }
 
-    fn attempt(&mut self, id: SubscribeId, now: Instant) {
-        let Ok((command, key)) = self.new_attempt(id) else {
+    /// Begins a try, or polls when there is nothing to ask the peer for.
+    pub(super) fn attempt(&mut self, id: SubscribeId, now: Instant) {
+        let Some(wanted) = self.store.ledger.get(id).map(|wanted| &wanted.event_types) else {
+            return;
+        };
+        let wanted = wanted.clone();
+        let asked = self.next_to_ask(id);
+        if asked.is_empty() {
+            return self.fall_back(id, now);
+        }
+        let Ok((command, key)) = self.new_attempt(id, &wanted, asked) else {
             return self.retry(id, RetryReason::Unsealable, now);
         };
         if let Some(activity) = self.activities.get_mut(&id) {
@@ -228,7 +177,7 @@ impl Client {
         let correlation = attempt.correlation.clone();
         let order = Order::Subscribe {
             target: wanted.target.clone(),
-            event_types: wanted.event_types.clone(),
+            event_types: wanted.asked().to_vec(),
             correlation: correlation.clone(),
             secret,
             format: wanted.format,
@@ -284,6 +233,9 @@ impl Client {
         }
         match failure.kind {
             _ if wanted.released => self.close(id, EndReason::Unsubscribed),
+            FailureKind::Status(status) if self.can_poll() && is_unsupported(status) => {
+                self.unsupported(id, status, now);
+            }
             FailureKind::Status(status) if is_refusal(status) => {
                 self.close(id, EndReason::Refused(status));
             }
@@ -308,17 +260,17 @@ impl Client {
         let (Some(subscription), confirmed) = (attempt.subscription, attempt.last.is_some()) else {
             return;
         };
+        let (released, asked) = (wanted.released, wanted.asked().to_vec());
         if let Some(given) = given.filter(|given| *given != subscription) {
             self.abandon(id, given);
         }
+        if !released && self.is_probe(id, &asked) {
+            self.abandon(id, subscription);
+            return self.attempt(id, now);
+        }
         self.outputs
             .push_back(Output::Event(Event::Subscribed { id, subscription }));
-        if self
-            .store
-            .ledger
-            .get(id)
-            .is_some_and(|wanted| wanted.released)
-        {
+        if released {
             self.release(id);
         } else if confirmed {
             self.confirmed(id, now);
@@ -341,15 +293,20 @@ impl Client {
         }
     }
 
-    fn live(&mut self, id: SubscribeId, now: Instant) {
+    pub(super) fn live(&mut self, id: SubscribeId, now: Instant) {
         let Some(activity) = self.activities.get_mut(&id) else {
             return;
         };
         activity.stage = Stage::Live;
-        match self.config.lifetime {
+        let ask_again = activity
+            .support
+            .is_partial()
+            .then_some(self.config.support_retry);
+        match self.config.lifetime.into_iter().chain(ask_again).min() {
             Some(lifetime) => self.timers.set(Timer::Subscription(id), now, lifetime),
             None => self.timers.cancel(Timer::Subscription(id)),
         }
+        self.poll_the_rest(id, now);
     }
 
     /// Waits before the next try.
@@ -379,18 +336,28 @@ impl Client {
         };
         match stage {
             Stage::Waiting => self.attempt(id, now),
+            Stage::Polled => self.ask_again(id, now),
             Stage::Confirming => self.replace(id, RetryReason::Unconfirmed, now),
-            Stage::Live => {
-                if let Some(activity) = self.activities.get_mut(&id) {
-                    // It has worked to its end.
-                    activity.failures = 0;
-                }
-                self.replace(id, RetryReason::Expired, now);
-            }
+            Stage::Live => self.expire(id, now),
             Stage::Releasing => self.release(id),
             Stage::Lingering => self.close(id, EndReason::Unsubscribed),
             Stage::Appending | Stage::Requesting => {}
         }
+    }
+
+    /// Replaces a subscription that has worked to its end.
+    fn expire(&mut self, id: SubscribeId, now: Instant) {
+        let Some(activity) = self.activities.get_mut(&id) else {
+            return;
+        };
+        activity.failures = 0;
+        let reason = if activity.support.is_partial() {
+            activity.support.forget_refusals();
+            RetryReason::Unsupported
+        } else {
+            RetryReason::Expired
+        };
+        self.replace(id, reason, now);
     }
 
     fn replace(&mut self, id: SubscribeId, reason: RetryReason, now: Instant) {

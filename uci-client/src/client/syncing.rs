@@ -1,4 +1,4 @@
-//! Keeping the mirror in step: by notifications at once, by fetching what they leave open, by polling where there are none.
+//! Keeping the mirror in step: by notifications at once, and by fetching what they leave open.
 
 use std::time::Instant;
 
@@ -10,11 +10,11 @@ use super::exchanging::Answer;
 use super::{Client, Timer};
 use crate::calls::{Call, Order, Reply};
 use crate::exchange::Purpose;
-use crate::mirror::{Learned, Stamp};
+use crate::mirror::{Learned, MirrorChange, Stamp};
 use crate::notifications::Notification;
 use crate::output::{Event, FailureKind, Output};
 use crate::subscriptions::is_refusal;
-use crate::sync::{Part, Scope};
+use crate::sync::{Part, Parts, Scope};
 
 impl Client {
     /// Fetches all devices, links and representations; [`Event::InStep`] follows when the mirror has them.
@@ -41,14 +41,6 @@ impl Client {
             .mirror
             .note(&target, &notification.event, &self.config.limits);
         self.tell(learned);
-    }
-
-    /// Fetches all now and after every interval, when polling is configured.
-    pub(super) fn poll_now(&mut self, now: Instant) {
-        if let Some(interval) = self.config.poll_interval {
-            self.sync.mark(Scope::All);
-            self.timers.set(Timer::Poll, now, interval);
-        }
     }
 
     /// Begins the next fetch, unless one is on its way.
@@ -105,6 +97,9 @@ impl Client {
         let failure = match reply {
             Ok(reply) => match self.take(&scope, part, since, &reply) {
                 Some(learned) => {
+                    if part == Part::Links {
+                        self.took_links(&scope, &learned);
+                    }
                     self.tell(learned);
                     return self.fetch_next(scope);
                 }
@@ -117,6 +112,7 @@ impl Client {
                 let learned = self.mirror.take_absence(*device, since);
                 self.tell(learned);
                 self.sync.settle();
+                self.end_polled_without_target(&scope);
             }
             // What is known of it stays until a notification or the next fetch of everything says otherwise.
             (Scope::Device(_) | Scope::Resource(..), kind) if is_refused(kind) => {
@@ -129,8 +125,8 @@ impl Client {
                         .backoff
                         .delay(failures, failure.retry_after, &mut self.random);
                 self.timers.set(Timer::Sync, now, delay);
-                // With neither subscription nor polling nobody counts on the mirror: it is not worth another try.
-                if self.activities.is_empty() && self.config.poll_interval.is_none() {
+                // Without a subscription nobody counts on the mirror: it is not worth another try.
+                if self.activities.is_empty() {
                     self.sync.clear();
                 }
             }
@@ -139,20 +135,37 @@ impl Client {
 
     /// Goes on with the next part of a scope, or says that it is complete.
     fn fetch_next(&mut self, scope: Scope) {
+        let parts = self.sync.open_parts();
         match self.sync.succeed() {
             Some(part) => self.fetch_part(scope, part),
             None => {
                 self.mirror.forget_removed();
-                if scope == Scope::All {
+                if scope == Scope::All && parts == Parts::ALL {
                     self.outputs.push_back(Output::Event(Event::InStep));
                 }
             }
         }
     }
 
+    /// Goes on from devices and links that were just taken.
+    fn took_links(&mut self, scope: &Scope, learned: &Learned) {
+        if !self.sync.open_parts().contents {
+            for change in &learned.changes {
+                if let MirrorChange::DeviceAdded { device } = change {
+                    self.sync
+                        .mark_parts(Scope::Device(*device), Parts::CONTENTS);
+                }
+            }
+        }
+        // A device that does not fit into the mirror may well be there.
+        if !learned.full {
+            self.end_polled_without_target(scope);
+        }
+    }
+
     /// Puts what was fetched into the mirror; `None` when it cannot be read.
     fn take(&mut self, scope: &Scope, part: Part, since: Stamp, reply: &Reply) -> Option<Learned> {
-        let limits = &self.config.limits;
+        let limits = &self.config.fetch_limits;
         match (scope, reply, part) {
             (_, Reply::Devices(response), Part::Links) => Some(
                 self.mirror
@@ -174,7 +187,7 @@ impl Client {
                 match representation
                     .content
                     .as_ref()
-                    .map(|content| content.decode(limits))
+                    .map(|content| content.decode(&self.config.limits))
                 {
                     Some(value) => {
                         Some(

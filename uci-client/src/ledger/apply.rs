@@ -27,11 +27,13 @@ impl Ledger {
                 id,
                 correlation,
                 secret,
+                event_types,
             } => {
                 if let Some(subscription) = self.subscriptions.get_mut(id) {
                     let attempt = Attempt {
                         correlation: correlation.clone(),
                         secret: secret.clone(),
+                        event_types: event_types.clone(),
                         subscription: None,
                         last: None,
                     };

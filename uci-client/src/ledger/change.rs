@@ -22,6 +22,9 @@ pub(crate) enum Change {
         id: SubscribeId,
         correlation: CorrelationId,
         secret: Sealed,
+        /// What it asks for, when that is not all that is wanted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_types: Option<Vec<EventType>>,
     },
     /// The peer gave the try an id.
     Bound {

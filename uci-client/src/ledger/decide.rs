@@ -19,6 +19,8 @@ pub(crate) enum Command {
         id: SubscribeId,
         correlation: CorrelationId,
         secret: Sealed,
+        /// What it asks for, when that is not all that is wanted.
+        event_types: Option<Vec<EventType>>,
     },
     /// Note the id that the peer's answer to the try `correlation` gave.
     Bind {
@@ -98,6 +100,7 @@ impl Ledger {
                 id,
                 correlation,
                 secret,
+                event_types,
             } => match self.get(*id) {
                 Some(wanted) if wanted.released => Decision::nothing(Outcome::Stale),
                 // Decided again after a conflict, it may turn out to have taken place.
@@ -110,6 +113,7 @@ impl Ledger {
                         id: *id,
                         correlation,
                         secret,
+                        event_types: event_types.clone(),
                     }])
                 }
                 None => Decision::nothing(Outcome::Stale),

@@ -21,10 +21,11 @@ fn command() -> impl Strategy<Value = Command> {
             event_types: vec![EventType::DevicesOnline],
             format: ContentFormat::Json,
         }),
-        (id(), 0..4_u8).prop_map(|(id, n)| Command::Attempt {
+        (id(), 0..4_u8, any::<bool>()).prop_map(|(id, n, whole)| Command::Attempt {
             id,
             correlation: correlation(n),
             secret: Sealed(vec![n]),
+            event_types: (!whole).then(|| vec![EventType::DevicesOnline]),
         }),
         (id(), 0..4_u8).prop_map(|(id, n)| Command::Bind {
             id,
@@ -161,6 +162,7 @@ fn story() -> Vec<Command> {
             id: one,
             correlation: correlation(1),
             secret: Sealed(vec![1, 2, 3]),
+            event_types: None,
         },
         Command::Bind {
             id: one,
@@ -179,6 +181,12 @@ fn story() -> Vec<Command> {
             target: Target::Device { device },
             event_types: vec![EventType::ResourcesPublished],
             format: ContentFormat::Json,
+        },
+        Command::Attempt {
+            id: two,
+            correlation: correlation(2),
+            secret: Sealed(vec![4, 5, 6]),
+            event_types: Some(vec![EventType::ResourcesPublished]),
         },
         Command::Release { id: one },
         Command::Close { id: one },

@@ -65,6 +65,8 @@ pub struct Cloud {
     pub all: String,
     /// The resource of a device that is offline.
     pub offline: Option<&'static str>,
+    /// Event types that are not supported: a request for one is answered with the status.
+    pub refused: Vec<(&'static str, u16)>,
     made: u8,
 }
 
@@ -81,6 +83,10 @@ impl Cloud {
         Some(
             match (request.method(), path.strip_suffix("/subscriptions")) {
                 (&Method::POST, Some(_)) => {
+                    let asks_for = |one: &str| wanted_types(request).iter().any(|of| of == one);
+                    if let Some((_, code)) = self.refused.iter().find(|(one, _)| asks_for(one)) {
+                        return Some(status(*code));
+                    }
                     let id = self.keep(request);
                     json(201, &format!(r#"{{"subscriptionId":"{id}"}}"#))
                 }
@@ -130,24 +136,30 @@ impl Cloud {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap().to_owned();
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         self.made += 1;
-        let id = SubscriptionId::from_bytes([self.made; 16]);
+        let mut id = [self.made; 16];
+        id[15] = 0xab;
+        let id = SubscriptionId::from_bytes(id);
         self.subscriptions.push(Kept {
             path: request.uri().path().to_owned(),
             secret: text("signingSecret").try_into().unwrap(),
             correlation: header("correlation-id"),
-            event_types: body
-                .get("eventTypes")
-                .and_then(Value::as_array)
-                .unwrap()
-                .iter()
-                .map(|value| value.as_str().unwrap().to_owned())
-                .collect(),
+            event_types: wanted_types(request),
             accept: header("accept"),
             sequence: 0,
             id,
         });
         id
     }
+}
+
+fn wanted_types(request: &Request<Bytes>) -> Vec<String> {
+    let body = Content::new(ContentFormat::Json, request.body().clone());
+    let body = body.decode(&Limits::default()).unwrap();
+    let types = body.get("eventTypes").and_then(Value::as_array).unwrap();
+    types
+        .iter()
+        .map(|value| value.as_str().unwrap().to_owned())
+        .collect()
 }
 
 pub fn status(code: u16) -> Response<Bytes> {
@@ -210,6 +222,12 @@ impl World {
     }
 
     pub fn with(config: Config, streams: BTreeMap<String, Stream>, run: u8) -> Self {
+        let mut world = Self::idle(config, streams, run);
+        world.run();
+        world
+    }
+
+    fn idle(config: Config, streams: BTreeMap<String, Stream>, run: u8) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time begins somewhere")]
         let now = Instant::now();
         let client = Client::new(
@@ -220,7 +238,7 @@ impl World {
             Arc::new(Turned),
             now,
         );
-        let mut world = Self {
+        Self {
             client,
             now,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
@@ -235,17 +253,16 @@ impl World {
             refuse_tokens: false,
             printed: String::new(),
             largest_append: 0,
-        };
-        world.run();
-        world
+        }
     }
 
     /// The same cloud and journal, another process.
     pub fn restart(self) -> Self {
         let run = 7;
-        let mut next = Self::with(self.client.config().clone(), self.streams, run);
+        let mut next = Self::idle(self.client.config().clone(), self.streams, run);
         next.cloud = self.cloud;
         next.wall = self.wall;
+        next.run();
         next
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use uci_model::{Content, DeviceId, DeviceProperties, Href, Limits, ResourceLink, SubscriptionId};
 
-use super::{Account, Change, DeviceRecord, EndCause, Fact, Listed, NewSubscription, Target};
+use super::{
+    Account, Change, DeviceRecord, EndCause, Fact, Listed, NewSubscription, Subscription, Target,
+};
 use crate::config::AccountLimits;
 use crate::device_port::Occurrence;
 use crate::error::{Error, ErrorKind};
@@ -194,8 +196,15 @@ impl Account {
                 record.links.get(href).ok_or(ErrorKind::NotFound)?;
             }
         }
-        if self.subscriptions.len() >= limits.subscriptions {
-            return Err(ErrorKind::Full.into());
+        let subscriptions = self.subscriptions.values();
+        let of_client = |held: &&Subscription| held.made.client == made.client;
+        // Nobody has more than all have: seldom must anything be counted.
+        if self.subscriptions.len() >= limits.subscriptions
+            || self.subscriptions.len() >= limits.client_subscriptions
+                && subscriptions.filter(of_client).count() >= limits.client_subscriptions
+        {
+            let reason = "the account or the client has as many subscriptions as it may have";
+            return Err(Error::with_source(ErrorKind::Full, reason));
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ use uci_server_core::{
     Principal, ReportId, RequestId, SealError, Sealer, Snapshot, TransportFailure,
 };
 
+pub(crate) mod described;
+
 pub(crate) const SECRET: &str = "3BZ6oI9xbRJzOUvUoRb5RgaZjPqHrmql";
 pub(crate) const EVENTS: &str = "https://events.example.com/hook?key=1";
 pub(crate) const CORRELATION: &str = "6f0a5a0c-0000-4000-8000-00000000beef";
@@ -192,6 +194,8 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) wall: SystemTime,
     pub(crate) responses: BTreeMap<RequestId, Response<Bytes>>,
+    /// What was asked, so that every answer is held against the description.
+    asked: BTreeMap<RequestId, Request<Bytes>>,
     pub(crate) asks: VecDeque<(AskId, DeviceRequest)>,
     pub(crate) deliveries: VecDeque<(DeliveryId, Request<Bytes>)>,
     pub(crate) reported: BTreeMap<ReportId, Result<(), ErrorKind>>,
@@ -304,6 +308,7 @@ impl World {
             now: Instant::now(),
             wall,
             responses: BTreeMap::new(),
+            asked: BTreeMap::new(),
             asks: VecDeque::new(),
             deliveries: VecDeque::new(),
             reported: BTreeMap::new(),
@@ -351,6 +356,9 @@ impl World {
         while let Some(output) = self.cloud.poll_output() {
             match output {
                 Output::Respond { request, response } => {
+                    if let Some(asked) = self.asked.remove(&request) {
+                        described::check(&asked, &response);
+                    }
                     assert!(
                         self.responses.insert(request, response).is_none(),
                         "answered twice"
@@ -436,6 +444,7 @@ impl World {
 
     pub(crate) fn start(&mut self, request: &Request<Bytes>, who: Authentication) -> RequestId {
         let id = self.cloud.handle_request(request, who, self.wall, self.now);
+        self.asked.insert(id, request.clone());
         self.settle();
         id
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use account_linking::UserId;
 use serde::Serialize;
 use tokio::sync::watch;
-use uci_client::{CallId, Event, SubscribeId, Target};
+use uci_client::{CallId, Event, Standing, SubscribeId, Target};
+use uci_model::EventType;
 
 use super::{Answered, Events, Shared};
 
@@ -21,10 +22,12 @@ pub(crate) struct Seen {
 /// How a subscription stands.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct SubscriptionState {
-    /// What it is about, if it was made in this run.
+    /// What it is about.
     pub(crate) target: Option<Target>,
     /// `wanted`, `accepted`, `confirmed`, `retrying`, `ended`, or `kept` for one that an earlier run made.
     pub(crate) state: &'static str,
+    /// The event types that the device-side cloud does not support, which are polled.
+    pub(crate) polled: Vec<EventType>,
     /// The id that the device-side cloud gave.
     pub(crate) subscription: Option<String>,
     /// Why it is tried again, or over.
@@ -34,6 +37,17 @@ pub(crate) struct SubscriptionState {
 impl SubscriptionState {
     /// The state of one that is over.
     pub(crate) const ENDED: &'static str = "ended";
+
+    /// Takes what the machine knows and no event of this run has told.
+    pub(crate) fn complete(&mut self, standing: &Standing<'_>) {
+        if self.state.is_empty() {
+            self.state = "kept";
+        }
+        self.target.get_or_insert_with(|| standing.target.clone());
+        if self.subscription.is_none() {
+            self.subscription = standing.subscription.map(|id| id.to_string());
+        }
+    }
 }
 
 impl Seen {
@@ -102,6 +116,10 @@ pub(crate) async fn follow(seen: Arc<Seen>, shared: Arc<Shared>, user: UserId, m
                     state.state = "retrying";
                     state.reason = Some(format!("{reason:?}"));
                 });
+            }
+            Event::Polling { id, event_types } => {
+                tracing::info!(%user, %id, ?event_types, "polled");
+                seen.note(id, |state| state.polled = event_types);
             }
             Event::Ended { id, reason } => seen.note(id, |state| {
                 state.state = SubscriptionState::ENDED;

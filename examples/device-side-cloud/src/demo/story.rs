@@ -29,6 +29,7 @@ pub(crate) struct Ports {
     pub(crate) coaps: u16,
     pub(crate) client: u16,
     pub(crate) control: u16,
+    pub(crate) monitoring: u16,
 }
 
 /// The story as far as it is told.
@@ -59,6 +60,7 @@ impl Story {
                 coaps: free_udp_port()?,
                 client: free_tcp_port()?,
                 control: free_tcp_port()?,
+                monitoring: free_tcp_port()?,
             },
             cloud: None,
             device: None,
@@ -113,6 +115,10 @@ impl Story {
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{}", self.ports.https))
             .replace("localhost:8443", &format!("localhost:{}", self.ports.https))
             .replace("127.0.0.1:5684", &format!("127.0.0.1:{}", self.ports.coaps))
+            .replace(
+                "127.0.0.1:9464",
+                &format!("127.0.0.1:{}", self.ports.monitoring),
+            )
             // The receiver of this story's notifications is on loopback, too.
             .replace(
                 "allow_private_addresses = false",

@@ -1,6 +1,6 @@
 //! The real store on a disk that loses its power at any operation and keeps, drops and tears what was not synced.
 //!
-//! `LONG=1` plays 1,500 seeds. `SEED=7` plays one, and prints every cut.
+//! `LONG=1` plays 1,500 seeds. `SEED=7` plays one.
 
 use crate::embedded::tests::disk::SharedDisk;
 use crate::{Appended, Embedded, Error, Journal as _};
@@ -17,7 +17,8 @@ const CUTS: u64 = 4;
 fn a_power_cut_at_any_operation_loses_tears_and_doubles_nothing() {
     if let Some(seed) = std::env::var_os("SEED") {
         let seed = seed.into_string().unwrap().parse().unwrap();
-        return drop(play(seed, false));
+        assert!(play(seed, false).steps > 0);
+        return;
     }
     let (mut steps, seeds) = (0, rounds(200, 1500));
     for seed in 0..seeds {

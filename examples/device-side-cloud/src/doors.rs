@@ -1,0 +1,103 @@
+//! What comes in over HTTPS goes to the interface or to account linking, and is measured on its way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use account_linking::server::Refusal;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use tracing::{Instrument as _, debug, info, info_span};
+use uci_server_core::driver::Handle as Cloud;
+use uci_server_core::{Authentication, Principal};
+
+use crate::clock;
+use crate::https::refusal;
+use crate::linking::Linking;
+use crate::monitor::{self, Metrics};
+
+/// The HTTPS side of the cloud; clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Doors {
+    cloud: Cloud,
+    linking: Linking,
+    metrics: Arc<Metrics>,
+    requests: Arc<AtomicU64>,
+}
+
+impl Doors {
+    pub(crate) fn new(cloud: Cloud, linking: Linking, metrics: Arc<Metrics>) -> Self {
+        Self {
+            cloud,
+            linking,
+            metrics,
+            requests: Arc::default(),
+        }
+    }
+
+    /// Answers a request; what is logged meanwhile names its number and its route.
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let method = monitor::method(request.method());
+        let route = monitor::template(request.method(), request.uri().path());
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let span = info_span!("request", number, method, route);
+        let since = clock::now();
+        let response = self.pass(request).instrument(span.clone()).await;
+        let took = clock::now().saturating_duration_since(since);
+        let status = response.status();
+        self.metrics.answered(route, method, status, took);
+        let _entered = span.entered();
+        let (status, micros) = (status.as_u16(), took.as_micros());
+        if response.status().is_server_error() {
+            info!(status, micros, "answered");
+        } else {
+            debug!(status, micros, "answered");
+        }
+        response
+    }
+
+    async fn pass(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+        let path = request.uri().path();
+        if path == "/" {
+            return refusal(StatusCode::OK, "device-side-cloud\n");
+        }
+        if path != "/api/v1" && !path.starts_with("/api/v1/") {
+            return self.linking.answer(request).await;
+        }
+        let authentication = match self.linking.authenticate(&request).await {
+            Ok(principal) => match granted(&principal) {
+                Some(principal) => Authentication::Granted(principal),
+                None => Authentication::Invalid,
+            },
+            Err(Refusal::Missing) => Authentication::Missing,
+            Err(refusal @ (Refusal::Malformed | Refusal::Unavailable)) => return refuse(refusal),
+            Err(_) => Authentication::Invalid,
+        };
+        request.extensions_mut().insert(authentication);
+        self.cloud.answer(request).await
+    }
+}
+
+/// A token's bearer as the core names it.
+fn granted(principal: &account_linking::server::Principal) -> Option<Principal> {
+    let expires = std::time::SystemTime::UNIX_EPOCH.checked_add(principal.expires)?;
+    Some(Principal::new(
+        principal.account.as_str().parse().ok()?,
+        principal.client.as_str().parse().ok()?,
+        principal.grant.to_string().parse().ok()?,
+        &principal.scopes.to_string(),
+        expires,
+    ))
+}
+
+fn refuse(refused: Refusal) -> Response<Bytes> {
+    let mut response = refusal(refused.status(), "the access token was not checked");
+    let headers = response.headers_mut();
+    if let Some(challenge) = refused.challenge() {
+        let challenge = HeaderValue::from_static(challenge);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if refused == Refusal::Unavailable {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,133 @@
+//! How the rest of the program speaks to account linking.
+
+use account_linking::server::{ClientId, GrantId, GrantSummary, Principal, Refusal, Registration};
+use account_linking::{RedirectUri, ScopeSet, UserId};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::error::Error;
+use crate::https::refusal;
+use crate::users::hex;
+
+/// All that a client may ask for (OCF: read device data, update resources).
+const SCOPES: &str = "r:* w:* offline_access";
+
+/// A client's id and, this once, its secret.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) client: String,
+    pub(crate) secret: Option<String>,
+}
+
+/// Where the answer to an operator's command goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the machine is given to do.
+pub(super) enum Command {
+    Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
+    Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
+    Register(Box<Registration>, Reply<Registered>),
+    Grants(UserId, Reply<Vec<GrantSummary>>),
+    EndGrant(UserId, GrantId, Reply<()>),
+}
+
+/// Speaks to the running machine; clones speak to the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Linking {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Linking {
+    pub(super) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands }
+    }
+
+    /// Answers a request to one of the endpoints and pages.
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (send, receive) = oneshot::channel();
+        drop(self.commands.send(Command::Answer(request, send)).await);
+        receive
+            .await
+            .unwrap_or_else(|_| refusal(StatusCode::SERVICE_UNAVAILABLE, "the cloud is stopping"))
+    }
+
+    /// Checks the access token of a request.
+    pub(crate) async fn authenticate(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<Principal, Refusal> {
+        let (send, receive) = oneshot::channel();
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        drop(self.commands.send(Command::Authenticate(head, send)).await);
+        receive.await.unwrap_or(Err(Refusal::Unavailable))
+    }
+
+    /// Registers a client-side cloud.
+    ///
+    /// # Errors
+    /// A redirect URI is not usable, or the journal cannot be written.
+    pub(crate) async fn register(
+        &self,
+        name: String,
+        redirect_uris: Vec<String>,
+        public: bool,
+    ) -> Result<Registered, Error> {
+        let unusable = |cause| Error::new("the client cannot be registered", cause);
+        let id: ClientId = format!("client-{}", hex(&clock::entropy::<8>()?))
+            .parse()
+            .map_err(unusable)?;
+        let redirect_uris = redirect_uris
+            .iter()
+            .map(|uri| uri.parse::<RedirectUri>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
+        let scopes: ScopeSet = SCOPES.parse().map_err(unusable)?;
+        let registration = if public {
+            Registration::public(id, name, redirect_uris, scopes)
+        } else {
+            Registration::confidential(id, name, redirect_uris, scopes)
+        };
+        self.ask(|reply| Command::Register(Box::new(registration), reply))
+            .await
+    }
+
+    /// The consents of a user that are alive.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) async fn grants(&self, user: &str) -> Result<Vec<GrantSummary>, Error> {
+        let user = user_id(user)?;
+        self.ask(|reply| Command::Grants(user, reply)).await
+    }
+
+    /// Ends a consent: its tokens open nothing any more, and its subscriptions are cancelled.
+    ///
+    /// # Errors
+    /// There is no such consent, or the journal cannot be written.
+    pub(crate) async fn end_grant(&self, user: &str, grant: &str) -> Result<(), Error> {
+        let user = user_id(user)?;
+        let grant = grant
+            .parse()
+            .map_err(|cause| Error::new(format!("{grant} is no grant"), cause))?;
+        self.ask(|reply| Command::EndGrant(user, grant, reply))
+            .await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        let (send, receive) = oneshot::channel();
+        drop(self.commands.send(command(send)).await);
+        receive
+            .await
+            .map_err(|cause| Error::new("the cloud is stopping", cause))?
+    }
+}
+
+fn user_id(user: &str) -> Result<UserId, Error> {
+    user.parse()
+        .map_err(|cause| Error::new("the user's id is not usable", cause))
+}

@@ -1,0 +1,133 @@
+//! Carries out what operators ask for.
+
+use serde_json::{Value, json};
+
+use crate::admin::Order;
+use crate::error::Error;
+use crate::linking::Linking;
+use crate::products::{Name, Products};
+use crate::store::Store;
+use crate::users::Users;
+
+/// The most devices on one page.
+const PAGE: usize = 1000;
+
+/// What an operator acts on; clones act on the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator {
+    pub(crate) users: Users,
+    pub(crate) products: Products,
+    pub(crate) linking: Linking,
+    pub(crate) store: Store,
+}
+
+impl Operator {
+    /// Carries out one order; the value says what became of it.
+    ///
+    /// # Errors
+    /// It cannot be done, in words for the operator.
+    pub(crate) async fn carry_out(&self, order: Order) -> Result<Value, Error> {
+        match order {
+            Order::AddProduct {
+                name,
+                dynamic_activation,
+            } => {
+                let made = self.products.add_product(&name, dynamic_activation).await?;
+                Ok(json!({"product_key": made.key, "product_secret": made.secret}))
+            }
+            Order::AddDevice {
+                product,
+                owner,
+                device_key,
+            } => {
+                let owner_id = self.id_of(&owner).await?;
+                let made = self
+                    .products
+                    .add_device(&product, device_key, &owner_id)
+                    .await?;
+                Ok(json!({"device_key": made.key, "device_secret": made.secret, "owner": owner}))
+            }
+            Order::AddUser { name, password } => {
+                let id = self.users.add(&name, password.expose()).await?;
+                Ok(json!({"user": name, "id": id}))
+            }
+            Order::AddClient {
+                name,
+                redirect_uris,
+                public,
+            } => {
+                let made = self.linking.register(name, redirect_uris, public).await?;
+                let mut answer = json!({"client_id": made.client});
+                if let (Some(secret), Some(answer)) = (made.secret, answer.as_object_mut()) {
+                    answer.insert("client_secret".to_owned(), secret.into());
+                }
+                Ok(answer)
+            }
+            Order::ListDevices {
+                owner,
+                after,
+                limit,
+            } => self.list_devices(&owner, after, limit).await,
+            Order::ListGrants { user } => self.list_grants(&user).await,
+            Order::EndGrant { user, grant } => {
+                let id = self.id_of(&user).await?;
+                self.linking.end_grant(&id, &grant).await?;
+                Ok(json!({"ended": grant}))
+            }
+            Order::BackUp { dir } => {
+                let file = self.store.back_up(dir).await?;
+                Ok(json!({"backup": file}))
+            }
+        }
+    }
+
+    async fn id_of(&self, user: &str) -> Result<String, Error> {
+        let id = self.users.id_of(user).await;
+        id.ok_or_else(|| Error::plain(format!("there is no user {user}")))
+    }
+
+    /// A page of a user's devices, and where the next one begins.
+    async fn list_devices(
+        &self,
+        owner: &str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Value, Error> {
+        let owner = self.id_of(owner).await?;
+        let after = after.map(|name| name.parse::<Name>()).transpose()?;
+        let limit = limit.clamp(1, PAGE);
+        let page = self
+            .products
+            .owned_by(&owner, after.as_ref(), limit)
+            .await?;
+        // A full page may be the last one; the next is empty then.
+        let next = page.last().filter(|_| page.len() == limit);
+        let next = next.map(|(name, _)| name.to_string());
+        let devices: Vec<Value> = page
+            .iter()
+            .map(|(name, id)| {
+                let id = id.as_ref().map(ToString::to_string);
+                json!({"device": name.to_string(), "device_id": id})
+            })
+            .collect();
+        Ok(json!({"device": devices, "next": next}))
+    }
+
+    async fn list_grants(&self, user: &str) -> Result<Value, Error> {
+        let id = self.id_of(user).await?;
+        let grants = self.linking.grants(&id).await?;
+        let grants: Vec<Value> = grants
+            .iter()
+            .map(|grant| {
+                json!({
+                    "grant": grant.grant.to_string(),
+                    "client": grant.client.to_string(),
+                    "scopes": grant.scopes.to_string(),
+                    "created": grant.created,
+                    "last_used": grant.last_used,
+                })
+            })
+            .collect();
+        Ok(json!({"grant": grants}))
+    }
+}
