@@ -59,10 +59,13 @@ fn encoded(prefix: &str) -> String {
     let segments = prefix.split('/').filter(|segment| !segment.is_empty());
     let path: String = segments.flat_map(|segment| ["/", segment]).collect();
     // A path alone is no URL; any will do.
-    url::Url::parse("https://localhost").map_or(path.clone(), |mut url| {
-        url.set_path(&path);
-        url.path().trim_end_matches('/').to_owned()
-    })
+    url::Url::parse("https://localhost").map_or_else(
+        |_| path.clone(),
+        |mut url| {
+            url.set_path(&path);
+            url.path().trim_end_matches('/').to_owned()
+        },
+    )
 }
 
 /// A text as JSON has it.

@@ -128,7 +128,7 @@ pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteEr
 }
 
 /// `/devices...`
-fn below_devices(method: &Method, rest: &[Segment]) -> Result<Route, RouteError> {
+fn below_devices(method: &Method, rest: &[Segment<'_>]) -> Result<Route, RouteError> {
     let Some((first, rest)) = rest.split_first() else {
         return by_method(method, Some(Route::RetrieveDevices), None, None);
     };
