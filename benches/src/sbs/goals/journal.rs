@@ -194,7 +194,7 @@ fn fill(run: &Run, growing: &mut (Embedded, Source), from: usize, to: usize) {
 }
 
 fn append_to((store, source): &mut (Embedded, Source), count: usize) {
-    let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.next()).unzip();
+    let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.draw()).unzip();
     for answer in store.append_batch(&batch) {
         answer.expect("appended");
     }
@@ -202,7 +202,7 @@ fn append_to((store, source): &mut (Embedded, Source), count: usize) {
 }
 
 fn commit((store, source): &mut (Reference, Source), count: usize) {
-    let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.next()).unzip();
+    let (streams, batch): (Vec<_>, Vec<_>) = (0..count).map(|_| source.draw()).unzip();
     store.commit(&batch);
     streams.into_iter().for_each(|stream| source.done(stream));
 }
