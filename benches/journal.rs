@@ -1,5 +1,10 @@
 //! Durable appends, beside the same rows by redb alone and beside a file that is extended and synced, the limit of the disk.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stderr
+)]
 
 use std::fs::{self, File};
 use std::io::Write as _;

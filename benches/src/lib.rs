@@ -1,6 +1,7 @@
 //! Inputs of the benchmarks: what a device-side cloud carries, in three sizes.
 
 pub mod durable;
+pub mod sbs;
 
 /// Sizes by name: one light, a home of ten devices, a building of two hundred.
 pub const SIZES: [(&str, usize); 3] = [("light", 1), ("home", 10), ("building", 200)];

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     error::{Error, ErrorKind},
     limits::Limits,
-    value::Value,
+    value::{self, Receiver, Value},
 };
 
 /// The two media types of the interface.
@@ -107,7 +107,7 @@ impl Content {
     /// [`ErrorKind::Encode`] when the value has map keys that are no text.
     pub fn encode<T: Serialize + ?Sized>(format: ContentFormat, value: &T) -> Result<Self, Error> {
         let body = match format {
-            ContentFormat::Json => crate::value::to_json(value)?,
+            ContentFormat::Json => value::to_json(value)?,
             ContentFormat::OcfCbor => Value::serialized(value)?.to_cbor(),
         };
         Ok(Self::new(format, body.into()))
@@ -117,6 +117,37 @@ impl Content {
     #[must_use]
     pub fn encode_for_device(value: &Value) -> Self {
         Self::new(ContentFormat::OcfCbor, value.to_device_cbor().into())
+    }
+
+    /// An array of what was encoded before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`] when one of the items has another format.
+    pub fn array(format: ContentFormat, items: &[Self]) -> Result<Self, Error> {
+        if items.iter().any(|item| item.format != format) {
+            return Err(Error::new(ErrorKind::Encode));
+        }
+        let items = items.iter().map(|item| item.body.as_ref());
+        let body = match format {
+            ContentFormat::Json => value::json_array(items),
+            ContentFormat::OcfCbor => value::cbor_array(items),
+        };
+        Ok(Self::new(format, body.into()))
+    }
+
+    /// What a device receives of this: the CBOR of [`encode_for_device`](Self::encode_for_device), but of JSON the
+    /// members keep their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode), when it must be converted.
+    pub fn for_device(&self, limits: &Limits) -> Result<Self, Error> {
+        let body = match self.format {
+            ContentFormat::Json => value::json_to_cbor(&self.body, Receiver::Device, limits)?,
+            ContentFormat::OcfCbor => Value::from_cbor(&self.body, limits)?.to_device_cbor(),
+        };
+        Ok(Self::new(ContentFormat::OcfCbor, body.into()))
     }
 
     /// The format.
@@ -149,25 +180,46 @@ impl Content {
         }
     }
 
+    /// Checks that the body can be read, as [`decode`](Self::decode) does, and builds nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn check(&self, limits: &Limits) -> Result<(), Error> {
+        value::check(self.format, &self.body, limits)
+    }
+
     /// Reads the body as a typed value.
     ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode), and [`ErrorKind::Invalid`] when the value does not fit the type.
     pub fn decode_as<T: DeserializeOwned>(&self, limits: &Limits) -> Result<T, Error> {
-        self.decode(limits)?.deserialized()
+        match self.format {
+            ContentFormat::Json => Value::from_json(&self.body, limits)?.deserialized(),
+            ContentFormat::OcfCbor => Value::typed_from_cbor(&self.body, limits),
+        }
     }
 
     /// The same content in this format; the same bytes when it has it already.
+    ///
+    /// Members keep their order.
     ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode), when it must be converted.
     pub fn in_format(&self, format: ContentFormat, limits: &Limits) -> Result<Self, Error> {
-        if self.format == format {
-            return Ok(self.clone());
-        }
-        Self::encode(format, &self.decode(limits)?)
+        let body = match (self.format, format) {
+            (ContentFormat::Json, ContentFormat::OcfCbor) => {
+                value::json_to_cbor(&self.body, Receiver::Peer, limits)?
+            }
+            (ContentFormat::OcfCbor, ContentFormat::Json) => {
+                value::cbor_to_json(&self.body, limits)?
+            }
+            (ContentFormat::Json, ContentFormat::Json)
+            | (ContentFormat::OcfCbor, ContentFormat::OcfCbor) => return Ok(self.clone()),
+        };
+        Ok(Self::new(format, body.into()))
     }
 }
 
@@ -191,6 +243,30 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(ContentFormat::from_content_type(text), format, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn arrays_are_put_together_of_what_was_encoded() {
+        for count in [0, 1, 24] {
+            for format in [ContentFormat::Json, ContentFormat::OcfCbor] {
+                let item = Value::from([("a", 1_u64)]);
+                let items = alloc::vec![item; count];
+                let encoded: alloc::vec::Vec<Content> = items
+                    .iter()
+                    .map(|item| Content::encode(format, item).unwrap())
+                    .collect();
+                let array = Content::array(format, &encoded).unwrap();
+                assert_eq!(array, Content::encode(format, &items).unwrap());
+                let other = [Content::new(
+                    match format {
+                        ContentFormat::Json => ContentFormat::OcfCbor,
+                        ContentFormat::OcfCbor => ContentFormat::Json,
+                    },
+                    Bytes::new(),
+                )];
+                assert!(Content::array(format, &other).is_err());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::{
     href::Href,
     ids::DeviceId,
     link::{ResourceLink, null_as_default},
+    members::deserialize_members,
     resource_type::ResourceType,
     value::{Map, Value},
 };
@@ -96,25 +97,32 @@ const fn null() -> Value {
 ///
 /// The four that the interface requires are always written. They are read leniently: a device that never
 /// published `/oic/d` has neither name nor manufacturer.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DeviceProperties {
     /// The device: `di`.
     #[serde(rename = "di")]
     pub device_id: DeviceId,
     /// Its name: `n`.
-    #[serde(rename = "n", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "n")]
     pub name: String,
     /// What it is: `rt`.
-    #[serde(rename = "rt", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "rt")]
     pub resource_types: Vec<ResourceType>,
     /// Who made it, by language: `dmn`.
-    #[serde(rename = "dmn", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "dmn")]
     pub manufacturer_name: Vec<LocalizedText>,
     /// Every other property: `piid`, `icv`, `dmv`, `if`, and what vendors add.
     #[serde(flatten)]
     pub extra: Map,
 }
+
+deserialize_members!(DeviceProperties, "the properties of a device", {
+    "di" as DeviceId => device_id: required,
+    "n" as Name => name: nullable,
+    "rt" as ResourceTypes => resource_types: nullable,
+    "dmn" as ManufacturerName => manufacturer_name: nullable,
+});
 
 impl DeviceProperties {
     /// A device of which nothing but its id is known: no name, `oic.wk.d`, an empty manufacturer.

@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt, fmt::Write, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{error::ParseIdError, ids::DeviceId};
 
@@ -21,8 +21,8 @@ use crate::{error::ParseIdError, ids::DeviceId};
 /// assert_eq!(href.as_str(), "/light/1");
 /// # Ok::<(), uci_model::ParseIdError>(())
 /// ```
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
 pub struct Href(String);
 
 impl Href {
@@ -67,6 +67,9 @@ impl TryFrom<String> for Href {
     type Error = ParseIdError;
 
     fn try_from(text: String) -> Result<Self, ParseIdError> {
+        if is_canonical(&text) {
+            return Ok(Self(text));
+        }
         text.parse()
     }
 }
@@ -115,6 +118,12 @@ impl FromStr for Href {
     }
 }
 
+impl Serialize for Href {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 impl From<Href> for String {
     fn from(href: Href) -> Self {
         href.0
@@ -125,6 +134,19 @@ impl fmt::Display for Href {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a text is certainly what it would be parsed into. Most are: nothing encoded, nothing to remove.
+fn is_canonical(text: &str) -> bool {
+    let Some(path) = text.strip_prefix('/') else {
+        return false;
+    };
+    let plain = |byte: u8| byte == b'/' || is_plain(byte);
+    text.len() <= Href::MAX_LENGTH
+        && path.bytes().all(plain)
+        && path
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 fn begins_with_device(path: &str) -> bool {
@@ -151,11 +173,15 @@ pub(crate) fn decode_segment(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Whether it is `pchar` (RFC 3986, 3.3) as it is.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
 /// Percent-encodes all but `pchar` (RFC 3986, 3.3).
 pub(crate) fn encode_segment(segment: &str, out: &mut String) {
     for byte in segment.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte);
-        if plain {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             // Writing to a `String` cannot fail.
@@ -211,6 +237,29 @@ mod tests {
             "/a%ff",
         ] {
             assert!(text.parse::<Href>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_kept_is_what_it_parses_into() {
+        for text in [
+            "/light/1",
+            "/",
+            "//light",
+            "/light/",
+            "/a/./b",
+            "/a/../b",
+            "/%6Cight",
+            "/k\u{fc}che",
+            "/a?b",
+            "/a:b;c=1",
+            "light",
+        ] {
+            assert_eq!(
+                Href::try_from(String::from(text)),
+                text.parse::<Href>(),
+                "{text}"
+            );
         }
     }
 

@@ -2,12 +2,12 @@
 
 mod uuid;
 
-use alloc::{borrow::Cow, string::String};
+use alloc::borrow::Cow;
 use core::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::ParseIdError;
+use crate::{error::ParseIdError, serde_text};
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $human:literal) => {
@@ -39,7 +39,7 @@ macro_rules! uuid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                uuid::write(&self.0, f)
+                f.write_str(uuid::Text::new(&self.0).as_str())
             }
         }
 
@@ -61,24 +61,22 @@ macro_rules! uuid_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(uuid::Text::new(&self.0).as_str())
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                serde_text::parse(deserializer)
             }
         }
     };
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $human:literal, max $max:literal) => {
+    ($(#[$doc:meta])* $name:ident, $human:literal, max $max:literal, known [$($known:ident),*]) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize, serde::Serialize)]
-        #[serde(try_from = "alloc::string::String", into = "alloc::string::String")]
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name(alloc::borrow::Cow<'static, str>);
 
         impl $name {
@@ -101,6 +99,18 @@ macro_rules! text_id {
             }
         }
 
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::serde_text::parse(deserializer)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         impl TryFrom<alloc::string::String> for $name {
             type Error = $crate::error::ParseIdError;
 
@@ -114,7 +124,12 @@ macro_rules! text_id {
             type Err = $crate::error::ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                alloc::string::String::from(text).try_into()
+                // Most are one of a few, which take no memory.
+                let known: &[Self] = &[$(Self::$known),*];
+                match known.iter().find(|known| known.as_str() == text) {
+                    Some(known) => Ok(known.clone()),
+                    None => alloc::string::String::from(text).try_into(),
+                }
             }
         }
 
@@ -142,7 +157,7 @@ text_id! {
     ///
     /// The standard asks for a UUID; peers in the field send other texts, so any visible ASCII text of 1 to
     /// 128 characters is one.
-    CorrelationId, "correlation id", max 128
+    CorrelationId, "correlation id", max 128, known []
 }
 
 impl CorrelationId {
@@ -178,7 +193,7 @@ pub(crate) fn check_text(
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
 
     use super::*;
 

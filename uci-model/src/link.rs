@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     href::Href,
     ids::DeviceId,
+    members::deserialize_members,
     resource_type::{Interface, ResourceType},
     value::Map,
 };
@@ -15,30 +16,39 @@ use crate::{
 ///
 /// Members that have no field here are carried in [`extra`](Self::extra), unchanged. `rt` and `if` are always
 /// written, and so is `p.bm`: peers in the field fail without.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceLink {
     /// Where the resource is.
     pub href: Href,
     /// What it is: `rt`. Read as empty when it is missing or null, as it is in some unpublished links.
-    #[serde(rename = "rt", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "rt")]
     pub resource_types: Vec<ResourceType>,
     /// Its views: `if`. Read as empty when it is missing or null.
-    #[serde(rename = "if", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "if")]
     pub interfaces: Vec<Interface>,
     /// Whether it can be discovered and observed: `p`.
-    #[serde(rename = "p", default, deserialize_with = "null_as_default")]
+    #[serde(rename = "p")]
     pub policy: LinkPolicy,
     /// The device: `di`.
-    #[serde(rename = "di", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "di", skip_serializing_if = "Option::is_none")]
     pub device_id: Option<DeviceId>,
     /// What the link is seen from, usually `ocf://{di}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
     /// Every other member: `eps`, `ins`, `rel`, `title`, `type`, `tag-*`, and what vendors add.
     #[serde(flatten)]
     pub extra: Map,
 }
+
+deserialize_members!(ResourceLink, "a link", {
+    "href" as Href => href: required,
+    "rt" as ResourceTypes => resource_types: nullable,
+    "if" as Interfaces => interfaces: nullable,
+    "p" as Policy => policy: nullable,
+    "di" as DeviceId => device_id: or_default,
+    "anchor" as Anchor => anchor: or_default,
+});
 
 impl ResourceLink {
     /// A link with nothing but what every link has.
@@ -65,16 +75,20 @@ impl ResourceLink {
 }
 
 /// The `p` of a link.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LinkPolicy {
     /// The bit mask `bm`: see [`DISCOVERABLE`](Self::DISCOVERABLE) and [`OBSERVABLE`](Self::OBSERVABLE).
-    #[serde(rename = "bm", default)]
+    #[serde(rename = "bm")]
     pub bits: u64,
     /// Members of older devices.
     #[serde(flatten)]
     pub extra: Map,
 }
+
+deserialize_members!(LinkPolicy, "a policy", {
+    "bm" as Bits => bits: or_default,
+});
 
 impl LinkPolicy {
     /// Bit 0: the resource is listed.

@@ -6,14 +6,15 @@ use crate::ids::text_id;
 
 text_id! {
     /// A resource type, the items of `rt`: `oic.wk.d`, `oic.r.switch.binary`.
-    ResourceType, "resource type", max 64
+    ResourceType, "resource type", max 64, known [DEVICE, PLATFORM]
 }
 
 text_id! {
     /// A view of a resource, the items of `if`: `oic.if.baseline`, `oic.if.rw`.
     ///
     /// Interfaces that the standard does not list are kept: devices in the field have them.
-    Interface, "interface", max 64
+    Interface, "interface", max 64,
+    known [BASELINE, LINK_LIST, BATCH, READ_WRITE, READ, ACTUATOR, SENSOR]
 }
 
 impl ResourceType {

@@ -12,17 +12,21 @@
 mod cbor;
 mod de;
 mod json;
+mod names;
 mod serialized;
 #[cfg(test)]
 mod tests;
+mod transcode;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use core::{cell::Cell, fmt};
+use core::{cell::Cell, fmt, marker::PhantomData};
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use cbor::array as cbor_array;
 pub use de::Mismatch;
-pub(crate) use json::encode as to_json;
+pub(crate) use json::{array as json_array, encode as to_json};
+pub(crate) use transcode::{Receiver, cbor_to_json, check, json_to_cbor};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -126,7 +130,7 @@ impl Value {
     /// neither text nor an integer; [`ErrorKind::LimitExceeded`].
     pub fn from_cbor(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
         check_length(bytes, limits)?;
-        cbor::decode(bytes, limits)
+        cbor::read(bytes, limits, json::Tree::bounded_by_source())
     }
 
     /// Writes JSON.
@@ -164,6 +168,21 @@ impl Value {
     /// integer of more than 64 bits.
     pub fn serialized<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         serialized::serialize(value)
+    }
+
+    /// Reads CBOR as a typed value, without a tree unless something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_cbor`](Self::from_cbor), and [`ErrorKind::Invalid`].
+    pub(crate) fn typed_from_cbor<T: DeserializeOwned>(
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<T, Error> {
+        check_length(bytes, limits)?;
+        // What is malformed behind a mismatch is malformed: only the whole message tells which error it is.
+        cbor::read(bytes, limits, PhantomData)
+            .or_else(|_| Self::from_cbor(bytes, limits)?.deserialized())
     }
 
     /// Reads this tree as a typed value.
@@ -323,6 +342,7 @@ impl Budget {
     }
 
     /// Pays for one value inside `depth` more levels; false when that is over a limit.
+    #[inline]
     fn pay(&self, depth_left: Option<usize>) -> bool {
         let items_left = self.items.get().checked_sub(1);
         self.items.set(items_left.unwrap_or(0));

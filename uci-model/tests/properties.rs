@@ -79,6 +79,41 @@ proptest! {
     }
 
     #[test]
+    fn converted_content_says_what_the_tree_says(value in cbor_value()) {
+        for (from, to) in [
+            (ContentFormat::Json, ContentFormat::OcfCbor),
+            (ContentFormat::OcfCbor, ContentFormat::Json),
+        ] {
+            let content = Content::encode(from, &value).unwrap();
+            let read = content.decode(&limits()).unwrap();
+            let straight = content.in_format(to, &limits()).unwrap();
+            let through_tree = Content::encode(to, &read).unwrap();
+            let again = |content: &Content| content.decode(&limits()).unwrap().to_cbor();
+            prop_assert_eq!(again(&straight), again(&through_tree));
+            let device = content.for_device(&limits()).unwrap();
+            prop_assert_eq!(again(&device), Content::encode_for_device(&read).decode(&limits()).unwrap().to_cbor());
+            prop_assert!(content.check(&limits()).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_reader_agrees_on_what_can_be_read(bytes in any::<Vec<u8>>()) {
+        for format in [ContentFormat::Json, ContentFormat::OcfCbor] {
+            let content = Content::new(format, bytes.clone().into());
+            let kind = |error: uci_model::Error| error.kind();
+            let tree = content.decode(&limits()).map_err(kind);
+            prop_assert_eq!(content.check(&limits()).map_err(kind), tree.clone().map(drop));
+            let typed: Result<Value, _> = content.decode_as(&limits()).map_err(kind);
+            prop_assert_eq!(typed.map(|value| value.to_cbor()), tree.clone().map(|value| value.to_cbor()));
+            for to in [ContentFormat::Json, ContentFormat::OcfCbor] {
+                if to != format {
+                    prop_assert_eq!(content.in_format(to, &limits()).map_err(kind).map(drop), tree.clone().map(drop));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn cbor_reads_as_it_was_written(value in cbor_value()) {
         let bytes = value.to_cbor();
         let read = Value::from_cbor(&bytes, &limits()).unwrap();

@@ -197,6 +197,11 @@ impl Account {
         }
     }
 
+    /// How many devices and subscriptions there are.
+    pub(crate) fn weight(&self) -> usize {
+        self.devices.len().saturating_add(self.subscriptions.len())
+    }
+
     /// All devices, by id.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceRecord)> {
         self.devices.iter().map(|(id, device)| (*id, device))

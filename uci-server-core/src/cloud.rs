@@ -41,6 +41,7 @@ use crate::sealer::Sealer;
 mod admission;
 mod answers;
 mod appends;
+mod bodies;
 mod clock;
 mod erasure;
 mod line;
@@ -52,6 +53,7 @@ mod perform;
 mod stream;
 
 use appends::InFlight;
+use bodies::Bodies;
 use clock::SteadyClock;
 use line::{Task, TaskId, Work};
 use stream::{Stream, StreamName};
@@ -85,6 +87,7 @@ pub struct DeviceCloud {
     /// Accounts that are to be woken, in order, and those that are on their way.
     to_wake: VecDeque<AccountId>,
     waking: BTreeSet<AccountId>,
+    bodies: Bodies,
     timers: BTreeSet<(Instant, Timer)>,
     /// Commands without their final event.
     open_commands: usize,
@@ -141,6 +144,7 @@ impl DeviceCloud {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], sealer: Arc<dyn Sealer>) -> Self {
         let deliveries = Deliveries::new(&config.delivery);
+        let bodies = Bodies::new(config.body_cache);
         let description = openapi::describe(&config.prefix, &config.described_at).into();
         Self {
             config,
@@ -162,6 +166,7 @@ impl DeviceCloud {
             deliveries,
             to_wake: VecDeque::new(),
             waking: BTreeSet::new(),
+            bodies,
             timers: BTreeSet::new(),
             open_commands: 0,
             next_number: 0,
@@ -196,6 +201,10 @@ impl DeviceCloud {
                 self.respond(id, openapi::response(self.description.clone()));
             }
             Ok(Wanted::OfAccount(incoming)) => {
+                if let Some(response) = self.answer_at_once(&incoming, now) {
+                    self.respond(id, response);
+                    return id;
+                }
                 let needs = [StreamName::Account(incoming.principal.account.clone())];
                 self.enqueue(
                     needs,

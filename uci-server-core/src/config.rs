@@ -46,13 +46,16 @@ pub struct Config {
     /// After how long without use an account is dropped from memory. One that owes notifications stays, and so does one with a
     /// device that counts as online.
     pub idle_after: Duration,
-    /// After how many changes a stream gets a snapshot.
+    /// After how many changes a stream gets a snapshot; an account that has more devices and subscriptions than that, after
+    /// as many changes as those.
     pub snapshot_every: u64,
     /// Most accounts that are loaded at once because they were woken: a cloud that starts again with many that owe something
     /// still answers requests.
     pub max_waking: usize,
     /// Most requests, and most reports and other commands, that may wait at once.
     pub max_pending: usize,
+    /// How many bytes of encoded devices and device lists are kept for whoever asks next.
+    pub body_cache: usize,
     /// For how long an ended grant is remembered: longer than any access token of it lives.
     pub grant_memory: Duration,
 }
@@ -203,6 +206,7 @@ impl Default for Config {
             snapshot_every: 512,
             max_waking: 64,
             max_pending: 4096,
+            body_cache: 64 << 20,
             grant_memory: Duration::from_secs(24 * 3600),
         }
     }

@@ -176,7 +176,7 @@ impl Deliveries {
         id: DeliveryId,
         result: Result<DeliveryOutcome, TransportFailure>,
         rules: &DeliveryRules,
-        jitter: u64,
+        jitter: impl FnOnce() -> u64,
         now: Instant,
     ) -> Option<(AccountId, SubscriptionId, Verdict)> {
         let subscription = self.attempts.remove(&id)?;
@@ -193,7 +193,7 @@ impl Deliveries {
             Verdict::Delivered { .. } | Verdict::Gone => line.state = State::Confirmed,
             // A refused one too: its subscription may have ended before, with this still at the head of the queue.
             Verdict::Refused | Verdict::Retry => {
-                line.fail(rules.backoff, jitter, retry_after, now);
+                line.fail(rules.backoff, jitter(), retry_after, now);
                 if let State::Waiting { until } = line.state {
                     self.timers.insert((until, subscription));
                 }

@@ -2,24 +2,25 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use zeroize::Zeroize as _;
 
 /// A source of numbers that repeats exactly when its seed does.
 pub(crate) struct Entropy {
-    seed: [u8; 32],
+    /// The seed as a key that is prepared once; wiped on drop.
+    key: Option<Hmac<Sha256>>,
     counter: u64,
 }
 
 impl Entropy {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self { seed, counter: 0 }
+        // A 32-byte key is never refused: HMAC takes any length.
+        let key = Hmac::new_from_slice(&seed).ok();
+        Self { key, counter: 0 }
     }
 
     /// The next 32 bytes.
     pub(crate) fn draw(&mut self) -> [u8; 32] {
         self.counter = self.counter.wrapping_add(1);
-        // A 32-byte key is never refused: HMAC takes any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.seed) else {
+        let Some(mut mac) = self.key.clone() else {
             return [0; 32];
         };
         mac.update(&self.counter.to_be_bytes());
@@ -38,11 +39,5 @@ impl Entropy {
         let mut drawn = [0; 8];
         drawn.copy_from_slice(self.draw().split_at(8).0);
         u64::from_be_bytes(drawn)
-    }
-}
-
-impl Drop for Entropy {
-    fn drop(&mut self) {
-        self.seed.zeroize();
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest account, client or grant id, in bytes.
 const MAX_TEXT_ID: usize = 128;
@@ -17,9 +18,11 @@ pub struct ParseIdError;
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        ///
+        /// Cloning shares the text.
+        #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as text.
@@ -37,7 +40,7 @@ macro_rules! text_id {
                 if text.is_empty() || text.len() > MAX_TEXT_ID || !text.bytes().all(visible) {
                     return Err(ParseIdError);
                 }
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
         }
 
@@ -51,7 +54,13 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

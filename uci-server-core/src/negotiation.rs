@@ -32,6 +32,9 @@ struct MediaRange<'a> {
 /// the heaviest format wins, and JSON wins a tie. Elements that cannot be read are left out; no `Accept` accepts anything.
 #[must_use]
 pub fn response_format(headers: &HeaderMap) -> Option<ContentFormat> {
+    if let Some(format) = sole_format(headers) {
+        return Some(format);
+    }
     let Some(list) = accept_list(headers) else {
         return Some(ContentFormat::Json);
     };
@@ -74,6 +77,17 @@ pub fn notification_format(headers: &HeaderMap) -> ContentFormat {
         // Heaviest first, then the earliest; `min_by_key` keeps the first of equals, which is JSON.
         .min_by_key(|(weight, place, _)| (FULL_WEIGHT.saturating_sub(*weight), *place))
         .map_or(ContentFormat::Json, |(.., format)| format)
+}
+
+/// The format, when the list is the name of one and nothing else, as that of nearly all clients is.
+fn sole_format(headers: &HeaderMap) -> Option<ContentFormat> {
+    let mut lines = headers.get_all(ACCEPT).iter();
+    let (line, None) = (lines.next()?, lines.next()) else {
+        return None;
+    };
+    OFFERED
+        .into_iter()
+        .find(|format| line.as_bytes() == format.as_str().as_bytes())
 }
 
 /// All lines joined; `None` when there is none with content.

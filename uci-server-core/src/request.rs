@@ -9,9 +9,7 @@ use uci_model::api::{
     retrieve_resource, subscribe_to_device, subscribe_to_devices, subscribe_to_resource,
     update_resource,
 };
-use uci_model::{
-    Content, ContentFormat, DeviceId, Href, Interface, SubscribeBody, SubscriptionId, Value,
-};
+use uci_model::{Content, ContentFormat, DeviceId, Href, Interface, SubscribeBody, SubscriptionId};
 
 use crate::account::Target;
 use crate::authorization::{Authentication, Principal, authenticate, authorize};
@@ -55,8 +53,8 @@ pub(crate) enum Action {
     RetrieveResource(ResourceAction),
     UpdateResource {
         on: ResourceAction,
+        /// Readable, within the bounds.
         content: Content,
-        value: Value,
     },
     Subscribe(Subscribe),
     Unsubscribe {
@@ -149,14 +147,14 @@ pub(crate) fn read(
             let path_args = [&*device.to_string(), href.as_str()];
             let typed = update_resource::Request::try_from_http_request(request, &path_args)?;
             let (interface, content) = (typed.interface, typed.content);
-            let value = content.decode(&config.content)?;
+            content.check(&config.content)?;
             let on = ResourceAction {
                 device,
                 href,
                 interface,
                 format,
             };
-            Action::UpdateResource { on, content, value }
+            Action::UpdateResource { on, content }
         }
         Route::Subscribe { target } => Action::Subscribe(subscribe(config, request, target)?),
         Route::Unsubscribe {

@@ -105,7 +105,11 @@ pub enum RouteError {
 /// # Errors
 /// [`RouteError`] says which status answers.
 pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteError> {
-    let segments = path::segments(path).map_err(RouteError::Malformed)?;
+    if path.len() > path::MAX_PATH {
+        return Err(RouteError::Malformed(PathError::TooLong));
+    }
+    let path = path::with_plain_slashes(path);
+    let segments = path::segments(&path).map_err(RouteError::Malformed)?;
     let prefix = prefix.split('/').filter(|segment| !segment.is_empty());
     let mut rest = segments.as_slice();
     for expected in prefix.chain(BASE.iter().copied()) {
@@ -124,7 +128,7 @@ pub fn route(prefix: &str, method: &Method, path: &str) -> Result<Route, RouteEr
 }
 
 /// `/devices...`
-fn below_devices(method: &Method, rest: &[Segment]) -> Result<Route, RouteError> {
+fn below_devices(method: &Method, rest: &[Segment<'_>]) -> Result<Route, RouteError> {
     let Some((first, rest)) = rest.split_first() else {
         return by_method(method, Some(Route::RetrieveDevices), None, None);
     };
@@ -138,7 +142,7 @@ fn below_devices(method: &Method, rest: &[Segment]) -> Result<Route, RouteError>
 }
 
 /// `/devices/subscriptions...`
-fn devices_level(method: &Method, rest: &[Segment]) -> Result<Route, RouteError> {
+fn devices_level(method: &Method, rest: &[Segment<'_>]) -> Result<Route, RouteError> {
     match rest {
         [] => by_method(
             method,
@@ -165,7 +169,11 @@ fn devices_level(method: &Method, rest: &[Segment]) -> Result<Route, RouteError>
 }
 
 /// `/devices/{deviceId}...`
-fn below_device(method: &Method, device: DeviceId, rest: &[Segment]) -> Result<Route, RouteError> {
+fn below_device(
+    method: &Method,
+    device: DeviceId,
+    rest: &[Segment<'_>],
+) -> Result<Route, RouteError> {
     let rest = match rest.split_first() {
         Some((first, tail)) if first.text.parse() == Ok(device) => tail,
         _ => rest,
@@ -198,12 +206,12 @@ fn below_device(method: &Method, device: DeviceId, rest: &[Segment]) -> Result<R
     by_method(method, Some(get), Some(post), delete)
 }
 
-fn update(device: DeviceId, segments: &[Segment]) -> Result<Route, RouteError> {
+fn update(device: DeviceId, segments: &[Segment<'_>]) -> Result<Route, RouteError> {
     let href = href_of(segments)?.ok_or(RouteError::NotFound)?;
     Ok(Route::UpdateResource { device, href })
 }
 
-fn target(device: DeviceId, href: &[Segment]) -> Result<Target, RouteError> {
+fn target(device: DeviceId, href: &[Segment<'_>]) -> Result<Target, RouteError> {
     Ok(match href_of(href)? {
         None => Target::Device(device),
         Some(href) => Target::Resource(device, href),
@@ -211,13 +219,13 @@ fn target(device: DeviceId, href: &[Segment]) -> Result<Target, RouteError> {
 }
 
 /// The href that the segments make; `None` when there are none.
-fn href_of(segments: &[Segment]) -> Result<Option<Href>, RouteError> {
+fn href_of(segments: &[Segment<'_>]) -> Result<Option<Href>, RouteError> {
     if segments.is_empty() {
         return Ok(None);
     }
     let path: String = segments
         .iter()
-        .flat_map(|segment| ["/", &segment.raw])
+        .flat_map(|segment| ["/", segment.raw])
         .collect();
     // What is not an href at all (too long, say) names no resource.
     path.parse().map(Some).map_err(|_| RouteError::NotFound)

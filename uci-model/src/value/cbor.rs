@@ -1,17 +1,15 @@
 //! CBOR bytes to and from the tree.
-//!
-//! Heads are read and written by `ciborium-ll`; what they mean, and every bound, is here.
 
 mod bignum;
+mod head;
 mod reader;
 
 use alloc::vec::Vec;
 
-use ciborium_ll::{Encoder, Header, simple};
-
 use super::{Integer, Value};
 
-pub(super) use reader::decode;
+pub(super) use head::{Major, set_length, write as write_head};
+pub(super) use reader::read;
 
 /// How the encoder treats arrays of numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,23 +26,31 @@ pub(super) fn encode(value: &Value, arrays: Arrays) -> Vec<u8> {
     out
 }
 
-fn write(value: &Value, arrays: Arrays, out: &mut Vec<u8>) {
+/// An array of items that are CBOR each.
+pub(crate) fn array<'a>(items: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+    let content: usize = items.clone().map(<[u8]>::len).sum();
+    // The longest head has nine bytes.
+    let mut out = Vec::with_capacity(content.saturating_add(9));
+    write_head(Major::Array, length(items.len()), &mut out);
+    for item in items {
+        out.extend_from_slice(item);
+    }
+    out
+}
+
+pub(super) fn write(value: &Value, arrays: Arrays, out: &mut Vec<u8>) {
     match value {
-        Value::Null => head(Header::Simple(simple::NULL), out),
-        Value::Bool(true) => head(Header::Simple(simple::TRUE), out),
-        Value::Bool(false) => head(Header::Simple(simple::FALSE), out),
+        Value::Null => write_null(out),
+        Value::Bool(truth) => write_bool(*truth, out),
         Value::Integer(number) => write_integer(*number, out),
         Value::Float(number) => write_float(*number, out),
-        Value::Text(text) => {
-            head(Header::Text(Some(text.len())), out);
-            out.extend_from_slice(text.as_bytes());
-        }
+        Value::Text(text) => write_text(text, out),
         Value::Bytes(bytes) => {
-            head(Header::Bytes(Some(bytes.len())), out);
+            write_head(Major::Bytes, length(bytes.len()), out);
             out.extend_from_slice(bytes);
         }
         Value::Array(items) => {
-            head(Header::Array(Some(items.len())), out);
+            write_head(Major::Array, length(items.len()), out);
             let floats = arrays == Arrays::OneKindOfNumber
                 && items.iter().any(|item| matches!(item, Value::Float(_)));
             for item in items {
@@ -55,34 +61,52 @@ fn write(value: &Value, arrays: Arrays, out: &mut Vec<u8>) {
             }
         }
         Value::Map(map) => {
-            head(Header::Map(Some(map.len())), out);
+            write_head(Major::Map, length(map.len()), out);
             for (name, value) in map {
-                head(Header::Text(Some(name.len())), out);
-                out.extend_from_slice(name.as_bytes());
+                write_text(name, out);
                 write(value, arrays, out);
             }
         }
     }
 }
 
-fn write_integer(number: Integer, out: &mut Vec<u8>) {
+pub(super) fn write_null(out: &mut Vec<u8>) {
+    out.push(0xf6);
+}
+
+pub(super) fn write_bool(truth: bool, out: &mut Vec<u8>) {
+    out.push(if truth { 0xf5 } else { 0xf4 });
+}
+
+#[inline]
+pub(super) fn write_integer(number: Integer, out: &mut Vec<u8>) {
     match number.as_u64() {
-        Some(number) => head(Header::Positive(number), out),
+        Some(number) => write_head(Major::Unsigned, number, out),
         // CBOR holds -1 - n, which is the complement.
-        None => head(
-            Header::Negative(number.as_i64().map_or(0, |number| !number.cast_unsigned())),
+        None => write_head(
+            Major::Negative,
+            number.as_i64().map_or(0, |number| !number.cast_unsigned()),
             out,
         ),
     }
 }
 
 /// Always 64 bits: devices in the field drop shorter floats silently.
-fn write_float(number: f64, out: &mut Vec<u8>) {
+#[inline]
+pub(super) fn write_float(number: f64, out: &mut Vec<u8>) {
     out.push(0xfb);
     out.extend_from_slice(&number.to_be_bytes());
 }
 
-fn head(header: Header, out: &mut Vec<u8>) {
-    // Writing to a `Vec` cannot fail.
-    let _ = Encoder::from(out).push(header);
+#[inline]
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    write_head(Major::Text, length(text.len()), out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A length as the argument of a head.
+#[inline]
+pub(super) fn length(length: usize) -> u64 {
+    // There is no machine with longer ones.
+    u64::try_from(length).unwrap_or(u64::MAX)
 }

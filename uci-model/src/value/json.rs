@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     let budget = Budget::new(limits);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Tree::new(&budget, limits)
+    Tree::paying(&budget, limits)
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| budget.error(error))
@@ -26,6 +26,21 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::with_source(ErrorKind::Encode, error))
+}
+
+/// An array of items that are JSON each.
+pub(crate) fn array<'a>(items: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+    let content: usize = items.clone().map(<[u8]>::len).sum();
+    let mut out = Vec::with_capacity(content.saturating_add(items.len()).saturating_add(2));
+    out.push(b'[');
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(item);
+    }
+    out.push(b']');
+    out
 }
 
 impl Serialize for Value {
@@ -53,21 +68,30 @@ impl<'de> Deserialize<'de> for Value {
     /// Bounded by the default [`Limits`] in depth and items.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limits = Limits::default();
-        Tree::new(&Budget::new(&limits), &limits).deserialize(deserializer)
+        Tree::paying(&Budget::new(&limits), &limits).deserialize(deserializer)
     }
 }
 
-/// Reads one tree, paying for every value.
+/// Reads one tree.
 #[derive(Clone, Copy)]
-struct Tree<'a> {
-    budget: &'a Budget,
+pub(super) struct Tree<'a> {
+    /// What every value is paid from, unless its source takes care of that.
+    budget: Option<&'a Budget>,
     depth_left: Option<usize>,
 }
 
 impl<'a> Tree<'a> {
-    fn new(budget: &'a Budget, limits: &Limits) -> Self {
+    /// From a source that is bounded itself.
+    pub(super) fn bounded_by_source() -> Self {
         Self {
-            budget,
+            budget: None,
+            depth_left: None,
+        }
+    }
+
+    fn paying(budget: &'a Budget, limits: &Limits) -> Self {
+        Self {
+            budget: Some(budget),
             depth_left: Some(limits.depth()),
         }
     }
@@ -84,7 +108,9 @@ impl<'de> DeserializeSeed<'de> for Tree<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        if !self.budget.pay(self.depth_left) {
+        if let Some(budget) = self.budget
+            && !budget.pay(self.depth_left)
+        {
             return Err(D::Error::custom("limit exceeded"));
         }
         deserializer.deserialize_any(self)

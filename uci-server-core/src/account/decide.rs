@@ -325,8 +325,7 @@ impl DeviceRecord {
 /// A representation must be readable in both formats, because subscribers may want either.
 fn check_content(content: &Content, limits: &Limits) -> Result<(), Error> {
     content
-        .decode(limits)
-        .map(|_| ())
+        .check(limits)
         .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
 }
 

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use uci_model::api::{BatchFormat, OutgoingResponse as _, Representation};
+use uci_model::api::{OutgoingResponse as _, Representation};
 use uci_model::{
     Content, ContentFormat, Device, DeviceContentAll, DeviceId, DeviceProperties, ResourceContent,
     Value,
 };
 
+use super::bodies::{Bodies, Shown};
 use super::line::Work;
 use super::stream::StreamName;
 use super::{Asked, DeviceCloud, Timer, after};
@@ -35,37 +36,23 @@ pub(super) enum Answer {
 /// Answers everything but what changes the account.
 pub(super) fn answer(
     config: &Config,
+    bodies: &mut Bodies,
     id: &AccountId,
     account: &Account,
     action: &Action,
 ) -> Result<Answer, Problem> {
     let content = match action {
-        Action::RetrieveDevices {
-            batch: BatchFormat::All,
-            format,
-        } => {
-            let devices: Vec<DeviceContentAll> = account
-                .devices()
-                .map(|(id, d)| with_content(config, id, d))
-                .collect();
-            Content::encode(*format, &devices)?
-        }
-        Action::RetrieveDevices { format, .. } => {
-            let devices: Vec<Device> = account.devices().map(|(id, d)| with_links(id, d)).collect();
-            Content::encode(*format, &devices)?
+        Action::RetrieveDevices { batch, format } => {
+            let shown = Shown::new(None, *batch, *format);
+            encoded(config, bodies, id, account, shown)?
         }
         Action::RetrieveDevice {
             device,
             batch,
             format,
         } => {
-            let record = account.device(*device).ok_or_else(not_found)?;
-            match batch {
-                BatchFormat::All => {
-                    Content::encode(*format, &with_content(config, *device, record))?
-                }
-                _ => Content::encode(*format, &with_links(*device, record))?,
-            }
+            let shown = Shown::new(Some(*device), *batch, *format);
+            encoded(config, bodies, id, account, shown)?
         }
         Action::RetrieveResource(on) => {
             let (record, resource) = find(account, on)?;
@@ -78,14 +65,15 @@ pub(super) fn answer(
                 return ask(config, id, record, resource, on, Operation::Retrieve);
             }
         }
-        Action::UpdateResource { on, content, value } => {
+        Action::UpdateResource { on, content } => {
             let (record, resource) = find(account, on)?;
             let spoken = resource.representation().map(Content::format);
-            let content = match (spoken, content.format()) {
-                (Some(ContentFormat::Json), ContentFormat::Json) => content.clone(),
-                (Some(ContentFormat::Json), _) => Content::encode(ContentFormat::Json, value)?,
+            let content = match spoken {
+                Some(ContentFormat::Json) => {
+                    content.in_format(ContentFormat::Json, &config.content)?
+                }
                 // Constrained devices read CBOR, and of floats only those of 64 bits.
-                _ => Content::encode_for_device(value),
+                _ => content.for_device(&config.content)?,
             };
             return ask(config, id, record, resource, on, Operation::Update(content));
         }
@@ -93,6 +81,42 @@ pub(super) fn answer(
     };
     let answer = Representation::new(Some(content)).try_into_http_response()?;
     Ok(Answer::Respond(answer))
+}
+
+/// The body of one device or of the list, encoded anew only when it is not known.
+fn encoded(
+    config: &Config,
+    bodies: &mut Bodies,
+    id: &AccountId,
+    account: &Account,
+    shown: Shown,
+) -> Result<Content, Problem> {
+    if let Some(known) = bodies.get(id, shown) {
+        return Ok(known.clone());
+    }
+    let content = match shown.device {
+        Some(device) => {
+            let record = account.device(device).ok_or_else(not_found)?;
+            if shown.all {
+                Content::encode(shown.format, &with_content(config, device, record))?
+            } else {
+                Content::encode(shown.format, &with_links(device, record))?
+            }
+        }
+        None => {
+            let mut devices = Vec::new();
+            for (device, _) in account.devices() {
+                let shown = Shown {
+                    device: Some(device),
+                    ..shown
+                };
+                devices.push(encoded(config, bodies, id, account, shown)?);
+            }
+            Content::array(shown.format, &devices)?
+        }
+    };
+    bodies.keep(id, shown, &content);
+    Ok(content)
 }
 
 fn find<'a>(

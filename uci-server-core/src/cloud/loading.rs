@@ -11,6 +11,7 @@ use crate::output::{Event, Output};
 
 impl DeviceCloud {
     pub(super) fn load(&mut self, name: StreamName, now: Instant) {
+        self.forget_bodies(&name);
         let deadline = after(now, self.config.load_timeout);
         self.timers.insert((deadline, Timer::Load(name.clone())));
         self.outputs.push_back(Output::Load {
@@ -149,15 +150,24 @@ impl DeviceCloud {
         let deadline = after(stream.last_used, self.config.idle_after);
         if deadline <= now {
             self.streams.remove(name);
+            self.forget_bodies(name);
         } else {
             stream.idle_deadline = Some(deadline);
             self.timers.insert((deadline, Timer::Idle(name.clone())));
         }
     }
 
+    /// Forgets what was encoded of an account: another node may change it from now on.
+    fn forget_bodies(&mut self, name: &StreamName) {
+        if let StreamName::Account(account) = name {
+            self.bodies.forget_account(account);
+        }
+    }
+
     /// Takes a stream out, with its timers.
     fn take_stream(&mut self, name: &StreamName) -> Option<Stream> {
         let stream = self.streams.remove(name)?;
+        self.forget_bodies(name);
         self.timers
             .remove(&(stream.load_deadline, Timer::Load(name.clone())));
         if let Some(deadline) = stream.idle_deadline {

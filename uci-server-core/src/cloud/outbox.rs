@@ -1,5 +1,6 @@
 //! Notifications on their way: what is sent when, and what its fate means for the subscription.
 
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use uci_model::event::{NotificationHeaders, SigningKey};
 use uci_model::{Content, EventType, SigningSecret, SubscriptionId, UnixSeconds};
 
 use super::perform::secret_field;
-use super::stream::StreamName;
+use super::stream::{Ledger, StreamName};
 use super::{DeviceCloud, after};
 use crate::account::{Command, EndCause, Notification, Subscription};
 use crate::delivery::Verdict;
@@ -17,6 +18,7 @@ use crate::device_port::{DeliveryOutcome, TransportFailure};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{AccountId, DeliveryId};
 use crate::output::Output;
+use crate::sealer::Sealer;
 
 impl DeviceCloud {
     /// Looks at a subscription's queue: lines its head up, ends it when that is too old, or lets it rest.
@@ -122,7 +124,7 @@ impl DeviceCloud {
         result: Result<DeliveryOutcome, TransportFailure>,
         now: Instant,
     ) {
-        let jitter = self.entropy.draw_u64();
+        let jitter = || self.entropy.draw_u64();
         let rules = &self.config.delivery;
         let Some((account, id, verdict)) =
             self.deliveries.end(delivery, result, rules, jitter, now)
@@ -143,17 +145,24 @@ impl DeviceCloud {
 
     /// The head of a queue as a request, signed now: receivers refuse old timestamps.
     fn notification(
-        &self,
+        &mut self,
         account: &AccountId,
         id: SubscriptionId,
     ) -> Result<Request<Bytes>, Error> {
-        let found = self
-            .account(account)?
-            .subscription(id)
-            .ok_or(ErrorKind::NotFound)?;
+        let name = StreamName::Account(account.clone());
+        let stream = self.streams.get_mut(&name).ok_or(ErrorKind::Unavailable)?;
+        let Some(Ledger::Account(ledger)) = &stream.ledger else {
+            return Err(ErrorKind::Unavailable.into());
+        };
+        let found = ledger.subscription(id).ok_or(ErrorKind::NotFound)?;
         let head = found.head().ok_or(ErrorKind::NotFound)?;
         let made = found.made();
-        let key = self.signing_key(account, id, &made.sealed_secret)?;
+        let key = match stream.keys.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                entry.insert(open_key(&*self.sealer, &name, id, &made.sealed_secret)?)
+            }
+        };
         let timestamp = UnixSeconds::from(self.wall);
         let event_type = head.event_type().clone();
         let cancelled = event_type == EventType::SubscriptionCancelled;
@@ -163,23 +172,22 @@ impl DeviceCloud {
         let uri = Uri::try_from(made.events_url.as_str())
             .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
         notify::Request::new(headers, content)
-            .try_into_http_request(&uri, &key)
+            .try_into_http_request(&uri, key)
             .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
     }
+}
 
-    fn signing_key(
-        &self,
-        account: &AccountId,
-        id: SubscriptionId,
-        sealed: &[u8],
-    ) -> Result<SigningKey, Error> {
-        let stream = StreamName::Account(account.clone()).to_string();
-        let opened = self
-            .sealer
-            .open(&stream, &secret_field(id), sealed)
-            .map_err(|error| Error::with_source(ErrorKind::Sealing, error))?;
-        let text = std::str::from_utf8(opened.expose()).map_err(|_| ErrorKind::Sealing)?;
-        let secret = SigningSecret::try_from(text.to_owned()).map_err(|_| ErrorKind::Sealing)?;
-        Ok(SigningKey::new(&secret))
-    }
+/// The key that a subscription's notifications are signed with.
+fn open_key(
+    sealer: &dyn Sealer,
+    name: &StreamName,
+    id: SubscriptionId,
+    sealed: &[u8],
+) -> Result<SigningKey, Error> {
+    let opened = sealer
+        .open(&name.to_string(), &secret_field(id), sealed)
+        .map_err(|error| Error::with_source(ErrorKind::Sealing, error))?;
+    let text = std::str::from_utf8(opened.expose()).map_err(|_| ErrorKind::Sealing)?;
+    let secret = SigningSecret::try_from(text.to_owned()).map_err(|_| ErrorKind::Sealing)?;
+    Ok(SigningKey::new(&secret))
 }

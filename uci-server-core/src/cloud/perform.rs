@@ -1,13 +1,17 @@
 //! Carries tasks out: decides, applies, and says what may be seen once that is durable.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use bytes::Bytes;
+use http::Response;
 use uci_model::SubscriptionId;
 use uci_model::api::{OutgoingResponse as _, Subscribed, Unsubscribed};
 
 use super::DeviceCloud;
 use super::answers::{self, Answer};
 use super::line::{Batch, Effect, Task, Work};
-use super::stream::{Ledger, StreamName};
+use super::stream::{Ledger, Stream, StreamName};
 use crate::account::{Account, Change, Command, Moment, NewSubscription};
 use crate::authorization::{Principal, Refusal};
 use crate::config::QueueRules;
@@ -108,6 +112,29 @@ impl DeviceCloud {
         Ok(())
     }
 
+    /// Answers who asks for devices, when nothing waits before the account: a place in its line would change nothing.
+    pub(super) fn answer_at_once(
+        &mut self,
+        incoming: &Incoming,
+        now: Instant,
+    ) -> Option<Response<Bytes>> {
+        let (Action::RetrieveDevices { .. } | Action::RetrieveDevice { .. }) = incoming.action
+        else {
+            return None;
+        };
+        let name = StreamName::Account(incoming.principal.account.clone());
+        let stream = self.streams.get_mut(&name)?;
+        if !stream.is_idle() || !stream.waiting.is_empty() {
+            return None;
+        }
+        stream.last_used = now;
+        match self.perform_request(incoming, &mut Batch::default()) {
+            Ok(Answer::Respond(response)) => Some(response),
+            Ok(Answer::Ask { .. }) => None,
+            Err(problem) => Some(problem.into_response()),
+        }
+    }
+
     fn perform_request(
         &mut self,
         incoming: &Incoming,
@@ -116,7 +143,7 @@ impl DeviceCloud {
         let Incoming { principal, action } = incoming;
         let retry_after = self.config.retry_after;
         let failed = |error: Error| Problem::failed(&error, retry_after);
-        let account = self.account(&principal.account).map_err(failed)?;
+        let account = account_in(&self.streams, &principal.account).map_err(failed)?;
         if account.has_ended(&principal.grant) {
             return Err(Problem::refused(Refusal::InvalidToken));
         }
@@ -144,7 +171,10 @@ impl DeviceCloud {
                     Unsubscribed::default().try_into_http_response()?,
                 ))
             }
-            read => answers::answer(&self.config, &principal.account, account, read),
+            read => {
+                let (config, bodies) = (&self.config, &mut self.bodies);
+                answers::answer(config, bodies, &principal.account, account, read)
+            }
         }
     }
 
@@ -225,7 +255,17 @@ impl DeviceCloud {
             if let Some(device) = touched.described {
                 ledger.share(device, &mut self.models);
             }
+            self.bodies.forget(account, change);
             stream.must_forget |= touched.forgotten;
+            // An opened secret goes with its subscription, as the sealed one does.
+            if ledger.is_erased() {
+                stream.keys.clear();
+            }
+            for id in &touched.queues {
+                if ledger.subscription(*id).is_none() {
+                    stream.keys.remove(id);
+                }
+            }
             let of_account = |id| (account.clone(), id);
             batch
                 .touched
@@ -246,15 +286,18 @@ impl DeviceCloud {
     }
 
     pub(super) fn account(&self, account: &AccountId) -> Result<&Account, Error> {
-        let name = StreamName::Account(account.clone());
-        match self
-            .streams
-            .get(&name)
-            .and_then(|stream| stream.ledger.as_ref())
-        {
-            Some(Ledger::Account(account)) => Ok(account),
-            _ => Err(ErrorKind::Unavailable.into()),
-        }
+        account_in(&self.streams, account)
+    }
+}
+
+fn account_in<'a>(
+    streams: &'a BTreeMap<StreamName, Stream>,
+    account: &AccountId,
+) -> Result<&'a Account, Error> {
+    let name = StreamName::Account(account.clone());
+    match streams.get(&name).and_then(|stream| stream.ledger.as_ref()) {
+        Some(Ledger::Account(account)) => Ok(account),
+        _ => Err(ErrorKind::Unavailable.into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! A stream of the journal as the machine holds it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use uci_model::DeviceId;
+use uci_model::event::SigningKey;
+use uci_model::{DeviceId, SubscriptionId};
 
 use super::line::TaskId;
 use crate::account::{self, Account, Change, stored};
@@ -63,6 +64,8 @@ pub(super) struct Stream {
     pub(super) version: u64,
     /// How many the latest snapshot covers.
     pub(super) snapshot_version: u64,
+    /// The opened signing keys of subscriptions that were told something, as long as the stream is held.
+    pub(super) keys: BTreeMap<SubscriptionId, SigningKey>,
     /// Who wants it, in order.
     pub(super) waiting: VecDeque<TaskId>,
 }
@@ -86,6 +89,7 @@ impl Stream {
             busy: None,
             version: 0,
             snapshot_version: 0,
+            keys: BTreeMap::new(),
             waiting: VecDeque::new(),
         }
     }
@@ -107,7 +111,11 @@ impl Stream {
     /// A snapshot, when one is due.
     pub(super) fn snapshot(&mut self, every: u64) -> Option<Snapshot> {
         let tail = self.version.saturating_sub(self.snapshot_version);
-        if tail < every.max(1) && !self.must_forget {
+        // A snapshot is as long as its account is big: a change's share of it must not be.
+        let every = every
+            .max(self.ledger.as_ref().map_or(0, Ledger::weight))
+            .max(1);
+        if tail < every && !self.must_forget {
             return None;
         }
         let (format, bytes) = match self.ledger.as_ref()? {
@@ -181,6 +189,14 @@ impl Ledger {
         match name {
             StreamName::Account(_) => Self::Account(Box::default()),
             StreamName::Device(_) => Self::Ownership(Ownership::default()),
+        }
+    }
+
+    /// How many things it holds.
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Account(account) => u64::try_from(account.weight()).unwrap_or(u64::MAX),
+            Self::Ownership(_) => 1,
         }
     }
 

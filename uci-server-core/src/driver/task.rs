@@ -1,14 +1,14 @@
 //! The task that owns the machine.
 
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{CallId, Command, Commands, Outside};
@@ -21,6 +21,8 @@ use crate::{
 
 /// After how long an account that could not be loaded is woken again.
 const STALLED: Duration = Duration::from_secs(5);
+/// Most commands, or answers, that are taken before outputs are carried out.
+const BURST: usize = 64;
 
 /// Runs `cloud` until all handles are gone.
 pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Arc<O>) {
@@ -34,36 +36,38 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
         work: JoinSet::new(),
         waiting: Waiting::default(),
     };
+    let mut timer = pin!(sleep_until(Instant::now()));
+    let mut armed: Option<Instant> = None;
     loop {
         while let Some(output) = running.cloud.poll_output() {
             running.carry_out(output);
         }
-        let deadline = running.cloud.next_deadline().map(Instant::from_std);
-        let timer = async {
-            match deadline {
-                Some(at) => sleep_until(at).await,
-                None => pending().await,
-            }
-        };
+        // A timer that goes off too early costs less than one that is set anew for every request.
+        if let Some(deadline) = running.cloud.next_deadline().map(Instant::from_std)
+            && armed.is_none_or(|armed| deadline < armed)
+        {
+            timer.as_mut().reset(deadline);
+            armed = Some(deadline);
+        }
         tokio::select! {
-            command = commands.recv() => match command {
-                Some(command) => {
-                    // Whoever gave up made room for what comes now.
-                    while let Ok(call) = dropped.try_recv() {
-                        running.cancel(call);
-                    }
-                    running.take(command);
+            command = commands.recv() => {
+                let Some(command) = command else { return };
+                running.take(command, &mut dropped);
+                for _ in 1..BURST {
+                    let Ok(command) = commands.try_recv() else { break };
+                    running.take(command, &mut dropped);
                 }
-                None => return,
-            },
+            }
             Some(call) = dropped.recv() => running.cancel(call),
             Some(done) = running.work.join_next() => {
-                // A task that panicked has no answer; the cloud's own time limit ends what it was for.
-                if let Ok(done) = done {
+                running.finish(done);
+                for _ in 1..BURST {
+                    let Some(done) = running.work.try_join_next() else { break };
                     running.finish(done);
                 }
             }
-            () = timer => {
+            () = &mut timer, if armed.is_some() => {
+                armed = None;
                 let now = Instant::now().into_std();
                 running.cloud.handle_timeout(running.outside.wall(), now);
             }
@@ -101,7 +105,11 @@ struct Waiting {
 }
 
 impl<O: Outside> Running<O> {
-    fn take(&mut self, command: Command) {
+    fn take(&mut self, command: Command, dropped: &mut mpsc::UnboundedReceiver<CallId>) {
+        // Whoever gave up made room for what comes now.
+        while let Ok(call) = dropped.try_recv() {
+            self.cancel(call);
+        }
         let (wall, now) = (self.outside.wall(), Instant::now().into_std());
         match command {
             // Its caller was gone before it was even looked at.
@@ -229,7 +237,9 @@ impl<O: Outside> Running<O> {
         }
     }
 
-    fn finish(&mut self, done: Done) {
+    fn finish(&mut self, done: Result<Done, JoinError>) {
+        // A task that panicked has no answer; the cloud's own time limit ends what it was for.
+        let Ok(done) = done else { return };
         let (wall, now) = (self.outside.wall(), Instant::now().into_std());
         match done {
             Done::Answered(ask, answer) => self.cloud.handle_answer(ask, answer, now),

@@ -1,5 +1,7 @@
 //! A request target's path, split and percent-decoded.
 
+use std::borrow::Cow;
+
 /// A path cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,37 +24,53 @@ pub enum PathError {
 }
 
 /// Longest path, in bytes as sent.
-const MAX_PATH: usize = 2048;
+pub(super) const MAX_PATH: usize = 2048;
 
 /// A segment as it was sent and as it was meant. An href is read from the former, because it decodes by itself.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) raw: String,
-    pub(super) text: String,
+pub(super) struct Segment<'a> {
+    pub(super) raw: &'a str,
+    pub(super) text: Cow<'a, str>,
 }
 
-/// The segments; empty ones are left out.
+/// The path with its encoded slashes decoded.
 ///
-/// An encoded slash splits like a plain one, because an href is all slashes and peers send it both ways.
-pub(super) fn segments(path: &str) -> Result<Vec<Segment>, PathError> {
-    if path.len() > MAX_PATH {
-        return Err(PathError::TooLong);
+/// They split like plain ones, because an href is all slashes and peers send it both ways.
+pub(super) fn with_plain_slashes(path: &str) -> Cow<'_, str> {
+    if path.contains('%') {
+        Cow::Owned(path.replace("%2F", "/").replace("%2f", "/"))
+    } else {
+        Cow::Borrowed(path)
     }
-    let path = path.replace("%2F", "/").replace("%2f", "/");
+}
+
+/// The segments of a path [with plain slashes](with_plain_slashes); empty ones are left out.
+pub(super) fn segments(path: &str) -> Result<Vec<Segment<'_>>, PathError> {
     let mut segments = Vec::new();
     for raw in path.split('/').filter(|raw| !raw.is_empty()) {
         let text = decode(raw)?;
         if text == "." || text == ".." {
             return Err(PathError::Dot);
         }
-        let raw = raw.to_owned();
         segments.push(Segment { raw, text });
     }
     Ok(segments)
 }
 
 /// RFC 3986, 2.1.
-fn decode(raw: &str) -> Result<String, PathError> {
+fn decode(raw: &str) -> Result<Cow<'_, str>, PathError> {
+    let text = if raw.contains('%') {
+        Cow::Owned(percent_decoded(raw)?)
+    } else {
+        Cow::Borrowed(raw)
+    };
+    if text.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    Ok(text)
+}
+
+fn percent_decoded(raw: &str) -> Result<String, PathError> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {
@@ -66,9 +84,5 @@ fn decode(raw: &str) -> Result<String, PathError> {
         };
         bytes.push(u8::try_from(high << 4 | low).map_err(|_| PathError::Percent)?);
     }
-    let text = String::from_utf8(bytes).map_err(|_| PathError::Utf8)?;
-    if text.chars().any(char::is_control) {
-        return Err(PathError::Control);
-    }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| PathError::Utf8)
 }

@@ -1,0 +1,288 @@
+//! Own cost against own cost: what grows with what it must not grow with.
+
+use uci_server_core::account::Change;
+
+use crate::sbs::clock;
+use crate::sbs::fixtures;
+use crate::sbs::harness::{Case, Limit, Run, quantile};
+use crate::sbs::world::{World, config, get_request};
+
+/// Devices of one account; a million devices are a hundred thousand accounts.
+pub(super) const EACH: usize = 10;
+pub(super) const LINKS: usize = 5;
+
+fn account(number: usize) -> String {
+    format!("account-{number:06}")
+}
+
+pub(super) fn populated(accounts: usize) -> World {
+    let mut world = World::new();
+    for number in 0..accounts * EACH {
+        world.add_device(&account(number / EACH), number, LINKS);
+    }
+    world
+}
+
+/// Visits devices in an order that no cache foresees.
+fn stroll(devices: usize) -> impl FnMut() -> usize {
+    let mut at = 0_usize;
+    move || {
+        at = at
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (at >> 33) % devices
+    }
+}
+
+pub(super) fn devices(run: &mut Run) {
+    let few = run.scaled(100, 2);
+    let many = run.scaled(100_000, 4);
+    let worlds = [few, many].map(|accounts| {
+        run.note(&format!("filling {accounts} accounts"));
+        (populated(accounts), accounts * EACH)
+    });
+    let [mut few, mut many] = worlds;
+    let mut compare = |what: &str, work: fn(&mut World, usize)| {
+        let [few, many] = run.medians([on(run, &mut few, work), on(run, &mut many, work)]);
+        let figures = (many / 1000.0, few / 1000.0);
+        run.row(what, "µs", figures, Limit::AtMost(1.5));
+    };
+    compare(
+        "`GET /devices/{id}` of 1,000,000 and of 1,000",
+        |world, number| {
+            let path = format!("/{}", fixtures::device_id(number));
+            world.get(&account(number / EACH), &get_request(&path));
+        },
+    );
+    compare(
+        "a representation changes, 1,000,000 and 1,000",
+        |world, number| {
+            world.change(&account(number / EACH), number, 0);
+        },
+    );
+    compare(
+        "links are published, 1,000,000 and 1,000",
+        |world, number| {
+            world.publish(&account(number / EACH), number);
+        },
+    );
+}
+
+fn on<'a>(
+    run: &Run,
+    (world, devices): &'a mut (World, usize),
+    work: fn(&mut World, usize),
+) -> Case<'a> {
+    let mut next = stroll(*devices);
+    run.computing(move || work(world, next()))
+}
+
+/// One account of many devices, beside one of ten.
+pub(super) fn big_account(run: &mut Run) {
+    let many = run.scaled(10_000, 20);
+    let filled = |count: usize| {
+        let mut world = World::new();
+        for number in 0..count {
+            world.add_device("big", number, LINKS);
+        }
+        (world, count)
+    };
+    let (mut few, mut many) = (filled(EACH), filled(many));
+    let mut compare = |what: &str, work: fn(&mut World, usize)| {
+        let [few, many] = run.medians([on(run, &mut few, work), on(run, &mut many, work)]);
+        let figures = (many / 1000.0, few / 1000.0);
+        run.row(what, "µs", figures, Limit::AtMost(1.5));
+    };
+    compare(
+        "`GET /devices/{id}` in an account of 10,000 and of 10",
+        |world, number| {
+            let path = format!("/{}", fixtures::device_id(number));
+            world.get("big", &get_request(&path));
+        },
+    );
+    compare(
+        "a representation changes, account of 10,000 and of 10",
+        |world, number| {
+            world.change("big", number, 0);
+        },
+    );
+}
+
+/// What changes cost with their share of a snapshot, which is of the whole account.
+pub(super) fn snapshots(run: &mut Run) {
+    let many = run.scaled(1000, 20);
+    let every = config().snapshot_every;
+    let changes = run.scaled(every as usize, 4);
+    let filled = |count: usize| {
+        let mut world = World::with(config());
+        for number in 0..count {
+            world.add_device("big", number, LINKS);
+        }
+        world
+    };
+    let (mut few, mut many) = ((filled(EACH), EACH), (filled(many), many));
+    let work = |(world, devices): &mut (World, usize)| {
+        let began = clock::process_cpu();
+        for number in 0..changes {
+            world.change("big", number % *devices, 0);
+        }
+        (clock::process_cpu() - began) as f64 / 1000.0 / changes as f64
+    };
+    let [few, many] = run.medians([Box::new(|| work(&mut few)), Box::new(|| work(&mut many))]);
+    run.row(
+        "a representation changes, its share of a snapshot included, account of 1,000 and of 10",
+        "µs",
+        (many, few),
+        Limit::AtMost(1.5),
+    );
+}
+
+/// An event beside many subscriptions that it does not concern, and with many that it does.
+pub(super) fn subscriptions(run: &mut Run) {
+    const CHANGED: &str = "resource_contentchanged";
+    let many = run.scaled(100_000, 20);
+    let beside = |others: usize| {
+        let mut world = World::new();
+        let devices = others.div_ceil(LINKS) + 1;
+        for number in 0..devices {
+            world.add_device("big", number, LINKS);
+        }
+        let path = |number, link| {
+            format!(
+                "/{}{}",
+                fixtures::device_id(number),
+                fixtures::href(number, link)
+            )
+        };
+        world.subscribe("big", &path(0, 0), CHANGED);
+        for other in 0..others {
+            world.subscribe("big", &path(1 + other / LINKS, other % LINKS), CHANGED);
+        }
+        world.deliver_all();
+        (world, 1)
+    };
+    run.note("subscribing");
+    let (mut few, mut crowd) = (beside(10), beside(many));
+    let event = |world: &mut World, _| {
+        world.change("big", 0, 0);
+        assert_eq!(world.deliver_all(), 1);
+    };
+    let [of_few, of_many] = run.medians([on(run, &mut few, event), on(run, &mut crowd, event)]);
+    run.row(
+        "an event beside 100,000 subscriptions of others and beside 10",
+        "µs",
+        (of_many / 1000.0, of_few / 1000.0),
+        Limit::AtMost(1.3),
+    );
+
+    let matching = run.scaled(1000, 4);
+    let told = |count: usize| {
+        let mut world = World::new();
+        world.add_device("big", 0, LINKS);
+        let path = format!("/{}{}", fixtures::device_id(0), fixtures::href(0, 0));
+        for _ in 0..count {
+            world.subscribe("big", &path, CHANGED);
+        }
+        world.deliver_all();
+        (world, 1)
+    };
+    let (mut one, mut all) = (told(1), told(matching));
+    let event = |world: &mut World, _| {
+        world.change("big", 0, 0);
+        world.deliver_all();
+    };
+    let [of_one, of_all] = run.medians([on(run, &mut one, event), on(run, &mut all, event)]);
+    run.row(
+        "a notification when 1,000 subscriptions match and when 1 does",
+        "µs",
+        (of_all / 1000.0 / matching as f64, of_one / 1000.0),
+        Limit::AtMost(1.1),
+    );
+}
+
+/// The slowest of many events, with a receiver beside that never answers and without.
+pub(super) fn dead_subscriber(run: &mut Run) {
+    const CHANGED: &str = "resource_contentchanged";
+    let samples = run.scaled(20_000, 20);
+    let with = |dead: bool| {
+        let mut world = World::new();
+        for number in 0..EACH {
+            world.add_device("alice", number, LINKS);
+        }
+        let path = |number| {
+            format!(
+                "/{}{}",
+                fixtures::device_id(number),
+                fixtures::href(number, 0)
+            )
+        };
+        world.subscribe("alice", &path(0), CHANGED);
+        world.deliver_all();
+        if dead {
+            world.subscribe("alice", &path(1), CHANGED);
+            world.change("alice", 1, 0);
+            world.silence();
+        }
+        world
+    };
+    let (mut quiet, mut burdened) = (with(false), with(true));
+    let slowest = |world: &mut World| {
+        let times = (0..samples).map(|_| {
+            // The dead receiver's device has news too, outside of what is timed.
+            world.change("alice", 1, 0);
+            let began = clock::wall();
+            world.change("alice", 0, 0);
+            assert_eq!(world.deliver_all(), 1);
+            (clock::wall() - began) as f64 / 1000.0
+        });
+        quantile(times.collect(), 0.99)
+    };
+    let [quiet, burdened] = run.medians([
+        Box::new(|| slowest(&mut quiet)),
+        Box::new(|| slowest(&mut burdened)),
+    ]);
+    run.row(
+        "p99 of event to delivered with a dead receiver beside and without",
+        "µs",
+        (burdened, quiet),
+        Limit::AtMost(1.2),
+    );
+}
+
+/// Reading a journal of changes back, for the share of it that decoding and applying are.
+pub(super) fn replay(run: &mut Run) {
+    let devices = run.scaled(100, 2);
+    let mut world = World::remembering();
+    for number in 0..devices {
+        world.add_device("big", number, LINKS);
+    }
+    for number in 0..devices * 20 {
+        world.change("big", number % devices, 0);
+    }
+    let changes = world
+        .journal()
+        .get("account/big")
+        .cloned()
+        .unwrap_or_default();
+    let [ours, peer] = run.medians([
+        run.computing(|| {
+            let mut account = uci_server_core::account::Account::default();
+            for bytes in &changes {
+                account.apply(&Change::decode(bytes).expect("readable"));
+            }
+        }),
+        run.computing(|| {
+            for bytes in &changes {
+                let read: ciborium::Value = ciborium::from_reader(&**bytes).expect("readable");
+                drop(read);
+            }
+        }),
+    ]);
+    let each = |nanos: f64| nanos / 1000.0 / changes.len() as f64;
+    run.row(
+        "a change read and applied, and only read as a tree of `ciborium`",
+        "µs",
+        (each(ours), each(peer)),
+        Limit::AtMost(1.0),
+    );
+}

@@ -1,0 +1,194 @@
+//! A side of a comparison that serves or sends over loopback, on a thread of its own so that its CPU time can be told from the
+//! load's.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock;
+
+pub(super) fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A thread with a runtime, and a question that it answers: how much CPU time it has taken.
+pub(super) struct Side {
+    meter: mpsc::UnboundedSender<oneshot::Sender<u64>>,
+}
+
+impl Side {
+    /// Runs `work` until this is dropped.
+    pub(super) fn start<W, F>(work: W) -> Self
+    where
+        W: FnOnce() -> F + Send + 'static,
+        F: Future<Output = ()>,
+    {
+        let (meter, mut asked) = mpsc::unbounded_channel::<oneshot::Sender<u64>>();
+        thread::spawn(move || {
+            runtime().block_on(async move {
+                let answer = async {
+                    while let Some(sender) = asked.recv().await {
+                        let _ = sender.send(clock::thread_cpu());
+                    }
+                };
+                tokio::select! {
+                    () = work() => {}
+                    () = answer => {}
+                }
+            });
+        });
+        Self { meter }
+    }
+
+    /// CPU time of the thread so far.
+    pub(super) async fn cpu(&self) -> u64 {
+        let (sender, answer) = oneshot::channel();
+        self.meter.send(sender).expect("the side runs");
+        answer.await.expect("the side runs")
+    }
+}
+
+/// A server on a port of loopback.
+pub(super) struct Server {
+    pub(super) side: Side,
+    pub(super) address: SocketAddr,
+}
+
+impl Server {
+    pub(super) fn start<W, F>(serve: W) -> Self
+    where
+        W: FnOnce(TcpListener) -> F + Send + 'static,
+        F: Future<Output = ()>,
+    {
+        let (sender, bound) = std::sync::mpsc::channel();
+        let side = Side::start(move || async move {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .expect("a port");
+            sender
+                .send(listener.local_addr().expect("an address"))
+                .expect("somebody waits");
+            serve(listener).await;
+        });
+        let address = bound.recv().expect("a port");
+        Self { side, address }
+    }
+}
+
+/// What a server took for each request, in CPU nanoseconds, under so many connections that never pause.
+pub(super) async fn load(
+    server: &Server,
+    request: &'static [u8],
+    connections: usize,
+    duration: Duration,
+) -> f64 {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let mut stream = TcpStream::connect(server.address).await.expect("connected");
+        stream.set_nodelay(true).expect("an option");
+        let head = first_answer(&mut stream, request).await;
+        clients.push((stream, head.length + head.content));
+    }
+    let deadline = clock::wall() + duration.as_nanos() as u64;
+    let began = server.side.cpu().await;
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .map(|(mut stream, length)| {
+            tokio::spawn(async move {
+                let mut answer = vec![0; length];
+                let mut count = 0_u64;
+                while clock::wall() < deadline {
+                    stream.write_all(request).await.expect("sent");
+                    stream.read_exact(&mut answer).await.expect("answered");
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    let mut count = 0;
+    for task in tasks {
+        count += task.await.expect("no panic");
+    }
+    let taken = server.side.cpu().await - began;
+    taken as f64 / count.max(1) as f64
+}
+
+/// How long the content of an answer is.
+pub(super) async fn content_length(server: &Server, request: &[u8]) -> usize {
+    let mut stream = TcpStream::connect(server.address).await.expect("connected");
+    first_answer(&mut stream, request).await.content
+}
+
+/// Sends one request and reads its answer, which must be a 200.
+async fn first_answer(stream: &mut TcpStream, request: &[u8]) -> Head {
+    stream.write_all(request).await.expect("sent");
+    let mut answer = Vec::new();
+    loop {
+        stream.read_buf(&mut answer).await.expect("answered");
+        if let Some(head) = Head::find(&answer)
+            && answer.len() >= head.length + head.content
+        {
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "an answer of 200");
+            return head;
+        }
+    }
+}
+
+/// How long a message is.
+pub(super) struct Head {
+    pub(super) length: usize,
+    pub(super) content: usize,
+}
+
+impl Head {
+    /// `None` while the head is not complete.
+    pub(super) fn find(message: &[u8]) -> Option<Self> {
+        let length = message.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+        let text = std::str::from_utf8(message.get(..length)?).ok()?;
+        let content = text.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse().ok())?
+        });
+        Some(Self {
+            length,
+            content: content.unwrap_or(0),
+        })
+    }
+}
+
+/// Takes every request on the listener and answers 200 with nothing: the cheapest receiver there is.
+pub(super) async fn swallow(listener: TcpListener) {
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        tokio::spawn(async move {
+            let mut received = Vec::with_capacity(4096);
+            while stream
+                .read_buf(&mut received)
+                .await
+                .is_ok_and(|count| count > 0)
+            {
+                if let Some(head) = Head::find(&received)
+                    && received.len() >= head.length + head.content
+                {
+                    received.clear();
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    if stream.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+}
