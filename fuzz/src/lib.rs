@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("server_events_url", server::events_url),
     ("server_change", server::change),
     ("server_snapshot", server::snapshot),
+    ("server_machine", server::machine),
     ("client_notification", client::notification),
     ("client_response", client::response),
     ("client_stored", client::stored),

@@ -1,5 +1,7 @@
 //! Targets of `uci-server-core`.
 
+mod machine;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +14,7 @@ use uci_server_core::{
     Loaded, Occurrence, Opened, Output, Principal, SealError, Sealer,
 };
 
+pub use self::machine::machine;
 use crate::text::Parts;
 
 /// The device that [`request`] finds in its cloud.

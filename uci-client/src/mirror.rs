@@ -5,7 +5,8 @@
 //!
 //! Notifications change it at once; what is fetched later replaces it, except for what a notification has told since the
 //! fetch began. So the mirror converges to the truth: what a notification told out of date is corrected by the next one, and a
-//! missing one is seen by its number and answered by a fetch.
+//! missing one is seen by its number and answered by a fetch. Only the notifications of one subscription are in order: what
+//! one tells of a thing that another has said is gone, or not yet there, is settled by a fetch too.
 
 mod fetched;
 
@@ -175,6 +176,11 @@ impl Mirror {
                 self.told_of(*device, &mut learned);
                 for link in links {
                     self.set_link(*device, link.clone(), &mut learned);
+                    // It may have been told, on its own subscription, before the link was: then it was not taken.
+                    let href = link.href.without_device(*device);
+                    if !learned.full && self.representation(*device, &href).is_none() {
+                        learned.fetch.push(Scope::Device(*device));
+                    }
                 }
             }
             (Target::Device { device }, Event::ResourcesUnpublished(links)) => {
@@ -186,6 +192,10 @@ impl Mirror {
                 self.told_of(*device, &mut learned);
                 if let Ok(value) = content.decode(limits) {
                     self.set_representation(*device, href, value, &mut learned);
+                }
+                // Told late, after its link was withdrawn, or early, before that was published: the links say which.
+                if !learned.full && !self.has_link(*device, href) {
+                    learned.fetch.push(Scope::Device(*device));
                 }
             }
             // The receiver lets no other type through to a target.
@@ -320,6 +330,15 @@ impl Mirror {
             },
             learned,
         );
+    }
+
+    fn representation(&self, id: DeviceId, href: &Href) -> Option<&Value> {
+        self.device(id)?.representation(href)
+    }
+
+    fn has_link(&self, id: DeviceId, href: &Href) -> bool {
+        let known = self.device(id).and_then(|device| device.links.get(href));
+        known.is_some_and(|link| link.value.is_some())
     }
 
     fn account(&mut self, set: &Set, change: MirrorChange, learned: &mut Learned) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uci_model::{Device, DeviceContentAll, DeviceId, Href, Value};
 
 use super::{Learned, Mirror, MirrorChange, Stamp};
+use crate::sync::Scope;
 
 impl Mirror {
     /// Takes all devices with their links, as they were at some time after `since`.
@@ -112,6 +113,27 @@ impl Mirror {
         for href in gone {
             self.withdraw(id, &href, learned);
         }
+        self.drop_without_link(id, since, learned);
+    }
+
+    /// Drops representations whose links are gone: they were told after the withdrawal, on subscriptions of their own.
+    fn drop_without_link(&mut self, id: DeviceId, since: Stamp, learned: &mut Learned) {
+        let clock = self.clock;
+        let Some(device) = self.devices.get_mut(&id) else {
+            return;
+        };
+        let links = &device.links;
+        let linked = |href: &Href| links.get(href).is_some_and(|link| link.value.is_some());
+        for (href, known) in &mut device.representations {
+            if known.value.is_some() && known.since <= since && !linked(href) {
+                known.value = None;
+                known.since = clock;
+                let href = href.clone();
+                learned
+                    .changes
+                    .push(MirrorChange::LinkWithdrawn { device: id, href });
+            }
+        }
     }
 
     fn take_value(
@@ -140,8 +162,11 @@ impl Mirror {
     }
 
     fn vanish(&mut self, id: DeviceId, since: Stamp, learned: &mut Learned) {
-        if self.device(id).is_some_and(|device| device.since <= since) {
-            self.remove(id, learned);
+        match self.device(id) {
+            Some(device) if device.since <= since => self.remove(id, learned),
+            // A notification told of it meanwhile, perhaps late: only another fetch can say.
+            Some(_) => learned.fetch.push(Scope::Device(id)),
+            None => {}
         }
     }
 }

@@ -136,6 +136,56 @@ fn a_full_mirror_says_so_and_keeps_what_it_has() {
     assert!(mirror.device(lamp()).is_some());
 }
 
+fn on_light() -> Target {
+    Target::Resource {
+        device: lamp(),
+        href: href(),
+    }
+}
+
+fn changed() -> Event {
+    Event::ResourceContentChanged(Content::new(ContentFormat::Json, "{}".into()))
+}
+
+#[test]
+fn a_representation_told_after_its_link_was_withdrawn_is_dropped_by_the_fetch_that_it_causes() {
+    let mut mirror = mirror(100);
+    mirror.take_device(fetched(vec![link()]), Stamp(0));
+    let withdrawn = Event::ResourcesUnpublished(vec![link()]);
+    note(&mut mirror, &on_device(), &withdrawn);
+    let learned = note(&mut mirror, &on_light(), &changed());
+    assert_eq!(learned.fetch, [Scope::Device(lamp())]);
+    let since = mirror.now();
+    mirror.take_device(fetched(Vec::new()), since);
+    assert_eq!(mirror.device(lamp()).unwrap().representations().count(), 0);
+}
+
+#[test]
+fn a_link_told_after_its_representation_has_it_fetched_again() {
+    let mut mirror = mirror(100);
+    mirror.take_device(fetched(vec![link()]), Stamp(0));
+    note(&mut mirror, &on_light(), &changed());
+    // Withdrawn and published again before that was told: only the fetch still knows the representation.
+    let withdrawn = Event::ResourcesUnpublished(vec![link()]);
+    note(&mut mirror, &on_device(), &withdrawn);
+    let published = Event::ResourcesPublished(vec![link()]);
+    let learned = note(&mut mirror, &on_device(), &published);
+    assert_eq!(learned.fetch, [Scope::Device(lamp())]);
+}
+
+#[test]
+fn a_device_told_of_since_the_fetch_that_misses_it_is_fetched_again() {
+    let mut mirror = mirror(100);
+    mirror.take_device(fetched(vec![link()]), Stamp(0));
+    let since = mirror.now();
+    note(&mut mirror, &on_light(), &changed());
+    let learned = mirror.take_absence(lamp(), since);
+    assert_eq!(learned.fetch, [Scope::Device(lamp())]);
+    assert!(mirror.device(lamp()).is_some());
+    let learned = mirror.take_absence(lamp(), mirror.now());
+    assert!(learned.fetch.is_empty() && mirror.device(lamp()).is_none());
+}
+
 /// What is true at the peer: of each device whether it is online, and its linked resources with their representations.
 type Truth = BTreeMap<u8, (bool, BTreeMap<u8, bool>)>;
 
