@@ -66,6 +66,11 @@ impl Store {
         self.stage == Stage::Ready && self.in_flight.is_none() && !self.waiting.is_empty()
     }
 
+    /// Whether the ledger is what the journal holds.
+    pub(super) fn is_durable(&self) -> bool {
+        self.stage == Stage::Ready && self.in_flight.is_none()
+    }
+
     /// Refuses a command that needs the ledger when there is none.
     pub(super) fn ready(&self) -> Result<(), Error> {
         match self.stage {

@@ -54,13 +54,13 @@ impl Client {
             .store
             .ledger
             .addressee(&headers.subscription_id, headers.correlation_id.as_ref());
-        let (id, wanted, attempt) = addressee.ok_or(Refusal::UnknownSubscription)?;
+        let (id, wanted, attempt) = addressee.ok_or_else(|| self.unknown())?;
         let key = self
             .activities
             .get(&id)
             .and_then(|activity| activity.key_of(&attempt.correlation));
         // Nothing is believed of a notification, its Correlation-ID above all, before its signature is verified.
-        received.verify(key.ok_or(Refusal::UnknownSubscription)?)?;
+        received.verify(key.ok_or_else(|| self.unknown())?)?;
         received.check_time(wall, self.config.timestamp_window)?;
         let cancelled = headers.event_type == EventType::SubscriptionCancelled;
         if !cancelled && !wanted.event_types.contains(&headers.event_type) {
@@ -89,6 +89,17 @@ impl Client {
             gap: false,
         };
         Ok((command, notification))
+    }
+
+    /// How a notification is refused that is about no subscription.
+    fn unknown(&self) -> Refusal {
+        // 410 is for good. Of what is not durable yet nothing may be left after a crash: then the subscription would count on
+        // a peer that has forgotten it.
+        if self.store.is_durable() {
+            Refusal::UnknownSubscription
+        } else {
+            Refusal::Unavailable
+        }
     }
 
     /// Answers a notification and lets it take effect, now that it is durable.

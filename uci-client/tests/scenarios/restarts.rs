@@ -162,3 +162,20 @@ fn the_mirror_is_fetched_anew_after_a_restart() {
             .any(|event| matches!(event, Event::InStep))
     );
 }
+
+#[test]
+fn a_cancellation_is_not_answered_410_before_it_is_durable() {
+    let mut world = World::new();
+    live_light(&mut world);
+    world.hold_appends = true;
+    let cancelled = world.signed(0, "subscription_cancelled", None);
+    assert_eq!(world.deliver(&cancelled), None);
+    // The peer gives up waiting and says it again. A 410 would make it forget a subscription that this side counts on again
+    // if it dies now.
+    assert_eq!(world.deliver(&cancelled), Some(503));
+    let mut world = world.restart();
+    assert_eq!(world.deliver(&cancelled), Some(200));
+    assert_eq!(world.deliver(&cancelled), Some(410));
+    world.pass(5 * SECOND);
+    assert_eq!(world.cloud.subscriptions.len(), 2, "it is made anew");
+}
