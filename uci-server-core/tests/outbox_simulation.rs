@@ -111,7 +111,7 @@ impl Simulation {
     /// Carries out outputs until there is none, or until the process dies.
     fn settle(&mut self) {
         while let Some(output) = self.cloud.poll_output() {
-            if self.faults && self.dice.one_in(40) {
+            if self.faults && self.dice.one_in(36) {
                 // The append may have been on its way.
                 if let Output::Append(append) = &output
                     && self.dice.one_in(2)
