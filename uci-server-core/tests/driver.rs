@@ -35,6 +35,8 @@ struct Fake {
     failures: Mutex<u32>,
     silent_device: bool,
     broken_gateway: bool,
+    broken_journal: bool,
+    loads: Mutex<u32>,
 }
 
 impl Outside for Fake {
@@ -43,7 +45,8 @@ impl Outside for Fake {
     }
 
     async fn load(&self, stream: String) -> Option<Loaded> {
-        Some(self.journal.lock().unwrap().load(&stream))
+        *self.loads.lock().unwrap() += 1;
+        (!self.broken_journal).then(|| self.journal.lock().unwrap().load(&stream))
     }
 
     async fn append(&self, append: Append) -> Appended {
@@ -223,6 +226,23 @@ async fn a_panic_outside_holds_up_nothing_else() {
     let (response, reported) = tokio::join!(read, report);
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
     assert!(reported < Duration::from_millis(100), "{reported:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_cannot_be_loaded_is_tried_again_every_few_seconds_however_many_ask() {
+    let (handle, fake, _) = run(Fake {
+        broken_journal: true,
+        ..Fake::default()
+    });
+    for _ in 0..20 {
+        let response = call(&handle, request(Method::GET, "")).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    *fake.loads.lock().unwrap() = 0;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let loads = *fake.loads.lock().unwrap();
+    assert!((11..=12).contains(&loads), "{loads}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,7 +99,9 @@ impl Stream {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.ledger.is_some() && self.busy.is_none() && self.erasing.is_none()
+        // What comes after an erasure must not be erased with it, so it waits from the moment it is decided.
+        let remains = |ledger: &Ledger| !ledger.is_erased();
+        self.ledger.as_ref().is_some_and(remains) && self.busy.is_none() && self.erasing.is_none()
     }
 
     /// Whether nothing is lost when it is forgotten: it can be loaded again.
@@ -198,6 +200,11 @@ impl Ledger {
             Self::Account(account) => u64::try_from(account.weight()).unwrap_or(u64::MAX),
             Self::Ownership(_) => 1,
         }
+    }
+
+    /// Whether all that is left to do is to erase the stream.
+    fn is_erased(&self) -> bool {
+        matches!(self, Self::Account(account) if account.is_erased())
     }
 
     /// Since when the stream owes something, in Unix milliseconds.

@@ -1,6 +1,6 @@
 //! The task that owns the machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,7 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
         outside,
         work: JoinSet::new(),
         waiting: Waiting::default(),
+        stalled: BTreeSet::new(),
     };
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut armed: Option<Instant> = None;
@@ -90,6 +91,8 @@ struct Running<O> {
     outside: Arc<O>,
     work: JoinSet<Done>,
     waiting: Waiting,
+    /// Accounts that are to be woken in a while, each once, however often they are asked for meanwhile.
+    stalled: BTreeSet<AccountId>,
 }
 
 /// Who waits for what.
@@ -228,10 +231,12 @@ impl<O: Outside> Running<O> {
                 drop(sender.map(|sender| sender.send(result)));
             }
             Output::Event(Event::Stalled { account }) => {
-                self.work.spawn(async move {
-                    sleep(STALLED).await;
-                    Done::Stalled(account)
-                });
+                if self.stalled.insert(account.clone()) {
+                    self.work.spawn(async move {
+                        sleep(STALLED).await;
+                        Done::Stalled(account)
+                    });
+                }
             }
             Output::Event(event) => outside.note(event),
         }
@@ -247,7 +252,10 @@ impl<O: Outside> Running<O> {
             Done::Delivered(id, result) => self.cloud.handle_delivery(id, result, wall, now),
             Done::Loaded(name, Some(loaded)) => self.cloud.handle_loaded(&name, &loaded, wall, now),
             Done::Loaded(name, None) => self.cloud.handle_load_failed(&name, now),
-            Done::Stalled(account) => self.cloud.wake(account, wall, now),
+            Done::Stalled(account) => {
+                self.stalled.remove(&account);
+                self.cloud.wake(account, wall, now);
+            }
             Done::Erased(name, erased) => self.cloud.handle_erased(&name, erased, wall, now),
             Done::Saved => {}
         }

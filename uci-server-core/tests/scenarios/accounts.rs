@@ -86,6 +86,34 @@ fn an_account_begins_again_after_its_erasure() {
 }
 
 #[test]
+fn who_comes_after_an_erasure_finds_a_new_account() {
+    let mut world = World::new();
+    world.appends_wait = true;
+    let subscribe = subscribe_request("", DEVICES);
+    let before = world.start(&subscribe, granted("alice", "g1"));
+    let erasure = world
+        .cloud
+        .erase_account(account("alice"), world.wall, world.now);
+    // Both wait for the first subscription, and could be carried out together.
+    let after = world.start(&subscribe, granted("alice", "g1"));
+    world.appends_wait = false;
+    let append = world.unanswered.remove(0);
+    let appended = world.journal.append(&append);
+    world
+        .cloud
+        .handle_appended(append.id, appended, world.wall, world.now);
+    world.settle();
+    assert_eq!(world.erased.remove(&erasure), Some(Ok(())));
+    let mut unsubscribe = |request| {
+        let response = world.responses.remove(&request).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        world.unsubscribe("", body["subscriptionId"].as_str().unwrap())
+    };
+    assert_eq!(unsubscribe(before), StatusCode::NOT_FOUND);
+    assert_eq!(unsubscribe(after), StatusCode::ACCEPTED);
+}
+
+#[test]
 fn an_interrupted_erasure_is_carried_on() {
     let mut world = watched();
     world.appends_wait = true;
