@@ -237,7 +237,10 @@ fn who_was_erased_stays_erased_in_an_older_backup() {
     .unwrap();
     let master = MasterKey::load(machine.path().join("master.key")).unwrap();
     let keys = Keyring::load(master, machine.path().join("keys")).unwrap();
+    assert!(!keys.is_destroyed("alice").unwrap(), "not known here yet");
     keys.restore(&mirror).unwrap();
+    assert!(keys.is_destroyed("alice").unwrap());
+    assert!(!keys.is_destroyed("bob").unwrap());
     let sealed = restored(&old, machine.path().join("as-it-was.redb"));
     let sealed = sealed.load("alice").unwrap().changes;
     let opened = keys.open("alice", "f", &sealed[0]);

@@ -24,7 +24,8 @@ pub(crate) trait Ledger: Clone + core::fmt::Debug + Default {
 /// Rebuilds a ledger from what a store has of it.
 ///
 /// A snapshot of an unknown format is passed over when all changes are there, and refused when
-/// they are not.
+/// they are not. Without a snapshot fewer changes than the version mean that the stream was erased:
+/// what came before them is gone for good.
 pub(crate) fn rebuild<L: Ledger>(loaded: &Loaded) -> Result<L, Error> {
     let restored = loaded.snapshot.as_ref().and_then(|snapshot| {
         Some((
@@ -36,9 +37,13 @@ pub(crate) fn rebuild<L: Ledger>(loaded: &Loaded) -> Result<L, Error> {
     let missing = loaded
         .version
         .checked_sub(from)
-        .and_then(|missing| usize::try_from(missing).ok());
-    let start = missing.and_then(|missing| loaded.changes.len().checked_sub(missing));
-    let changes = start.and_then(|start| loaded.changes.get(start..));
+        .and_then(|missing| usize::try_from(missing).ok())
+        .ok_or(ErrorKind::Corrupt)?;
+    let changes = match loaded.changes.len().checked_sub(missing) {
+        Some(start) => loaded.changes.get(start..),
+        None if loaded.snapshot.is_none() => Some(loaded.changes.as_slice()),
+        None => None,
+    };
     for change in changes.ok_or(ErrorKind::Corrupt)? {
         ledger.apply(&L::decode(change)?);
     }

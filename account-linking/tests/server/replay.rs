@@ -110,6 +110,34 @@ fn an_unknown_snapshot_is_rebuilt_or_refused() {
     }
 }
 
+/// A store counts an erasure as a version: what came before it is gone, and what came after it counts.
+#[test]
+fn an_erased_stream_knows_no_token_and_begins_anew() {
+    let (mut world, secrets) = World::with_clients(&[confidential()]);
+    let linked = link(&mut world, secrets[0].as_deref(), "client-acme", "user-1");
+    let changes = world.store.streams["grants/user-1"].clone();
+    let erased_at = changes.len() as u64 + 1;
+    let again = erased_at + changes.len() as u64;
+    let refused = Some(Refusal::Invalid);
+    for (version, kept, expected) in [(erased_at, vec![], refused), (again, changes, None)] {
+        let loaded = account_linking::Loaded::new(version, None, kept);
+        let mut world = World::with_store(config(), world.store.clone(), 2);
+        let request = http::Request::get("/x")
+            .header("authorization", format!("Bearer {}", linked.access))
+            .body(bytes::Bytes::new())
+            .unwrap();
+        let id = world.server.authenticate(&request, world.wall, world.now);
+        world.store.faults.push_back(Fault::SilentLoad);
+        world.pump();
+        world
+            .server
+            .handle_loaded("grants/user-1", &loaded, world.now);
+        world.pump();
+        assert_eq!(world.access.remove(&id).unwrap().err(), expected);
+        assert!(world.events.is_empty(), "{:?}", world.events);
+    }
+}
+
 /// L2: what this version writes, later ones must read; these bytes are never changed.
 #[test]
 fn changes_of_version_0_1_are_read() {

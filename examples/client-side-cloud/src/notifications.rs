@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -159,7 +160,12 @@ impl List {
         for entry in &self.entries {
             text.append(&mut line(entry)?);
         }
-        std::fs::write(&next, text)?;
+        let mut file = private()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&next)?;
+        file.write_all(&text)?;
         std::fs::rename(&next, &self.path)?;
         self.file = append_to(&self.path)?;
         self.lines = self.entries.len();
@@ -168,11 +174,14 @@ impl List {
 }
 
 fn append_to(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .open(path)
+    private().create(true).append(true).read(true).open(path)
+}
+
+/// Makes files that only their owner can read: they tell what goes on in people's homes.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
 }
 
 fn line(entry: &Entry) -> std::io::Result<Vec<u8>> {
@@ -192,6 +201,7 @@ pub(crate) fn to_json(content: &Content) -> Value {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
 
@@ -229,7 +239,9 @@ mod tests {
         let list = Notifications::keeping(3, &folder).unwrap();
         for _ in 0..20 {
             list.push(entry());
-            let lines = fs::read_to_string(folder.join("notifications.jsonl")).unwrap();
+            let path = folder.join("notifications.jsonl");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            let lines = fs::read_to_string(path).unwrap();
             assert!(lines.lines().count() < 6);
         }
         assert_eq!(numbers(&list, 0), [18, 19, 20]);

@@ -11,6 +11,7 @@ use journal::seal::{Keyring, MasterKey};
 use crate::clock;
 use crate::config::Config;
 use crate::error::Error;
+use crate::store::make_private;
 
 /// The folder of data keys within a backup folder.
 const KEYS: &str = "keys";
@@ -52,6 +53,13 @@ pub(crate) fn put_back(
         Some(name) => dir.join(name),
         None => latest(dir)?,
     };
+    let keys = dir.join(KEYS);
+    if !keys.is_dir() {
+        return Err(Error::plain(format!(
+            "{} is missing: without its data keys a backup cannot be read",
+            keys.display()
+        )));
+    }
     make_private(&config.data_dir)?;
     let failed = |cause| {
         let (file, to) = (file.display(), config.data_dir.display());
@@ -66,7 +74,7 @@ pub(crate) fn put_back(
         Error::new(text, cause)
     })?;
     let keyring = Keyring::load(master, config.key_dir.join("streams")).map_err(failed)?;
-    keyring.restore(dir.join(KEYS)).map_err(failed)?;
+    keyring.restore(keys).map_err(failed)?;
     let mut erased = 0;
     let amend = |journal: &Embedded| {
         erased = keyring.erase_destroyed(journal)?;
@@ -90,15 +98,6 @@ fn latest(dir: &Path) -> Result<PathBuf, Error> {
     latest
         .map(|name| dir.join(name))
         .ok_or_else(|| Error::plain(format!("there is no backup in {}", dir.display())))
-}
-
-fn make_private(dir: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))
 }
 
 #[cfg(test)]
@@ -157,6 +156,13 @@ mod tests {
         std::fs::create_dir_all(&new.key_dir).unwrap();
         let key = "master.key";
         std::fs::copy(old.key_dir.join(key), new.key_dir.join(key)).unwrap();
+        let lost = dir.with_extension("lost");
+        std::fs::rename(dir.join(KEYS), &lost).unwrap();
+        assert!(
+            put_back(&new, &dir, None).is_err(),
+            "there are no data keys"
+        );
+        std::fs::rename(lost, dir.join(KEYS)).unwrap();
         let name = Path::new(first.file_name().unwrap());
         let restored = put_back(&new, &dir, Some(name)).unwrap();
         assert_eq!((restored.file, restored.erased), (first, 1));

@@ -368,11 +368,11 @@ impl Running {
         let store = self.store.clone();
         self.work.spawn(async move {
             let now = clock::unix_millis();
-            match store.owing().await {
+            match store.owing(now.saturating_add(1)).await {
                 Ok(owing) => Done::Owing(
                     owing
                         .into_iter()
-                        .filter(|due| due.at <= now && due.stream.starts_with("grants/"))
+                        .filter(|due| due.stream.starts_with("grants/"))
                         .map(|due| due.stream)
                         .collect(),
                 ),

@@ -102,11 +102,13 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         gateway: ask,
         store: store.clone(),
     };
+    uci::wake_all(&store, &cloud).await?;
+    // Before anybody can log in.
+    operator.finish_erasures().await?;
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
     }));
-    uci::wake_all(&store, &cloud).await?;
 
     let limits = Limits {
         max_body_bytes: config.https.max_body_bytes,

@@ -42,8 +42,7 @@ impl Store {
     /// A folder cannot be written, the journal is open in another process, or the master key does not fit.
     pub(crate) fn open(data_dir: &Path, key_dir: &Path, monitor: Monitor) -> Result<Self, Error> {
         for dir in [data_dir, key_dir] {
-            std::fs::create_dir_all(dir)
-                .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))?;
+            make_private(dir)?;
         }
         let file = data_dir.join("journal.redb");
         let journal = Embedded::open(&file)
@@ -180,6 +179,15 @@ impl Store {
         .await
     }
 
+    /// Whether a stream was erased, perhaps by a cloud that this one's journal was restored after.
+    pub(crate) async fn was_erased(&self, stream: String) -> Result<bool, Error> {
+        let keyring = Arc::clone(&self.keyring);
+        tokio::task::spawn_blocking(move || keyring.is_destroyed(&stream))
+            .await
+            .map_err(|cause| Error::new("looking at the keys broke", cause))?
+            .map_err(|cause| Error::new("the keys cannot be read", cause))
+    }
+
     /// All streams with a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, journal::Error> {
         let prefix = prefix.to_owned();
@@ -196,12 +204,12 @@ impl Store {
         .await
     }
 
-    /// All streams that owe something, now or later.
-    pub(crate) async fn owing(&self) -> Result<Vec<Due>, journal::Error> {
-        self.call(|journal| {
+    /// All streams that owe something before a time.
+    pub(crate) async fn owing(&self, before: u64) -> Result<Vec<Due>, journal::Error> {
+        self.call(move |journal| {
             let mut all: Vec<Due> = Vec::new();
             loop {
-                let page = journal.due(u64::MAX, all.last(), 1000)?;
+                let page = journal.due(before, all.last(), 1000)?;
                 if page.is_empty() {
                     return Ok(all);
                 }
@@ -210,6 +218,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// Makes a folder that only its owner may look into, unless there is one.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn make_private(dir: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))
 }
 
 /// A ledger of this program, as the store keeps it.

@@ -80,7 +80,7 @@ pub(crate) async fn drive(
 /// The journal cannot be read.
 pub(crate) async fn wake_all(store: &Store, cloud: &Handle) -> Result<(), Error> {
     let owing = store
-        .owing()
+        .owing(u64::MAX)
         .await
         .map_err(|cause| Error::new("cannot list what is owed", cause))?;
     let mut count = 0_usize;
@@ -239,6 +239,7 @@ fn word(cause: EndCause) -> &'static str {
     match cause {
         EndCause::Unsubscribed => "unsubscribed",
         EndCause::DeviceUnregistered => "device_unregistered",
+        EndCause::LinkWithdrawn => "link_withdrawn",
         EndCause::GrantEnded => "grant_ended",
         EndCause::Overflow => "overflow",
         EndCause::Expired => "expired",

@@ -1,6 +1,6 @@
 //! End users: a ledger of ids, names and argon2id hashes, and the check of a password.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argon2::Argon2;
@@ -111,6 +111,8 @@ impl Ledger for UserLedger {
 pub(crate) struct Users {
     store: Store,
     kept: Arc<Mutex<Kept<UserLedger>>>,
+    /// The ids of users whose erasure has begun.
+    leaving: Arc<Mutex<BTreeSet<String>>>,
     /// Hashing is meant to be dear: never more of it at once than this many.
     hashing: Arc<Semaphore>,
     /// Checked when the name is unknown, so that both refusals take the same work.
@@ -129,6 +131,7 @@ impl Users {
         Ok(Self {
             kept: Arc::new(Mutex::new(kept)),
             store: store.clone(),
+            leaving: Arc::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nobody: hash("nobody has this password", &clock::entropy()?)?.into(),
         })
@@ -177,8 +180,27 @@ impl Users {
         let erased = Change::Erased {
             name: name.to_owned(),
         };
+        let id = kept.ledger().by_name.get(name).map(|user| user.id.clone());
         kept.record(&self.store, &[erased]).await?;
-        condense(&mut kept, &self.store).await
+        condense(&mut kept, &self.store).await?;
+        if let Some(id) = id {
+            self.leaving.lock().await.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Lets nobody log in as the user with this id any more, in this run.
+    pub(crate) async fn shut_out(&self, id: &str) {
+        self.leaving.lock().await.insert(id.to_owned());
+    }
+
+    /// The names and ids of all users.
+    pub(crate) async fn all(&self) -> Vec<(String, String)> {
+        let kept = self.kept.lock().await;
+        let users = kept.ledger().by_name.iter();
+        users
+            .map(|(name, user)| (name.clone(), user.id.clone()))
+            .collect()
     }
 
     /// The id of a user.
@@ -218,7 +240,8 @@ impl Users {
         })
         .await
         .map_err(|cause| Error::new("the password check failed", cause))?;
-        Ok(id.filter(|_| right))
+        let leaving = self.leaving.lock().await;
+        Ok(id.filter(|id| right && !leaving.contains(id)))
     }
 }
 
@@ -241,6 +264,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::path::PathBuf;
 
     use super::*;
@@ -268,9 +292,18 @@ mod tests {
         let folder = Folder(std::env::temp_dir().join(name));
         let former = {
             let store = folder.open();
+            for dir in ["data", "keys"] {
+                let mode = std::fs::metadata(folder.0.join(dir))
+                    .expect("folder")
+                    .mode();
+                assert_eq!(mode & 0o777, 0o700, "{dir} is open to others");
+            }
             let users = Users::load(&store).await.expect("users");
             let former = users.add("alice", "a long password").await.expect("alice");
             users.add("bob", "another password").await.expect("bob");
+            users.shut_out(&former).await;
+            let out = users.verify("alice", "a long password".to_owned()).await;
+            assert_eq!(out.expect("checked"), None, "an erasure has begun");
             users.erase("alice").await.expect("erased");
             let loaded = store.load(STREAM).await.expect("stream");
             assert!(loaded.changes.is_empty(), "what was erased can be replayed");

@@ -136,6 +136,16 @@ impl Keyring {
         Ok(())
     }
 
+    /// Whether the data key of a stream was destroyed, and no new one made since.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
+    pub fn is_destroyed(&self, stream: &str) -> Result<bool, Error> {
+        let _held = self.keys();
+        Ok(self.store.read(&self.name(stream))? == Held::Destroyed)
+    }
+
     /// Erases from a journal that comes from a backup every stream whose data key was destroyed since; says how many.
     ///
     /// With their key their secrets are lost already. This removes what was never sealed, too.
@@ -148,7 +158,7 @@ impl Keyring {
         loop {
             let streams = journal.list("", after.as_deref(), 1000)?;
             for stream in &streams {
-                if self.store.read(&self.name(stream))? == Held::Destroyed {
+                if self.is_destroyed(stream)? {
                     journal.erase(stream)?;
                     erased = erased.saturating_add(1);
                 }

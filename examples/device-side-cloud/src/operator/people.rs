@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::{error, info};
 use uci_server_core::AccountId;
 
 use super::Operator;
@@ -32,27 +33,52 @@ impl Operator {
         }))
     }
 
+    /// Finishes erasures that were cut off near their end, and erases again who was erased after the backup that this cloud
+    /// was restored from.
+    pub(crate) async fn finish_erasures(&self) -> Result<(), Error> {
+        for (name, id) in self.users.all().await {
+            // Every erasure gets here, whatever there was of the user.
+            if self.store.was_erased(consents_of(&id)).await? {
+                match self.erase(&name).await {
+                    Ok(_) => info!(id, "the erasure of a user was finished"),
+                    Err(error) => error!(
+                        id,
+                        error = error.chain(),
+                        "the erasure of a user is not finished; give the command again"
+                    ),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Erases a user: consents end and clients are told, devices belong to nobody, the account and its keys are gone, and
     /// last the name and the password. Repeating it finishes what was interrupted.
     pub(super) async fn erase(&self, user: &str) -> Result<Value, Error> {
         let id = self.id_of(user).await?;
         let account = account(&id)?;
-        for grant in self.linking.grants(&id).await? {
-            self.linking
-                .end_grant(&id, &grant.grant.to_string())
-                .await?;
-        }
+        self.users.shut_out(&id).await;
+        self.end_grants(&id).await?;
         self.wait_for_farewells(&account).await?;
+        // Whoever had logged in before may have consented meanwhile.
+        self.end_grants(&id).await?;
         for (name, _) in self.products.owned_by(&id, None, usize::MAX).await? {
             self.change_owner(&name, None).await?;
         }
         let erased = self.cloud.erase_account(account).await;
         erased.map_err(|cause| Error::new("the account was not erased; try again", cause))?;
-        // Where account linking keeps a user's consents.
-        let erased = self.store.erase(&format!("grants/{id}")).await;
+        let erased = self.store.erase(&consents_of(&id)).await;
         erased.map_err(|cause| Error::new("the consents were not erased; try again", cause))?;
         self.users.erase(user).await?;
         Ok(json!({"erased": user, "id": id}))
+    }
+
+    async fn end_grants(&self, id: &str) -> Result<(), Error> {
+        for grant in self.linking.grants(id).await? {
+            let grant = grant.grant.to_string();
+            self.linking.end_grant(id, &grant).await?;
+        }
+        Ok(())
     }
 
     /// Waits until every subscription has told its end, and not for ever: a receiver may be gone.
@@ -72,4 +98,9 @@ impl Operator {
             .await
             .unwrap_or(Ok(()))
     }
+}
+
+/// The stream in which account linking keeps a user's consents.
+fn consents_of(id: &str) -> String {
+    format!("grants/{id}")
 }
