@@ -34,6 +34,7 @@ pub(super) fn config() -> Config {
     let mut config = Config::default();
     config.account.devices = usize::MAX;
     config.account.subscriptions = usize::MAX;
+    config.account.client_subscriptions = usize::MAX;
     config.content = fixtures::limits();
     config.events_url.dangerous_allow_http = true;
     config.events_url.dangerous_allow_non_public = true;
