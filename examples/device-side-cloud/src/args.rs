@@ -210,3 +210,31 @@ pub(crate) enum Grant {
         file: ConfigFile,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The commands that do something, as they are typed.
+    fn leaves(command: &clap::Command, before: &str) -> Vec<String> {
+        let typed = format!("{before}{}", command.get_name());
+        if !command.has_subcommands() {
+            return vec![typed];
+        }
+        let before = format!("{typed} ");
+        let below = command.get_subcommands();
+        below.flat_map(|command| leaves(command, &before)).collect()
+    }
+
+    #[test]
+    fn the_front_page_names_every_command() {
+        let page = include_str!("../README.md");
+        let commands = leaves(&Arguments::command(), "");
+        assert!(commands.contains(&"device-side-cloud grant end".to_owned()));
+        for command in commands {
+            assert!(page.contains(&command), "{command} is not in README.md");
+        }
+    }
+}

@@ -256,6 +256,67 @@ mod tests {
         assert!(!config.notifications.allow_private_addresses);
     }
 
+    /// The keys that a section may have, or the file's top level: serde names them when it refuses another one.
+    fn keys_of(section: &str) -> Vec<String> {
+        let header = format!("[{section}]\n");
+        let text = match section {
+            "" => format!("unknown = 0\n{SAMPLE}"),
+            _ => SAMPLE.replace(&header, &format!("{header}unknown = 0\n")),
+        };
+        let refusal = Config::parse(&text).expect_err("unknown key").chain();
+        let (_, expected) = refusal.split_once("expected").expect("expected keys");
+        let keys = expected.split('`').skip(1).step_by(2);
+        keys.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_sample_documents_every_key() {
+        let mut sections = vec![String::new()];
+        let mut documented = Vec::new();
+        while let Some(section) = sections.pop() {
+            let body = match section.as_str() {
+                "" => SAMPLE,
+                _ => {
+                    SAMPLE
+                        .split_once(&format!("[{section}]\n"))
+                        .expect("section")
+                        .1
+                }
+            };
+            let body = body.split("\n[").next().expect("body");
+            for key in keys_of(&section) {
+                if SAMPLE.contains(&format!("\n[{key}]\n")) {
+                    sections.push(key);
+                    continue;
+                }
+                let lines: Vec<_> = body.lines().collect();
+                let line = format!("{key} = ");
+                let is_key = |text: &&str| text.trim_start_matches("# ").starts_with(&line);
+                let at = lines.iter().position(is_key);
+                let before = at.and_then(|at| lines.get(at.checked_sub(1)?));
+                assert!(
+                    before.is_some_and(|before| before.starts_with("# ")),
+                    "{section}.{key} is not documented"
+                );
+                documented.push(key);
+            }
+        }
+        assert!(documented.len() >= 18, "only {documented:?} were found");
+    }
+
+    #[test]
+    fn the_sample_shows_the_defaults() {
+        let shortest = r#"
+            data_dir = "data"
+            key_dir = "keys"
+            https = { listen = "127.0.0.1:8443", public_url = "https://localhost:8443" }
+            coaps = { listen = "127.0.0.1:5684" }
+            monitoring = { listen = "127.0.0.1:9464" }
+        "#;
+        let [shortest, sample] = [shortest, SAMPLE].map(|text| Config::parse(text).expect("sound"));
+        assert_eq!(format!("{shortest:?}"), format!("{sample:?}"));
+    }
+
     #[test]
     fn a_broken_file_says_where() {
         let broken = SAMPLE.replace("listen = \"127.0.0.1:8443\"", "listen = 12");
