@@ -261,6 +261,9 @@ impl Mirror {
             }
             self.size = self.size.saturating_sub(device.size().saturating_sub(1));
             *device = MirroredDevice::absent(self.clock);
+        } else {
+            // A fetch that began earlier may still bring it.
+            learned.fetch.push(Scope::Device(id));
         }
     }
 
@@ -291,9 +294,11 @@ impl Mirror {
     fn withdraw(&mut self, id: DeviceId, href: &Href, learned: &mut Learned) {
         let clock = self.clock;
         let Some(device) = self.devices.get_mut(&id) else {
+            learned.fetch.push(Scope::Device(id));
             return;
         };
-        // Only what is there can vanish; a fetch that began earlier may still bring the link, so a tombstone stays.
+        // A fetch that began earlier may still bring the link: a tombstone stays of what is there, and for what is not yet
+        // there another fetch says how it is.
         if device.links.contains_key(href) {
             let withdrawn = set(&mut device.links, href, None, clock, true);
             if device.representations.contains_key(href) {
@@ -307,6 +312,8 @@ impl Mirror {
                 },
                 learned,
             );
+        } else if device.present {
+            learned.fetch.push(Scope::Device(id));
         }
     }
 

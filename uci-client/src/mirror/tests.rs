@@ -114,6 +114,26 @@ fn what_was_withdrawn_since_the_fetch_began_does_not_come_back() {
 }
 
 #[test]
+fn what_a_fetch_under_way_may_still_bring_is_fetched_again_when_it_is_told_gone() {
+    let mut mirror = mirror(100);
+    let since = mirror.now();
+    let gone = Event::DevicesUnregistered(vec![lamp()]);
+    let learned = note(&mut mirror, &Target::Devices, &gone);
+    assert_eq!(learned.fetch, [Scope::Device(lamp())]);
+    mirror.take_devices(vec![fetched(vec![link()])], since);
+    assert!(mirror.device(lamp()).is_some());
+    let since = mirror.now();
+    mirror.take_absence(lamp(), since);
+    assert!(mirror.device(lamp()).is_none());
+
+    let known = Event::DevicesRegistered(vec![lamp()]);
+    note(&mut mirror, &Target::Devices, &known);
+    let withdrawn = Event::ResourcesUnpublished(vec![link()]);
+    let learned = note(&mut mirror, &on_device(), &withdrawn);
+    assert_eq!(learned.fetch, [Scope::Device(lamp())]);
+}
+
+#[test]
 fn a_full_mirror_says_so_and_keeps_what_it_has() {
     let mut mirror = mirror(1);
     mirror.take_device(fetched(Vec::new()), Stamp(0));

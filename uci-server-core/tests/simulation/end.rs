@@ -18,6 +18,7 @@ impl World {
         // Whoever was never told that it is not wanted any more hears it by the answer to this.
         self.stir_everything();
         self.pass(Duration::from_secs(1_000));
+        self.finish_what_is_under_way();
         self.check_accounts();
         self.check_nothing_is_open();
         for link in 0..self.links.len() {
@@ -26,6 +27,19 @@ impl World {
             self.check_subscriptions(link);
         }
         self.check_secrets();
+    }
+
+    /// A link that renews or polls goes on for ever, and may be in the middle of it.
+    fn finish_what_is_under_way(&mut self) {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let quiet = |world: &Self| world.next_at().is_none_or(|at| at > world.elapsed + MOMENT);
+        for _ in 0..60 {
+            if quiet(self) {
+                return;
+            }
+            self.pass(MOMENT);
+        }
+        panic!("there is no rest");
     }
 
     /// The journal says of every account what its devices say; read again it says the same; and nothing is owed.

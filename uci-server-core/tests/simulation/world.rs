@@ -207,6 +207,12 @@ impl World {
         }
     }
 
+    /// When something happens next.
+    pub fn next_at(&self) -> Option<Duration> {
+        let deadline = self.next_deadline().map(|(at, _)| at);
+        deadline.into_iter().chain(self.queue.next_at()).min()
+    }
+
     fn next_deadline(&self) -> Option<(Duration, Process)> {
         let since = |at: Instant| at.saturating_duration_since(self.start);
         let server = self
