@@ -120,6 +120,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod activation;
+pub mod amplification;
 #[cfg(feature = "dtls")]
 mod block;
 pub mod codec;
@@ -130,12 +131,18 @@ pub mod credentials;
 pub mod driver;
 #[cfg(feature = "dtls")]
 pub mod dtls;
+pub mod echo;
 #[cfg(feature = "dtls")]
 mod endpoint;
 mod error;
 #[cfg(feature = "dtls")]
 mod exchange;
+#[cfg(feature = "dtls")]
+mod guard;
 pub mod identity;
+pub mod limit;
+#[cfg(feature = "dtls")]
+mod mailbox;
 pub mod message;
 #[cfg(feature = "dtls")]
 mod observe;
@@ -157,6 +164,8 @@ pub use config::{Config, Transmission};
 #[cfg(feature = "dtls")]
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Fault};
+#[cfg(feature = "dtls")]
+pub use guard::{Counters, Limits};
 pub use identity::{DeviceKey, DeviceName, Lifetime, ProductKey, PskIdentity, SecureMode};
 pub use message::{Code, Method};
 pub use option::CoapOption;

@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::dtls::SessionId;
 use crate::exchange::{Action, Exchanges};
@@ -29,6 +31,10 @@ pub(super) struct Session {
     pub(super) closes: Option<Instant>,
     /// Its place in the endpoint's order of deadlines.
     pub(super) deadline: Option<Instant>,
+    /// Its place among the sessions that remember answered messages.
+    pub(super) oldest_answered: Option<Instant>,
+    /// The path of the command that waits for the device.
+    pub(super) mailbox: Option<Bytes>,
 }
 
 impl Session {
@@ -45,6 +51,8 @@ impl Session {
             exchanges,
             closes: None,
             deadline: None,
+            oldest_answered: None,
+            mailbox: None,
         }
     }
 
