@@ -106,7 +106,9 @@
 //!
 //! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either. Plain
 //! PSK has no forward secrecy, and all devices of a product share its secret: see [`secret`]. An unknown or malformed
-//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`].
+//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and each network
+//! has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets a CoAP message without a
+//! handshake; for servers that speak CoAP without DTLS there are [`echo`] and [`amplification`].
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
