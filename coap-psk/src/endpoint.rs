@@ -181,7 +181,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     }
 
     /// Answers a request of the peer, in blocks when it needs them. A request that is answered already, or was given up, is
-    /// ignored.
+    /// ignored. An error below `/topic`, in EnOS access, goes out without its payload.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when the body is over the limit, [`ErrorKind::Path`] when CoAP cannot carry an option; the
@@ -376,6 +376,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .remembered_bytes
             .saturating_sub(remembered_before)
             .saturating_add(session.exchanges.remembered().bytes());
+        memory::place(&mut self.oldest_answered, id, session);
         for datagram in out {
             // A record that the engine cannot take is as good as lost on the way.
             let _ = self.dtls.send(id, &datagram, now);
@@ -386,7 +387,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }
         }
         self.schedule(id);
-        self.forget_answered(id);
+        self.forget_answered();
         Some(result)
     }
 
