@@ -178,33 +178,46 @@ fn a_body_in_blocks_is_sent_again_from_its_beginning() {
     );
 }
 
-#[test]
-fn a_registration_is_repeated_and_an_error_that_ends_it_is_not() {
-    let (mut pair, device) = online();
-    let get = Request::new(Method::Get, "/state").unwrap();
-    pair.device.observe(device, get, pair.now).unwrap();
-    let first = answer_next(&mut pair, None, challenge(b"value-1"));
+/// The cloud lets the next request, a registration, observe the state.
+fn accept_next(pair: &mut Pair, echo: Option<&[u8]>) -> ExchangeId {
+    let (exchange, request) = next_request(pair);
+    assert!(request.observe);
+    assert_eq!(echo_of(&request), echo);
     let state = Response::new(Code::CONTENT).with_payload(50, vec![1; 4]);
-    let (exchange, second) = next_request(&mut pair);
-    assert!(first.observe && second.observe);
-    assert_eq!(echo_of(&second), Some(&b"value-1"[..]));
     let now = pair.now;
     pair.cloud
         .respond(exchange, state.observable(), now)
         .unwrap();
-    assert_eq!(outcome(&mut pair), ["notified 4"]);
+    assert_eq!(outcome(pair), ["notified 4"]);
+    exchange
+}
+
+#[test]
+fn a_registration_that_is_challenged_is_made_again() {
+    let (mut pair, device) = online();
+    let get = Request::new(Method::Get, "/state").unwrap();
+    pair.device.observe(device, get, pair.now).unwrap();
+    assert!(answer_next(&mut pair, None, challenge(b"value-1")).observe);
+    accept_next(&mut pair, Some(b"value-1"));
+}
+
+#[test]
+fn an_error_that_ends_an_observation_is_no_challenge() {
+    let (mut pair, device) = online();
+    let get = Request::new(Method::Get, "/state").unwrap();
+    pair.device.observe(device, get, pair.now).unwrap();
+    let exchange = accept_next(&mut pair, None);
     let now = pair.now;
     let reached = pair
         .cloud
-        .notify(exchange.session(), "/state", &challenge(b"value-2"), now);
+        .notify(exchange.session(), "/state", &challenge(b"value-1"), now);
     assert_eq!(reached.unwrap(), 1);
-    pair.run_for(SECOND);
-    let mut said = Vec::new();
-    pair.take(|side, output| said.push(format!("{side:?} {output:?}")));
-    assert!(
-        said.iter()
-            .any(|it| it.starts_with("Device Event(Response")),
-        "{said:?}"
-    );
-    assert!(!said.iter().any(|it| it.contains("Request")), "{said:?}");
+    pair.drain();
+    pair.take(|side, output| {
+        assert!(
+            side == Side::Cloud && matches!(output, Output::Event(Event::Unobserved { .. })),
+            "{output:?}"
+        );
+    });
+    assert_eq!(outcome(&mut pair), ["4.01 0"]);
 }
