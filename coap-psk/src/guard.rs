@@ -21,7 +21,8 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// ClientHellos; default 10,000 a second. Those beyond are dropped, and a device repeats its own.
+    /// ClientHellos; default 10,000 a second. Those beyond are dropped, and a device repeats its own. Their source can be
+    /// forged: whoever sends that many in the name of a network keeps its devices from new sessions, not from those they have.
     pub hellos: Rate,
     /// Handshakes that named an identity and have not been verified; default 10,000 at once and 100 a second. Those beyond
     /// fail as with a wrong key, and no further ClientHello of their network is taken.

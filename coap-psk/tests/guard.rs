@@ -182,7 +182,14 @@ fn a_hundred_thousand_spoofed_sources_do_not_touch_a_session_or_the_next_device(
     cloud.connect(device, IDENTITY);
     for network in 1..=100_000 {
         cloud.hello(source(network, 1));
+        cloud.name(source(network, 1), "product,spoofed,2,300");
     }
+    assert_eq!(
+        cloud.outputs.len(),
+        1_000,
+        "so many keys are looked for at one time"
+    );
+    assert_eq!(cloud.answer_keys(false), 1_000);
     cloud.message(device, &post(1));
     assert_eq!(answer_requests(&mut cloud, 0), 1);
     cloud.connect(source(200_000, 1), "product,other,2,300");
