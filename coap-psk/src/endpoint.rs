@@ -16,6 +16,8 @@ use alloc::string::ToString;
 use core::fmt;
 use core::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
@@ -56,6 +58,8 @@ pub struct Endpoint<D> {
     /// The sessions by when their oldest answered message expires, or earlier: a place is put right when its turn comes.
     oldest_answered: BTreeSet<(Instant, SessionId)>,
     guard: Guard,
+    /// The paths of the commands that wait, by the session of their device.
+    mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
 }
 
@@ -79,6 +83,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             transfer_bytes: 0,
             remembered_bytes: 0,
             oldest_answered: BTreeSet::new(),
+            mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -235,9 +240,10 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let session = self
             .accepted
             .get(&(SecureMode::DeviceSecret, device.clone()))
-            .and_then(|id| self.sessions.get_mut(id))
             .ok_or(ErrorKind::UnknownSession)?;
-        session.mailbox = command;
+        self.mailboxes.remove(session);
+        self.mailboxes
+            .extend(command.map(|command| (*session, command)));
         Ok(())
     }
 
@@ -361,7 +367,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 .max_transfer_bytes
                 .saturating_sub(self.transfer_bytes),
             activation_of: (session.role == Role::Activation).then(|| session.identity.device()),
-            mailbox: session.mailbox.as_ref(),
+            mailbox: self.mailboxes.get(&id),
             guard: &mut self.guard,
             peer: session.peer,
             now,
@@ -413,6 +419,7 @@ impl<D> fmt::Debug for Endpoint<D> {
         f.debug_struct("Endpoint")
             .field("sessions", &self.sessions.len())
             .field("handshakes", &self.handshakes.len())
+            .field("mailboxes", &self.mailboxes.len())
             .field("outputs", &self.outputs.len())
             .finish_non_exhaustive()
     }

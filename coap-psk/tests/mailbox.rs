@@ -126,8 +126,11 @@ fn a_command_waits_through_a_new_session_and_ends_with_the_last() {
     let session = cloud.connect(source(3), "MuGsF6W4,15bBZlRknc,2,3600");
     let named = answered(&mut cloud, source(3), 1, Response::new(Code::CHANGED));
     assert_eq!(named.1.as_deref(), Some(SET));
+    let kept = |cloud: &Cloud| format!("{:?}", cloud.endpoint);
+    assert!(kept(&cloud).contains("mailboxes: 1"));
     cloud.endpoint.close(session, cloud.now);
     cloud.drain();
+    assert!(kept(&cloud).contains("mailboxes: 0"));
     let refused = cloud.endpoint.announce(&name, Some(SET)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::UnknownSession);
     cloud.connect(source(4), "MuGsF6W4,15bBZlRknc,2,3600");

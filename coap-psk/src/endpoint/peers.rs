@@ -102,12 +102,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 .get(&(identity.mode(), identity.device().clone()))
                 .copied(),
         };
-        let mut mailbox = None;
+        let waiting = replaced.and_then(|old| self.mailboxes.remove(&old));
         if let Some(old) = replaced {
-            mailbox = self
-                .sessions
-                .get_mut(&old)
-                .and_then(|session| session.mailbox.take());
             self.dtls.close(old, now);
             self.forget_session(old, now);
         }
@@ -122,7 +118,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             peer,
             Exchanges::new(&mut self.random, now),
         );
-        session.mailbox = mailbox;
+        self.mailboxes.extend(waiting.map(|command| (id, command)));
         if role != Role::Initiated {
             self.accepted
                 .insert((identity.mode(), identity.device().clone()), id);
@@ -207,6 +203,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.with_session(id, now, Exchanges::close);
         let mut session = self.sessions.remove(&id)?;
         self.presence.remove(id);
+        self.mailboxes.remove(&id);
         self.transfer_bytes = self
             .transfer_bytes
             .saturating_sub(session.exchanges.transfer_bytes());

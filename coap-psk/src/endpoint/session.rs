@@ -2,8 +2,6 @@
 
 use core::net::SocketAddr;
 
-use bytes::Bytes;
-
 use crate::config::Config;
 use crate::dtls::SessionId;
 use crate::exchange::{Action, Exchanges};
@@ -33,8 +31,6 @@ pub(super) struct Session {
     pub(super) deadline: Option<Instant>,
     /// Its place among the sessions that remember answered messages.
     pub(super) oldest_answered: Option<Instant>,
-    /// The path of the command that waits for the device.
-    pub(super) mailbox: Option<Bytes>,
 }
 
 impl Session {
@@ -52,7 +48,6 @@ impl Session {
             closes: None,
             deadline: None,
             oldest_answered: None,
-            mailbox: None,
         }
     }
 
