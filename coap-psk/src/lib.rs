@@ -120,7 +120,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod activation;
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 mod block;
 pub mod codec;
 #[cfg(feature = "dtls")]
@@ -135,9 +135,11 @@ mod endpoint;
 mod error;
 #[cfg(feature = "dtls")]
 mod exchange;
+#[cfg(any(feature = "dtls", feature = "tcp"))]
+mod failure;
 pub mod identity;
 pub mod message;
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 mod observe;
 pub mod option;
 #[cfg(feature = "dtls")]
@@ -148,6 +150,8 @@ mod random;
 mod request;
 pub mod secret;
 mod suite;
+#[cfg(feature = "tcp")]
+pub mod tcp;
 mod time;
 
 #[cfg(feature = "dtls")]
@@ -157,11 +161,13 @@ pub use config::{Config, Transmission};
 #[cfg(feature = "dtls")]
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Fault};
+#[cfg(any(feature = "dtls", feature = "tcp"))]
+pub use failure::Failure;
 pub use identity::{DeviceKey, DeviceName, Lifetime, ProductKey, PskIdentity, SecureMode};
 pub use message::{Code, Method};
 pub use option::CoapOption;
 #[cfg(feature = "dtls")]
-pub use output::{Event, ExchangeId, Failure, OfflineReason, Output};
+pub use output::{Event, ExchangeId, OfflineReason, Output};
 pub use request::{Request, Response};
 pub use secret::{DeviceSecret, KeyBytes, ProductSecret, PskKey};
 pub use suite::CipherSuite;
