@@ -126,6 +126,7 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// Blocks of `size`, of a body that is longer.
+    #[cfg(any(feature = "dtls", test))]
     pub(crate) const fn plain(size: BlockSize) -> Self {
         Self {
             size,
@@ -179,8 +180,6 @@ pub(crate) struct Limits {
     pub(crate) max_transfers: usize,
     /// How many bytes all bodies together may still grow by.
     pub(crate) room: usize,
-    /// The largest block that the peer is asked to send.
-    pub(crate) block_size: BlockSize,
 }
 
 /// Why a block is not taken, as the code that says so.

@@ -70,7 +70,6 @@ impl Config {
             max_body: self.max_body,
             max_transfers: self.max_transfers,
             room,
-            block_size: self.block_size,
         }
     }
 }

@@ -154,7 +154,7 @@ mod suite;
 pub mod tcp;
 mod time;
 
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 pub use block::BlockSize;
 #[cfg(feature = "dtls")]
 pub use config::{Config, Transmission};

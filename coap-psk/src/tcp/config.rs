@@ -40,6 +40,8 @@ pub struct Config {
     pub max_body: usize,
     /// Bodies that may be half received, and likewise half sent; default 2. The oldest one goes.
     pub max_transfers: usize,
+    /// The bytes of half received and half sent bodies; default 128 KiB. Blocks beyond get 5.03.
+    pub max_transfer_bytes: usize,
     /// Options, beyond those of the standards named in the crate's documentation, that are handed to the application;
     /// default the two OCF version options. Others are ignored when elective and refused when critical.
     pub accepted_options: Vec<u16>,
@@ -62,13 +64,12 @@ impl Config {
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    /// What bounds the bodies in transfer when they have `kept` bytes.
+    pub(super) const fn limits(&self, kept: usize) -> Limits {
         Limits {
             max_body: self.max_body,
             max_transfers: self.max_transfers,
-            // The other limits bound what one connection keeps.
-            room: usize::MAX,
-            block_size: self.largest_block(),
+            room: self.max_transfer_bytes.saturating_sub(kept),
         }
     }
 }
@@ -89,6 +90,7 @@ impl Default for Config {
             max_observers: 16,
             max_body: 64 * 1024,
             max_transfers: 2,
+            max_transfer_bytes: 128 * 1024,
             accepted_options: Vec::from([
                 option::OCF_ACCEPT_CONTENT_FORMAT_VERSION,
                 option::OCF_CONTENT_FORMAT_VERSION,

@@ -108,12 +108,15 @@ impl Frames {
                 self.buffer.as_slice()
             };
             let head = Head::read(begun)?;
-            // One byte more can tell more about the header.
-            let wanted = head.map_or(begun.len().saturating_add(1), |head| head.total);
-            if head.is_some() && wanted > max_message_size {
+            if head.is_some_and(|head| head.total > max_message_size) {
                 return Err(FrameError::TooLarge);
             }
-            if let (Some(head), true) = (head, self.buffer.is_empty())
+            let wanted = match head {
+                Some(head) => head.total,
+                // One byte more can tell more about the header.
+                None => begun.len().saturating_add(1),
+            };
+            if let Some(head) = head.filter(|_| self.buffer.is_empty())
                 && let Some((frame, rest)) = input.split_at_checked(wanted)
             {
                 *input = rest;
@@ -233,7 +236,7 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, Error> {
         .into_iter()
         .rev()
         .find(|(_, bias, _)| len >= *bias)
-        .unwrap_or((u8::try_from(len).unwrap_or_default(), len, 0));
+        .unwrap_or_else(|| (u8::try_from(len).unwrap_or_default(), len, 0));
     let extension = u32::try_from(len.saturating_sub(bias))
         .map_err(|error| Error::with_source(ErrorKind::TooLarge, error))?
         .to_be_bytes();

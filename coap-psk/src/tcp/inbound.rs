@@ -147,8 +147,8 @@ impl Connection {
             control,
             key,
         } = parts;
-        let limits = self.config.limits();
-        inbound.control = control.of_response(limits.block_size);
+        let limits = self.config.limits(self.bodies.bytes());
+        inbound.control = control.of_response(self.config.largest_block());
         inbound.key = key;
         self.bodies
             .admit(&mut request, &control, &inbound.key, &limits, now)?;
@@ -214,7 +214,7 @@ impl Connection {
         let cut = self
             .peer
             .cut(&write_response(&head, token, &control).options);
-        let limits = self.config.limits();
+        let limits = self.config.limits(self.bodies.bytes());
         let part = self
             .bodies
             .first_part(key, response, &mut control, cut, &limits, now)

@@ -7,7 +7,6 @@ const SMALL: Limits = Limits {
     max_body: 64,
     max_transfers: 2,
     room: usize::MAX,
-    block_size: BlockSize::MAX,
 };
 
 fn block(number: usize, more: bool) -> Block {

@@ -8,7 +8,6 @@ const LIMITS: Limits = Limits {
     max_body: 65_536,
     max_transfers: 2,
     room: usize::MAX,
-    block_size: BlockSize::MAX,
 };
 
 fn response(len: usize) -> Response {
