@@ -9,8 +9,8 @@
     missing_docs
 )]
 
-#[path = "support/stream.rs"]
-mod stream;
+#[path = "support/frames.rs"]
+mod frames;
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use coap_psk::message::Message;
 use coap_psk::tcp::{Config, Connection, Output, Release};
 use coap_psk::{Code, ErrorKind, Instant, Method, Request, Response, option};
 
-use stream::{Seen, drain, option, write};
+use frames::{Seen, drain, option, write};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GET: Code = Code::new(0, 1);
@@ -175,9 +175,6 @@ fn the_blocks_of_a_long_response_are_those_the_peer_asks_for() {
     let first = answer_of(&mut connection, &[(option::BLOCK2, &[0x07])], 20_000);
     assert_eq!(option(&first, option::BLOCK2), Some(&[0x0f][..]));
     assert_eq!(first.payload.len(), 8_192);
-    let past_the_end = write(GET, b"u", &[(option::BLOCK2, &[0x01, 0x46])], b"");
-    let refused = after(&mut connection, &past_the_end).sent.remove(0);
-    assert_eq!(refused.code, Code::BAD_REQUEST);
     // From block 8 on with BERT, from block 8 on without, and the last one.
     for (wanted, block2, len) in [
         (&[0x87][..], &[0x8f][..], 8_192),
@@ -193,6 +190,11 @@ fn the_blocks_of_a_long_response_are_those_the_peer_asks_for() {
         assert_eq!(part.payload.len(), len);
         assert_eq!(option(part, option::ETAG), option(&first, option::ETAG));
     }
+    let mut connection = connected(Config::default());
+    answer_of(&mut connection, &[], 20_000);
+    let past_the_end = write(GET, b"u", &[(option::BLOCK2, &[0x01, 0x46])], b"");
+    let refused = after(&mut connection, &past_the_end).sent.remove(0);
+    assert_eq!(refused.code, Code::BAD_REQUEST);
 }
 
 #[test]

@@ -38,9 +38,9 @@ pub struct Config {
     pub max_observers: usize,
     /// The bytes of a body, received or sent; default 64 KiB. A longer request gets 4.13.
     pub max_body: usize,
-    /// Bodies that may be half received, and likewise half sent; default 2. The oldest one goes.
+    /// Bodies that may be half received, and likewise half sent; default 16. The oldest one goes.
     pub max_transfers: usize,
-    /// The bytes of half received and half sent bodies; default 128 KiB. Blocks beyond get 5.03.
+    /// The bytes of half received and half sent bodies; default 256 KiB. Blocks beyond get 5.03.
     pub max_transfer_bytes: usize,
     /// Options, beyond those of the standards named in the crate's documentation, that are handed to the application;
     /// default the two OCF version options. Others are ignored when elective and refused when critical.
@@ -89,8 +89,8 @@ impl Default for Config {
             max_outbound: 64,
             max_observers: 16,
             max_body: 64 * 1024,
-            max_transfers: 2,
-            max_transfer_bytes: 128 * 1024,
+            max_transfers: 16,
+            max_transfer_bytes: 256 * 1024,
             accepted_options: Vec::from([
                 option::OCF_ACCEPT_CONTENT_FORMAT_VERSION,
                 option::OCF_CONTENT_FORMAT_VERSION,
