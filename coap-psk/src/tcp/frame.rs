@@ -27,13 +27,21 @@ const EXTENDED: [(u8, usize, usize); 3] = [(13, 13, 1), (14, 269, 2), (15, 65_80
 pub(super) const MAX_HEADER_LEN: usize = 6;
 
 /// Why a stream cannot be read on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// A frame says that it is over the limit.
+    #[error("frame over the limit")]
     TooLarge,
     /// A frame breaks the format.
+    #[error("malformed frame")]
     Malformed,
+}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        Self::with_source(ErrorKind::Message, error)
+    }
 }
 
 /// Cuts a stream into messages.

@@ -174,7 +174,10 @@ fn messages() -> impl Strategy<Value = Message> {
 
 /// A stream cut at these places, as parts of its length.
 fn cut<'s>(stream: &'s [u8], places: &[prop::sample::Index]) -> Vec<&'s [u8]> {
-    let mut places: Vec<usize> = places.iter().map(|it| it.index(stream.len() + 1)).collect();
+    let mut places: Vec<usize> = places
+        .iter()
+        .map(|it| it.index(stream.len().saturating_add(1)))
+        .collect();
     places.extend([0, stream.len()]);
     places.sort_unstable();
     places
@@ -215,7 +218,7 @@ proptest! {
         let head = Head::read(&frame).unwrap().unwrap();
         let token_len = u8::try_from(head.token_len).unwrap();
         let mut datagram = vec![0x40 | token_len, frame[head.code_at], 0, 0];
-        datagram.extend_from_slice(&frame[head.code_at + 1..]);
+        datagram.extend(frame.iter().skip(head.code_at).skip(1));
         let packet = Packet::from_bytes(&datagram).unwrap();
         prop_assert_eq!(packet.get_token(), message.token.as_bytes());
         prop_assert_eq!(&packet.payload[..], &message.payload[..]);
