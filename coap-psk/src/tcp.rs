@@ -62,6 +62,7 @@
 
 mod config;
 mod connection;
+mod ending;
 pub mod frame;
 mod inbound;
 mod outbound;

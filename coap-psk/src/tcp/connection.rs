@@ -1,23 +1,21 @@
-//! A connection from its first byte to its last: signals, time, the end.
+//! A connection: what arrives, and what time brings.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 use core::{fmt, mem};
 
 use super::config::Config;
+use super::ending::Phase;
 use super::frame::{self, Frames};
 use super::inbound::Inbound;
 use super::outbound::Outbound;
-use super::output::{CloseReason, Event, ExchangeId, Output, Release, Violation};
+use super::output::{CloseReason, Event, Output, Violation};
 use super::peer::Peer;
-use super::signal::{CSM, Signal};
+use super::signal::{CSM, Signal, UnknownOption};
 use crate::block::bodies::Bodies;
 use crate::codec::MessageRef;
-use crate::error::{Error, ErrorKind};
-use crate::failure::Failure;
-use crate::message::{Code, Message, Token};
+use crate::message::{Message, Token};
 use crate::observe::Observers;
 use crate::time::Instant;
 
@@ -29,9 +27,9 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 /// Moments must not go back; one that does counts as the latest.
 pub struct Connection {
     pub(super) config: Config,
-    frames: Frames,
+    pub(super) frames: Frames,
     pub(super) peer: Peer,
-    phase: Phase,
+    pub(super) phase: Phase,
     latest: Instant,
     /// When the peer's CSM must have come, as long as that matters.
     csm_due: Option<Instant>,
@@ -40,7 +38,7 @@ pub struct Connection {
     /// When it must be heard again, because it was asked for a sign of life.
     pong_due: Option<Instant>,
     /// Pings that are to be answered when all requests up to a number are, oldest first.
-    custody: VecDeque<(u64, Token)>,
+    pub(super) custody: VecDeque<(u64, Token)>,
     next_number: u64,
     next_token: u64,
     pub(super) inbound: BTreeMap<u64, Inbound>,
@@ -50,20 +48,6 @@ pub struct Connection {
     pub(super) bodies: Bodies,
     pub(super) observers: Observers,
     pub(super) outputs: VecDeque<Output>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    Open,
-    /// We have released the connection.
-    Releasing {
-        until: Instant,
-    },
-    /// The peer has.
-    Released {
-        until: Instant,
-    },
-    Closed,
 }
 
 impl Connection {
@@ -98,36 +82,6 @@ impl Connection {
         connection
     }
 
-    /// Ends the connection in good order: the peer is told, answers what it is still to answer, and closes the stream. No
-    /// request of ours follows. [`Closed`](Event::Closed) comes when it has, or when it takes too long.
-    ///
-    /// # Errors
-    /// [`ErrorKind::UnknownSession`] when the connection is over; [`ErrorKind::Refused`] when it was released already;
-    /// [`ErrorKind::Path`] when options cannot carry what `release` says; [`ErrorKind::TooLarge`] when the peer does not
-    /// take a message that long.
-    pub fn release(&mut self, release: Release, now: Instant) -> Result<(), Error> {
-        self.check_open()?;
-        if !release.fits() {
-            return Err(ErrorKind::Path.into());
-        }
-        let message = Signal::Release(release).to_message(Token::default());
-        if !self.send(&message) {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        let now = self.advance(now);
-        self.phase = Phase::Releasing {
-            until: now.saturating_add(self.config.release_timeout),
-        };
-        Ok(())
-    }
-
-    /// Closes the connection at once: requests of ours fail, those of the peer stay unanswered. A closed one is left as it
-    /// is.
-    pub fn close(&mut self, now: Instant) {
-        self.advance(now);
-        self.hang_up(CloseReason::Local);
-    }
-
     /// Takes bytes that the stream brought, in pieces of any size.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
         let now = self.advance(now);
@@ -148,21 +102,9 @@ impl Connection {
                     self.frames = frames;
                     return;
                 }
-                Err(error) => self.abort(error.into()),
+                Err(error) => self.abort(error.into(), None),
             }
         }
-    }
-
-    /// Takes note that the stream has ended or broken; nothing more arrives, and nothing can be sent.
-    pub fn handle_closed(&mut self, now: Instant) {
-        self.advance(now);
-        let why = match self.phase {
-            Phase::Open => CloseReason::Ended,
-            Phase::Releasing { .. } => CloseReason::Local,
-            Phase::Released { .. } => CloseReason::Released,
-            Phase::Closed => return,
-        };
-        self.end(why);
     }
 
     /// Does what is due.
@@ -180,7 +122,7 @@ impl Connection {
             _ => {}
         }
         if self.csm_due.is_some_and(is_due) {
-            return self.abort(Violation::NoCsm);
+            return self.abort(Violation::NoCsm, None);
         }
         if self.pong_due.is_some_and(is_due) {
             return self.hang_up(CloseReason::Silent);
@@ -224,15 +166,9 @@ impl Connection {
         .min()
     }
 
-    /// Whether the connection is over.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
-    }
-
     fn handle_message(&mut self, message: &MessageRef<'_>, now: Instant) {
         if self.csm_due.is_some() && message.code() != CSM {
-            return self.abort(Violation::NoCsm);
+            return self.abort(Violation::NoCsm, None);
         }
         match message.code().class() {
             0 => self.handle_request(message, now),
@@ -240,10 +176,13 @@ impl Connection {
             7 => match Signal::read(message) {
                 Ok(Some(signal)) => self.handle_signal(signal, message.token(), now),
                 Ok(None) => {}
-                Err(unknown) => self.abort_for(unknown.0, message.code()),
+                Err(UnknownOption(number)) => {
+                    let bad_csm_option = (message.code() == CSM).then_some(number);
+                    self.abort(Violation::UnknownOption(number), bad_csm_option);
+                }
             },
             // A class without a meaning is rejected. (RFC 7252, 4.2 and 12.1; RFC 8323, 5.6)
-            _ => self.abort(Violation::Malformed),
+            _ => self.abort(Violation::Malformed, None),
         }
     }
 
@@ -280,75 +219,6 @@ impl Connection {
         }
     }
 
-    /// Does what waited for requests to be answered.
-    pub(super) fn settle(&mut self) {
-        let oldest = self.inbound.first_key_value().map(|(number, _)| *number);
-        while let Some((up_to, token)) = self.custody.front().copied() {
-            if oldest.is_some_and(|oldest| oldest <= up_to) {
-                break;
-            }
-            self.custody.pop_front();
-            self.signal(&Signal::Pong { custody: true }, token);
-        }
-        // RFC 8323, 5.5: what is on its way is still processed. Observations have no end of their own.
-        if matches!(self.phase, Phase::Released { .. })
-            && self.inbound.is_empty()
-            && self.outbound.values().all(Outbound::is_resting)
-        {
-            self.hang_up(CloseReason::Released);
-        }
-    }
-
-    /// Aborts the connection because of what the peer did.
-    fn abort(&mut self, violation: Violation) {
-        self.abort_with(violation, None);
-    }
-
-    /// Aborts the connection because of a critical option in a signal with this code. (RFC 8323, 5.2 and 5.6)
-    fn abort_for(&mut self, option: u16, code: Code) {
-        let bad_csm_option = (code == CSM).then_some(option);
-        self.abort_with(Violation::UnknownOption(option), bad_csm_option);
-    }
-
-    fn abort_with(&mut self, violation: Violation, bad_csm_option: Option<u16>) {
-        let abort = Signal::Abort {
-            bad_csm_option,
-            diagnostic: String::from(violation.diagnostic()),
-        };
-        self.signal(&abort, Token::default());
-        self.hang_up(CloseReason::Violation(violation));
-    }
-
-    /// Closes the stream and ends the connection.
-    fn hang_up(&mut self, why: CloseReason) {
-        if !self.is_closed() {
-            self.outputs.push_back(Output::Close);
-            self.end(why);
-        }
-    }
-
-    /// Ends everything on the connection. (RFC 8323, 3.4)
-    fn end(&mut self, why: CloseReason) {
-        self.phase = Phase::Closed;
-        self.frames = Frames::default();
-        self.custody.clear();
-        self.tokens.clear();
-        self.inbound.clear();
-        self.bodies = Bodies::default();
-        for number in mem::take(&mut self.outbound).into_keys() {
-            self.event(Event::Failed {
-                exchange: ExchangeId(number),
-                failure: Failure::Closed,
-            });
-        }
-        for number in mem::take(&mut self.observers).numbers() {
-            self.event(Event::Unobserved {
-                exchange: ExchangeId(number),
-            });
-        }
-        self.event(Event::Closed { why });
-    }
-
     /// Sends a message; `false` when the peer does not take one that long.
     pub(super) fn send(&mut self, message: &Message) -> bool {
         // Requests and responses were checked when they came; a message that does not encode is not of those.
@@ -363,22 +233,13 @@ impl Connection {
     }
 
     /// Sends a signal, which is short enough for every peer.
-    fn signal(&mut self, signal: &Signal, token: Token) {
+    pub(super) fn signal(&mut self, signal: &Signal, token: Token) {
         let encoded = frame::encode(&signal.to_message(token));
         self.outputs.extend(encoded.ok().map(Output::Send));
     }
 
     pub(super) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    /// Whether a request may be begun.
-    pub(super) fn check_open(&self) -> Result<(), Error> {
-        match self.phase {
-            Phase::Open => Ok(()),
-            Phase::Releasing { .. } | Phase::Released { .. } => Err(ErrorKind::Refused.into()),
-            Phase::Closed => Err(ErrorKind::UnknownSession.into()),
-        }
     }
 
     pub(super) fn advance(&mut self, now: Instant) -> Instant {

@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Observes a resource: [`Notification`](Event::Notification) with its state now and whenever it changes, until
-    /// [`Response`](Event::Response) or [`Failed`](Event::Failed) says that this is over. (RFC 7641; RFC 8323, appendix A)
+    /// [`Response`](Event::Response) or [`Failed`](Event::Failed) says that this is over. (RFC 7641; RFC 8323, 7)
     ///
     /// # Errors
     /// As [`request`](Self::request).
@@ -89,7 +89,7 @@ impl Connection {
             return;
         };
         if let Some(observation) = outbound.observation {
-            // Without a Reset this is the only way to end it. (RFC 8323, appendix A.4)
+            // Without a Reset this is the only way to end it. (RFC 8323, 7.4)
             let control = Control {
                 observe: Some(DEREGISTER),
                 ..Control::default()
@@ -213,7 +213,7 @@ impl Connection {
             return Next::Fail(Failure::BadResponse);
         };
         if let Some(observation) = outbound.observation.filter(|it| it.token == token) {
-            // What arrives later is newer: the value of the option is not looked at. (RFC 8323, appendix A.2)
+            // What arrives later is newer: the value of the option is not looked at. (RFC 8323, 7.1)
             let registered = control.observe.is_some() && response.code.is_success();
             if registered || observation.registered {
                 // What was being fetched is old now.

@@ -1,9 +1,14 @@
 //! What a connection over TCP puts out, taken apart, and frames of a peer.
 
+use std::time::Duration;
+
 use coap_psk::message::{Kind, Message, Token};
 use coap_psk::tcp::frame::{self, Frames};
-use coap_psk::tcp::{Connection, Event, ExchangeId, Output};
-use coap_psk::{CoapOption, Code, Request};
+use coap_psk::tcp::{Config, Connection, Event, ExchangeId, Output};
+use coap_psk::{CoapOption, Code, Instant, Method, Request, Response};
+
+/// CSM with Block-Wise-Transfer and a Max-Message-Size of 8,448.
+pub(crate) const CSM: &[u8] = &[0x40, 0xe1, 0x22, 0x21, 0x00, 0x20];
 
 /// What a connection put out since the last look.
 #[derive(Debug, Default)]
@@ -66,4 +71,47 @@ pub(crate) fn write(code: Code, token: &[u8], options: &[(u16, &[u8])], payload:
 pub(crate) fn option(message: &Message, number: u16) -> Option<&[u8]> {
     let option = message.options.iter().find(|it| it.number == number)?;
     Some(&option.value)
+}
+
+pub(crate) fn secs(secs: u64) -> Instant {
+    Instant::ZERO.saturating_add(Duration::from_secs(secs))
+}
+
+/// A connection whose own CSM has been taken.
+pub(crate) fn connected(config: Config) -> Connection {
+    let mut connection = Connection::new(config, Instant::ZERO);
+    drain(&mut connection);
+    connection
+}
+
+pub(crate) fn changed(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+/// What `connection` puts out when these bytes arrive.
+pub(crate) fn after(connection: &mut Connection, bytes: &[u8]) -> Seen {
+    connection.handle_bytes(bytes, Instant::ZERO);
+    drain(connection)
+}
+
+/// The answer to a GET that comes with these options, when the application answers with `len` bytes.
+pub(crate) fn answer_of(
+    connection: &mut Connection,
+    options: &[(u16, &[u8])],
+    len: usize,
+) -> Message {
+    let (exchange, _) = after(connection, &write(Method::Get.code(), b"t", options, b""))
+        .requests
+        .remove(0);
+    let response = Response::new(Code::CONTENT).with_payload(60, vec![7; len]);
+    connection
+        .respond(exchange, response, Instant::ZERO)
+        .unwrap();
+    drain(connection).sent.remove(0)
+}
+
+pub(crate) fn get() -> Request {
+    Request::new(Method::Get, "/a").unwrap()
 }
