@@ -1,11 +1,17 @@
-"""Debian's libcoap, client and server, over TCP with the example of the crate that speaks it; the cloud has no part in this."""
+"""libcoap and aiocoap, clients and servers, over TCP with the example of the crate that speaks it.
 
+The cloud has no part in this.
+"""
+
+import asyncio
 import contextlib
 import re
 import socket
 import subprocess
 import time
 
+import aiocoap
+from aiocoap import resource
 from checks import check, expect
 from cloud import PATIENCE, free_port
 
@@ -85,3 +91,87 @@ def our_client_asks_libcoap_over_tcp(world):
         states = ours(world, port, "observe", "/time").split(b"\n")
         expect(states[::2] == [b"2.05"] * 3 and len(set(states[1::2])) == 3, f"{states}")
         expect(ours(world, port, "get", "/nothing").startswith(b"4.04"), "what is not there was found")
+
+
+class Store(resource.Resource):
+    body = b""
+
+    async def render_get(self, _):
+        return aiocoap.Message(payload=self.body)
+
+    async def render_put(self, request):
+        self.body = request.payload
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+
+class Ticks(resource.ObservableResource):
+    count = 0
+
+    async def tick(self):
+        while True:
+            await asyncio.sleep(0.2)
+            self.count += 1
+            self.updated_state()
+
+    async def render_get(self, _):
+        return aiocoap.Message(payload=str(self.count).encode())
+
+
+async def ask_as_aiocoap(port):
+    """The long text, what was stored, and three states: what aiocoap gets from our server."""
+    client = await aiocoap.Context.create_client_context(transports=["tcpclient"])
+
+    def begin(code, path, **options):
+        return client.request(aiocoap.Message(code=code, uri=f"coap+tcp://127.0.0.1:{port}{path}", **options))
+
+    try:
+        long = await begin(aiocoap.GET, "/long").response
+        put = await begin(aiocoap.PUT, "/store", payload=BODY).response
+        stored = await begin(aiocoap.GET, "/store").response
+        observation = begin(aiocoap.GET, "/ticks", observe=0)
+        states = [(await observation.response).payload]
+        async for state in observation.observation:
+            states.append(state.payload)
+            if len(states) == 3:
+                break
+        nothing = await begin(aiocoap.GET, "/nothing").response
+    finally:
+        await client.shutdown()
+    expect(put.code == aiocoap.CHANGED and nothing.code == aiocoap.NOT_FOUND, f"{put.code}, {nothing.code}")
+    return long.payload, stored.payload, states
+
+
+async def serve_as_aiocoap(world, port):
+    """What our client printed when it asked aiocoap: after a PUT, a GET of the same, and an observation."""
+    site, ticks = resource.Site(), Ticks()
+    site.add_resource(["store"], Store())
+    site.add_resource(["ticks"], ticks)
+    server = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", port), transports=["tcpserver"])
+    ticking = asyncio.create_task(ticks.tick())
+    try:
+        return [
+            await asyncio.to_thread(ours, world, port, *asked)
+            for asked in (("put", "/store", BODY), ("get", "/store"), ("observe", "/ticks"))
+        ]
+    finally:
+        ticking.cancel()
+        await server.shutdown()
+
+
+@check
+def aiocoap_asks_our_server_over_tcp(world):
+    port = free_port(socket.SOCK_STREAM)
+    with running(world, [example(world), "serve", f"127.0.0.1:{port}"], port):
+        long, stored, states = asyncio.run(asyncio.wait_for(ask_as_aiocoap(port), PATIENCE))
+    expect((long, stored) == (LONG, BODY), f"{len(long)} and {len(stored)} bytes")
+    expect(states == [b"0", b"1", b"2"], f"{states}")
+
+
+@check
+def our_client_asks_aiocoap_over_tcp(world):
+    port = free_port(socket.SOCK_STREAM)
+    put, stored, states = asyncio.run(asyncio.wait_for(serve_as_aiocoap(world, port), PATIENCE))
+    expect(put.startswith(b"2.04"), f"{put}")
+    expect(stored == b"2.05\n" + BODY, f"{len(stored)} bytes")
+    numbers = states.split(b"\n")[1::2]
+    expect(len(numbers) == 3 and sorted(numbers, key=int) == numbers, f"{numbers}")
