@@ -12,6 +12,7 @@ import time
 
 import aiocoap
 from aiocoap import resource
+
 from checks import check, expect
 from cloud import PATIENCE, free_port
 

@@ -259,6 +259,8 @@ fn a_release_of_the_peer_closes_when_both_have_their_answers() {
         seen.words,
         ["released Release { alternatives: [\"b:1\"], hold_off: Some(5) }"]
     );
+    // It is said once, however often the peer says it.
+    assert!(after(&mut connection, &[0x00, 0xe4]).words.is_empty());
     let refused = connection.request(get(), Instant::ZERO).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     connection

@@ -157,6 +157,112 @@ fn an_observer_is_told_and_can_leave() {
 }
 
 #[test]
+fn an_observer_is_one_whoever_asks_twice_and_an_error_is_its_last_state() {
+    let mut connection = connected(Config::default());
+    let state = Response::new(Code::CONTENT).observable();
+    let mut register = |code: Code, response: &Response| {
+        let request = write(code, b"o", &[(option::OBSERVE, &[])], b"");
+        let (exchange, request) = after(&mut connection, &request).requests.remove(0);
+        connection
+            .respond(exchange, response.clone(), Instant::ZERO)
+            .unwrap();
+        let words = drain(&mut connection).words;
+        let told = connection.notify("/", &state, Instant::ZERO).unwrap();
+        drain(&mut connection);
+        (request.observe, words.len(), told)
+    };
+    // The second registration takes the place of the first, and an answer that cannot be observed ends both.
+    assert_eq!(register(GET, &state), (true, 0, 1));
+    assert_eq!(register(GET, &state), (true, 1, 1));
+    assert_eq!(register(GET, &Response::new(Code::CONTENT)), (true, 1, 0));
+    // What changes something cannot be observed.
+    assert_eq!(register(PUT, &state), (false, 0, 0));
+    assert_eq!(register(GET, &state), (true, 0, 1));
+
+    let gone = Response::new(Code::NOT_FOUND);
+    assert_eq!(connection.notify("/", &gone, Instant::ZERO).unwrap(), 1);
+    let seen = drain(&mut connection);
+    assert_eq!(seen.words, ["unobserved"]);
+    assert_eq!(seen.sent[0].code, Code::NOT_FOUND);
+    assert_eq!(option(&seen.sent[0], option::OBSERVE), None);
+    assert_eq!(connection.notify("/", &gone, Instant::ZERO).unwrap(), 0);
+}
+
+#[test]
+fn a_long_state_is_fetched_unless_a_newer_one_comes_before() {
+    let mut connection = connected(Config::default());
+    connection.observe(get(), Instant::ZERO).unwrap();
+    let observation = drain(&mut connection).sent[0].token;
+    // Two blocks of 16 bytes: the first one with the notification, the second one on demand.
+    let first = |etag: &[u8], byte: u8| {
+        let options = [
+            (option::ETAG, etag),
+            (option::OBSERVE, &[1][..]),
+            (option::BLOCK2, &[0x08]),
+        ];
+        write(Code::CONTENT, observation.as_bytes(), &options, &[byte; 16])
+    };
+    let second = |token: &[u8], etag: &[u8]| {
+        let options = [(option::ETAG, etag), (option::BLOCK2, &[0x10][..])];
+        write(Code::CONTENT, token, &options, &[9; 4])
+    };
+    let old = after(&mut connection, &first(b"a", 1)).sent.remove(0);
+    assert_eq!(option(&old, option::BLOCK2), Some(&[0x10][..]));
+    assert_eq!(option(&old, option::OBSERVE), None);
+    // While the rest of the old state is asked for, a new one comes.
+    let new = after(&mut connection, &first(b"b", 2)).sent.remove(0);
+    assert_ne!(old.token, new.token);
+    let late = after(&mut connection, &second(old.token.as_bytes(), b"a"));
+    assert!(late.words.is_empty() && late.sent.is_empty());
+    let seen = after(&mut connection, &second(new.token.as_bytes(), b"b"));
+    assert_eq!(seen.words, ["notified 20"]);
+
+    // A rest that cannot be had is no state, and not the end.
+    let asked = after(&mut connection, &first(b"c", 3)).sent.remove(0);
+    let lost = write(
+        Code::REQUEST_ENTITY_INCOMPLETE,
+        asked.token.as_bytes(),
+        &[],
+        b"",
+    );
+    assert!(after(&mut connection, &lost).words.is_empty());
+    // One without Observe is the last.
+    let last = write(Code::CONTENT, observation.as_bytes(), &[], b"end");
+    assert_eq!(after(&mut connection, &last).words, ["2.05 3"]);
+    assert!(after(&mut connection, &last).words.is_empty());
+}
+
+#[test]
+fn a_body_goes_on_when_its_last_block_has_arrived() {
+    let mut connection = connected(Config::default());
+    let put = Request::new(Method::Put, "/a").unwrap();
+    let put = put.with_payload(0, vec![1; 1_500]);
+    connection.request(put, Instant::ZERO).unwrap();
+    let first = drain(&mut connection).sent.remove(0);
+    assert_eq!(option(&first, option::BLOCK1), Some(&[0x0e][..]));
+    assert_eq!(option(&first, option::SIZE1), Some(&[0x05, 0xdc][..]));
+    let answer = |token: &[u8], code: Code, block1: u8| {
+        write(code, token, &[(option::BLOCK1, &[block1])], b"")
+    };
+    // The peer wants smaller blocks from here on: the offset stays.
+    let more = answer(first.token.as_bytes(), Code::CONTINUE, 0x0d);
+    let second = after(&mut connection, &more).sent.remove(0);
+    assert_eq!(option(&second, option::BLOCK1), Some(&[0x25][..]));
+    assert_eq!(second.payload.len(), 476);
+    assert_eq!(
+        option(&first, option::REQUEST_TAG),
+        option(&second, option::REQUEST_TAG)
+    );
+    assert_ne!(first.token, second.token);
+    // The token of the first block means nothing any more.
+    let done = |token: &[u8]| answer(token, Code::CHANGED, 0x25);
+    let seen = after(&mut connection, &done(first.token.as_bytes()));
+    assert!(seen.words.is_empty());
+    let seen = after(&mut connection, &done(second.token.as_bytes()));
+    assert_eq!(seen.words, ["2.04 0"]);
+}
+
+#[test]
 fn bad_requests_have_the_answers_of_the_standard() {
     for (code, options, payload_len, answer) in [
         // An unknown critical option, an unknown method, a proxy.
@@ -264,15 +370,18 @@ fn a_message_that_the_peer_does_not_take_is_not_sent() {
         (seen.sent.len(), seen.words),
         (0, vec!["failed TooLarge".to_owned()])
     );
-    let (exchange, _) = after(&mut connection, &write(GET, b"t", &[], b""))
+    let observe = [(option::OBSERVE, &[][..])];
+    let (exchange, _) = after(&mut connection, &write(GET, b"t", &observe, b""))
         .requests
         .remove(0);
     let location = CoapOption::new(option::LOCATION_PATH, long.into_bytes());
-    let response = Response::new(Code::CREATED).with_option(location);
+    let response = Response::new(Code::CONTENT).with_option(location);
     connection
-        .respond(exchange, response, Instant::ZERO)
+        .respond(exchange, response.observable(), Instant::ZERO)
         .unwrap();
-    let sent = drain(&mut connection).sent;
-    assert_eq!(sent[0].code, Code::INTERNAL_SERVER_ERROR);
-    assert_eq!(sent[0].token.as_bytes(), b"t");
+    let seen = drain(&mut connection);
+    assert_eq!(seen.sent[0].code, Code::INTERNAL_SERVER_ERROR);
+    assert_eq!(seen.sent[0].token.as_bytes(), b"t");
+    // An error is no beginning of an observation.
+    assert_eq!(seen.words, ["unobserved"]);
 }

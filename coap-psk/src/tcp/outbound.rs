@@ -111,7 +111,7 @@ impl Connection {
 
     fn begin(
         &mut self,
-        mut request: Request,
+        request: Request,
         observe: bool,
         now: Instant,
     ) -> Result<ExchangeId, Error> {
@@ -125,7 +125,6 @@ impl Connection {
         }
         let now = self.advance(now);
         let number = self.new_number();
-        request.observe = false;
         let head = write_request(
             &request,
             Token::default(),

@@ -56,3 +56,77 @@ impl Peer {
         Cut::reliable(self.max_message_size.saturating_sub(taken), bert)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::transfer::Transfer;
+    use crate::message::{Code, Method, Token};
+    use crate::option::{self, ENOS_MAILBOX};
+    use crate::request::wire::{Control, write_request, write_response};
+    use crate::request::{Request, Response};
+    use crate::tcp::frame::encode;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use bytes::Bytes;
+
+    const TOKEN: [u8; 8] = [0xff; 8];
+
+    fn peer(max_message_size: usize) -> Peer {
+        Peer {
+            max_message_size,
+            block_wise: true,
+        }
+    }
+
+    /// An option with the longest header there is.
+    fn long() -> CoapOption {
+        CoapOption::new(ENOS_MAILBOX, vec![1; 300])
+    }
+
+    #[test]
+    fn a_request_with_all_that_is_added_to_it_fits() {
+        let request = Request::new(Method::Fetch, "/").unwrap();
+        let request = request.with_payload(0, vec![1; 60_000]).with_option(long());
+        let token = Token::new(&TOKEN).unwrap();
+        let head = write_request(&request, token, &Control::default(), Bytes::new());
+        for size in 600..4_000 {
+            let cut = peer(size).cut(&head.options);
+            let transfer = Transfer::new(request.clone(), cut, u64::MAX);
+            let message = transfer.message(token, None, Some(0)).unwrap();
+            assert!(message.options.len() > 4);
+            let len = encode(&message).unwrap().len();
+            assert!(peer(size).takes(len), "{len} of {size}");
+        }
+    }
+
+    #[test]
+    fn a_response_with_all_that_is_added_to_it_fits_and_hardly_anything_is_wasted() {
+        let token = Token::new(&TOKEN).unwrap();
+        let mut response = Response::new(Code::CONTENT).with_option(long());
+        let head = write_response(&response, token, &Control::default());
+        // The most that the message layer adds: Observe, ETag, Block1, Block2, Size2.
+        response.options.extend(
+            [
+                (option::OBSERVE, 3),
+                (option::ETAG, 8),
+                (option::BLOCK1, 3),
+                (option::BLOCK2, 3),
+                (option::SIZE2, 4),
+            ]
+            .map(|(number, len)| CoapOption::new(number, vec![1_u8; len])),
+        );
+        let mut waste = Vec::new();
+        for size in 600..4_000_usize {
+            let cut = peer(size).cut(&head.options);
+            let room = (0..size).rev().find(|len| cut.is_whole(*len)).unwrap();
+            response.payload = vec![1; room].into();
+            let len = encode(&write_response(&response, token, &Control::default()))
+                .unwrap()
+                .len();
+            assert!(peer(size).takes(len), "{len} of {size}");
+            waste.push(size.saturating_sub(len));
+        }
+        assert!(waste.iter().all(|it| *it < 16), "{:?}", waste.iter().max());
+    }
+}
