@@ -189,6 +189,36 @@ fn an_observer_is_one_whoever_asks_twice_and_an_error_is_its_last_state() {
 }
 
 #[test]
+fn a_state_without_room_for_its_rest_is_left_out() {
+    let mut connection = connected(changed(|config| config.max_transfer_bytes = 4_000));
+    let state = |len: usize| {
+        Response::new(Code::CONTENT)
+            .with_payload(0, vec![1; len])
+            .observable()
+    };
+    let mut register = |token: &[u8], len: usize| {
+        let request = write(GET, token, &[(option::OBSERVE, &[])], b"");
+        let (exchange, _) = after(&mut connection, &request).requests.remove(0);
+        connection
+            .respond(exchange, state(len), Instant::ZERO)
+            .unwrap();
+        let seen = drain(&mut connection);
+        (seen.sent[0].code, seen.words.len())
+    };
+    // A registration whose first state there is no room for is none.
+    assert_eq!(register(b"a", 4_001), (Code::SERVICE_UNAVAILABLE, 1));
+    assert_eq!(register(b"b", 1), (Code::CONTENT, 0));
+    for (len, sent) in [(4_001, 0), (4_000, 1), (2, 1)] {
+        let told = connection.notify("/", &state(len), Instant::ZERO).unwrap();
+        assert_eq!(
+            (told, drain(&mut connection).sent.len()),
+            (1, sent),
+            "{len}"
+        );
+    }
+}
+
+#[test]
 fn a_long_state_is_fetched_unless_a_newer_one_comes_before() {
     let mut connection = connected(Config::default());
     connection.observe(get(), Instant::ZERO).unwrap();

@@ -79,21 +79,15 @@ impl Connection {
         let now = self.advance(now);
         let observers = self.observers.of(target);
         for observer in &observers {
-            let observe = response
-                .code
-                .is_success()
-                .then(|| self.observers.next_sequence());
-            self.respond_in_parts(
-                &observer.key,
-                observer.token,
-                Control {
-                    observe,
-                    ..Control::default()
-                },
-                response.clone(),
-                now,
-            );
-            if observe.is_none() {
+            let mut control = Control::default();
+            if response.code.is_success() {
+                control.observe = Some(self.observers.next_sequence());
+            }
+            let part = self.first_part(&observer.key, &mut control, response.clone(), now);
+            // Without room for the rest of a long one this state is left out; the next one may find room.
+            let Ok(part) = part else { continue };
+            self.send_response(&part, observer.token, &control);
+            if control.observe.is_none() {
                 // An error is the last notification. (RFC 7641, 4.2)
                 self.deregister(observer.token);
             }
@@ -188,45 +182,50 @@ impl Connection {
         }
     }
 
+    /// Sends a response, or its first part.
     fn finish(&mut self, inbound: Inbound, response: Response, now: Instant) {
         let Inbound {
             token,
             key,
-            control,
+            mut control,
             ..
         } = inbound;
-        self.respond_in_parts(&key, token, control, response, now);
+        match self.first_part(&key, &mut control, response, now) {
+            Ok(part) => self.send_response(&part, token, &control),
+            Err(Refusal(code)) => self.send_error(code, token, &control),
+        }
     }
 
-    /// Cuts a response to the size that the peer takes, and sends its first part.
-    fn respond_in_parts(
+    /// Cuts a response to the size that the peer takes.
+    fn first_part(
         &mut self,
         key: &[u8],
-        token: Token,
-        mut control: Control,
+        control: &mut Control,
         response: Response,
         now: Instant,
-    ) {
+    ) -> Result<Response, Refusal> {
         let head = Response {
             payload: Bytes::new(),
             ..response.clone()
         };
-        let cut = self
-            .peer
-            .cut(&write_response(&head, token, &control).options);
+        let head = write_response(&head, Token::default(), control);
+        let cut = self.peer.cut(&head.options);
         let limits = self.config.limits(self.bodies.bytes());
-        let part = self
-            .bodies
-            .first_part(key, response, &mut control, cut, &limits, now)
-            .unwrap_or_else(|Refusal(code)| Response::new(code));
-        self.send_response(&part, token, &control);
+        self.bodies
+            .first_part(key, response, control, cut, &limits, now)
     }
 
-    /// Sends a response, or in its place an error when the peer does not take a message that long.
     fn send_response(&mut self, response: &Response, token: Token, control: &Control) {
         if control.wants(response.code) && !self.send(&write_response(response, token, control)) {
-            self.deregister(token);
-            let error = Response::new(Code::INTERNAL_SERVER_ERROR);
+            self.send_error(Code::INTERNAL_SERVER_ERROR, token, control);
+        }
+    }
+
+    /// Sends an error in the place of a response that cannot be sent, which is then no beginning of an observation either.
+    fn send_error(&mut self, code: Code, token: Token, control: &Control) {
+        self.deregister(token);
+        if control.wants(code) {
+            let error = Response::new(code);
             self.send(&write_response(&error, token, &Control::default()));
         }
     }
