@@ -3,8 +3,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use super::connection::{Connection, due};
 use super::output::{Event, ExchangeId, Output};
 use crate::block::Refusal;
@@ -204,12 +202,8 @@ impl Connection {
         response: Response,
         now: Instant,
     ) -> Result<Response, Refusal> {
-        let head = Response {
-            payload: Bytes::new(),
-            ..response.clone()
-        };
-        let head = write_response(&head, Token::default(), control);
-        let cut = self.peer.cut(&head.options);
+        let message = write_response(&response, Token::default(), control);
+        let cut = self.peer.cut(&message.options);
         let limits = self.config.limits(self.bodies.bytes());
         self.bodies
             .first_part(key, response, control, cut, &limits, now)

@@ -125,13 +125,13 @@ impl Connection {
         }
         let now = self.advance(now);
         let number = self.new_number();
-        let head = write_request(
+        let message = write_request(
             &request,
             Token::default(),
             &Control::default(),
             Bytes::new(),
         );
-        let cut = self.peer.cut(&head.options);
+        let cut = self.peer.cut(&message.options);
         let outbound = Outbound {
             transfer: Transfer::new(request, cut, number),
             token: Token::default(),
