@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::frame::BASE_MAX_MESSAGE_SIZE;
-use crate::block::{BlockSize, Limits};
+use crate::block::Limits;
 use crate::option;
 
 /// Settings of a [`Connection`](super::Connection).
@@ -53,15 +53,6 @@ impl Config {
         usize::try_from(self.max_message_size)
             .unwrap_or(usize::MAX)
             .max(BASE_MAX_MESSAGE_SIZE)
-    }
-
-    /// The largest block that the peer may send. (RFC 8323, 5.3.2)
-    pub(super) fn largest_block(&self) -> BlockSize {
-        if self.message_limit() > BASE_MAX_MESSAGE_SIZE {
-            BlockSize::BERT
-        } else {
-            BlockSize::MAX
-        }
     }
 
     /// What bounds the bodies in transfer when they have `kept` bytes.

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::connection::{Connection, due};
 use super::output::{Event, ExchangeId, Output};
-use crate::block::Refusal;
 use crate::block::bodies::{Early, busy};
+use crate::block::{BlockSize, Refusal};
 use crate::codec::MessageRef;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Code, Token};
@@ -102,11 +102,7 @@ impl Connection {
             target: None,
             control: Control::default(),
         };
-        let parts = read_request(
-            message,
-            &self.config.accepted_options,
-            self.config.largest_block(),
-        );
+        let parts = read_request(message, &self.config.accepted_options, BlockSize::BERT);
         let admitted = match parts {
             Ok(parts) => self.admit(&mut inbound, parts, now),
             Err(code) => Err(Early::code(code)),
@@ -140,7 +136,7 @@ impl Connection {
             key,
         } = parts;
         let limits = self.config.limits(self.bodies.bytes());
-        inbound.control = control.of_response(self.config.largest_block());
+        inbound.control = control.of_response(BlockSize::BERT);
         inbound.key = key;
         self.bodies
             .admit(&mut request, &control, &inbound.key, &limits, now)?;

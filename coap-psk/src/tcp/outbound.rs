@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::connection::{Connection, due};
 use super::output::{Event, ExchangeId};
-use crate::block::Block;
 use crate::block::transfer::{Step, Transfer};
+use crate::block::{Block, BlockSize};
 use crate::codec::MessageRef;
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
@@ -179,11 +179,7 @@ impl Connection {
         let Some(number) = self.tokens.get(&token).copied() else {
             return;
         };
-        let parts = read_response(
-            message,
-            &self.config.accepted_options,
-            self.config.largest_block(),
-        );
+        let parts = read_response(message, &self.config.accepted_options, BlockSize::BERT);
         let next = match parts {
             Some(parts) => self.judge_response(number, token, parts),
             None => Next::Fail(Failure::BadResponse),
