@@ -141,7 +141,9 @@
 //! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either. Plain
 //! PSK has no forward secrecy, and all devices of a product share its secret: see [`secret`]. An unknown or malformed
 //! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and over TCP in
-//! `tcp::Config`. Neither brings TLS: over plain TCP everything can be read and written on the way.
+//! `tcp::Config`; each network has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets
+//! a CoAP message over UDP without a handshake; for servers that speak CoAP without DTLS there are [`echo`] and
+//! [`amplification`]. There is no TLS in the crate: over plain TCP everything can be read and written on the way.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
@@ -155,6 +157,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod activation;
+pub mod amplification;
 #[cfg(any(feature = "dtls", feature = "tcp"))]
 mod block;
 pub mod codec;
@@ -165,6 +168,7 @@ pub mod credentials;
 pub mod driver;
 #[cfg(feature = "dtls")]
 pub mod dtls;
+pub mod echo;
 #[cfg(feature = "dtls")]
 mod endpoint;
 mod error;
@@ -172,7 +176,12 @@ mod error;
 mod exchange;
 #[cfg(any(feature = "dtls", feature = "tcp"))]
 mod failure;
+#[cfg(feature = "dtls")]
+mod guard;
 pub mod identity;
+pub mod limit;
+#[cfg(feature = "dtls")]
+mod mailbox;
 pub mod message;
 #[cfg(any(feature = "dtls", feature = "tcp"))]
 mod observe;
@@ -198,6 +207,8 @@ pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Fault};
 #[cfg(any(feature = "dtls", feature = "tcp"))]
 pub use failure::Failure;
+#[cfg(feature = "dtls")]
+pub use guard::{Counters, Limits};
 pub use identity::{DeviceKey, DeviceName, Lifetime, ProductKey, PskIdentity, SecureMode};
 pub use message::{Code, Method};
 pub use option::CoapOption;

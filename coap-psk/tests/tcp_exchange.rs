@@ -268,6 +268,24 @@ fn a_long_state_is_fetched_unless_a_newer_one_comes_before() {
 }
 
 #[test]
+fn a_challenge_is_answered_with_the_same_request_and_the_value_once() {
+    let mut connection = connected(Config::default());
+    connection.request(get(), Instant::ZERO).unwrap();
+    let first = drain(&mut connection).sent.remove(0);
+    let challenge = |token: &[u8], value: &[u8]| {
+        write(Code::UNAUTHORIZED, token, &[(option::ECHO, value)], b"")
+    };
+    let seen = after(&mut connection, &challenge(first.token.as_bytes(), b"once"));
+    assert!(seen.words.is_empty());
+    let second = &seen.sent[0];
+    assert_eq!(option(second, option::ECHO), Some(&b"once"[..]));
+    assert_eq!((second.code, option(second, option::URI_PATH)), (GET, Some(&b"a"[..])));
+    assert_ne!(first.token, second.token);
+    let seen = after(&mut connection, &challenge(second.token.as_bytes(), b"twice"));
+    assert_eq!((seen.sent.len(), seen.words), (0, vec!["4.01 0".to_owned()]));
+}
+
+#[test]
 fn a_body_goes_on_when_its_last_block_has_arrived() {
     let mut connection = connected(Config::default());
     let put = Request::new(Method::Put, "/a").unwrap();

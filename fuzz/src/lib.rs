@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("coap_request_target", coap::request_target),
     ("coap_dtls", coap::dtls),
     ("coap_tcp_frames", coap::tcp_frames),
+    ("coap_endpoint", coap::endpoint),
     ("server_request", server::request),
     ("server_route", server::route),
     ("server_events_url", server::events_url),

@@ -16,6 +16,10 @@ pub(crate) struct Transfer {
     request: Request,
     upload: Option<Upload>,
     download: Option<Partial>,
+    /// The block of the response that the latest message asked for.
+    wanted: Option<Block>,
+    /// The Echo value that the request is repeated with, once. (RFC 9175, 2.3)
+    echo: Option<Bytes>,
 }
 
 /// A response of which blocks are missing.
@@ -42,6 +46,8 @@ impl Transfer {
             upload: Upload::new(&request.payload, cut, tag),
             request,
             download: None,
+            wanted: None,
+            echo: None,
         }
     }
 
@@ -52,11 +58,12 @@ impl Transfer {
     /// The next message: a block of the body, or the wish for a block of the response. `None` when the number of a block
     /// cannot be written.
     pub(crate) fn message(
-        &self,
+        &mut self,
         token: Token,
         wanted: Option<Block>,
         observe: Option<u32>,
     ) -> Option<Message> {
+        self.wanted = wanted;
         let mut control = Control {
             observe,
             block2: wanted,
@@ -83,7 +90,25 @@ impl Transfer {
             let tag = CoapOption::new(option::REQUEST_TAG, upload.tag.clone());
             message.options.push(tag);
         }
+        if let Some(echo) = &self.echo {
+            message.options.retain(|it| it.number != option::ECHO);
+            let echo = CoapOption::new(option::ECHO, echo.clone());
+            message.options.push(echo);
+        }
         Some(message)
+    }
+
+    /// Takes a response by which the peer asks to hear the request again with an Echo value; the block to ask for then.
+    ///
+    /// It is heard again once: a second challenge is the answer.
+    pub(crate) fn take_challenge(&mut self, response: &Response) -> Option<Option<Block>> {
+        let asks = response.code == Code::UNAUTHORIZED && self.echo.is_none();
+        self.echo = Some(response.option(option::ECHO).filter(|_| asks)?.clone());
+        // Whatever the peer had of the body is gone with its answer.
+        if let Some(upload) = &mut self.upload {
+            upload.restart();
+        }
+        Some(self.wanted)
     }
 
     /// Takes a response to the message that was sent last. When it is the last one, `response` is whole.

@@ -216,6 +216,8 @@ impl Exchanges {
         let Some(outbound) = self.outbound.get_mut(&number) else {
             return Next::Wait;
         };
+        // Whatever ends an observation is final.
+        let was_observing = outbound.is_observing();
         let observed = outbound
             .observation
             .as_mut()
@@ -244,6 +246,9 @@ impl Exchanges {
         }
         self.sender
             .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+        if !was_observing && let Some(wanted) = outbound.transfer.take_challenge(&response) {
+            return Next::Send(wanted);
+        }
         let fetched = control.block2.is_some();
         let step = outbound
             .transfer

@@ -207,6 +207,11 @@ impl Connection {
         let Some(outbound) = self.outbound.get_mut(&number) else {
             return Next::Fail(Failure::BadResponse);
         };
+        if !outbound.is_observing()
+            && let Some(wanted) = outbound.transfer.take_challenge(&response)
+        {
+            return Next::Send(wanted);
+        }
         if let Some(observation) = outbound.observation.filter(|it| it.token == token) {
             // What arrives later is newer: the value of the option is not looked at. (RFC 8323, 7.1)
             let registered = control.observe.is_some() && response.code.is_success();
