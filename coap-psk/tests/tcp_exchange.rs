@@ -261,10 +261,16 @@ fn a_long_state_is_fetched_unless_a_newer_one_comes_before() {
         b"",
     );
     assert!(after(&mut connection, &lost).words.is_empty());
-    // One without Observe is the last.
-    let last = write(Code::CONTENT, observation.as_bytes(), &[], b"end");
-    assert_eq!(after(&mut connection, &last).words, ["2.05 3"]);
-    assert!(after(&mut connection, &last).words.is_empty());
+    // One without Observe is the last, and takes the place of what is being fetched.
+    let asked = after(&mut connection, &first(b"d", 4)).sent.remove(0);
+    let options = [(option::ETAG, &b"e"[..]), (option::BLOCK2, &[0x08])];
+    let last = write(Code::CONTENT, observation.as_bytes(), &options, &[5; 16]);
+    let rest = after(&mut connection, &last).sent.remove(0);
+    assert_ne!(asked.token, rest.token);
+    let seen = after(&mut connection, &second(rest.token.as_bytes(), b"e"));
+    assert_eq!(seen.words, ["2.05 20"]);
+    let seen = after(&mut connection, &last);
+    assert!(seen.words.is_empty() && seen.sent.is_empty());
 }
 
 #[test]
