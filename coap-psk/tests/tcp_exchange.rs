@@ -285,10 +285,19 @@ fn a_challenge_is_answered_with_the_same_request_and_the_value_once() {
     assert!(seen.words.is_empty());
     let second = &seen.sent[0];
     assert_eq!(option(second, option::ECHO), Some(&b"once"[..]));
-    assert_eq!((second.code, option(second, option::URI_PATH)), (GET, Some(&b"a"[..])));
+    assert_eq!(
+        (second.code, option(second, option::URI_PATH)),
+        (GET, Some(&b"a"[..]))
+    );
     assert_ne!(first.token, second.token);
-    let seen = after(&mut connection, &challenge(second.token.as_bytes(), b"twice"));
-    assert_eq!((seen.sent.len(), seen.words), (0, vec!["4.01 0".to_owned()]));
+    let seen = after(
+        &mut connection,
+        &challenge(second.token.as_bytes(), b"twice"),
+    );
+    assert_eq!(
+        (seen.sent.len(), seen.words),
+        (0, vec!["4.01 0".to_owned()])
+    );
 }
 
 #[test]
