@@ -120,8 +120,8 @@ fn frames_of<'b>(
     (messages, Ok(()))
 }
 
-/// What a connection with a request and an observation of its own puts out.
-fn outputs_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Vec<String> {
+/// What a connection with a request and an observation of its own puts out: bytes to send as they are, the rest in words.
+fn outputs_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Vec<Vec<u8>> {
     let now = Instant::ZERO;
     let mut connection = Connection::new(Config::default(), now);
     let request = || Request::new(Method::Get, "/a").expect("a target");
@@ -136,9 +136,9 @@ fn outputs_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Vec<String> {
             Output::Send(bytes) => {
                 let (messages, end) = frames_of([bytes.as_slice()], usize::MAX);
                 assert_eq!((messages.len(), end), (1, Ok(())), "one whole frame");
-                format!("{bytes:x?}")
+                bytes.clone()
             }
-            other => format!("{other:?}"),
+            other => format!("{other:?}").into_bytes(),
         });
         if let Output::Request { exchange, .. } = output {
             let response = Response::new(Code::CONTENT).with_payload(0, vec![0; 20_000]);
