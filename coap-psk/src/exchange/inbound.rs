@@ -211,17 +211,20 @@ impl Exchanges {
             response.content_format = None;
             response.payload = Bytes::new();
         }
-        let part = self
-            .bodies
-            .first_part(
-                &inbound.key,
-                response,
-                &mut inbound.control,
-                cx.config.cut(),
-                &cx.limits(),
-                cx.now,
-            )
-            .unwrap_or_else(|Refusal(code)| Response::new(code));
+        let part = self.bodies.first_part(
+            &inbound.key,
+            response,
+            &mut inbound.control,
+            cx.config.cut(),
+            &cx.limits(),
+            cx.now,
+        );
+        let part = part.unwrap_or_else(|Refusal(code)| {
+            // An error is no beginning of an observation.
+            self.deregister(inbound.token, cx);
+            inbound.control.observe = None;
+            Response::new(code)
+        });
         self.send_response(number, inbound, &part, cx);
     }
 

@@ -252,6 +252,7 @@ impl Connection {
         self.next_number
     }
 
+    /// Numbers in a row will do: a guessed token is of use only to who can write into the stream. (RFC 9175, 4.2)
     pub(super) fn new_token(&mut self) -> Token {
         self.next_token = self.next_token.saturating_add(1);
         Token::from_number(self.next_token)
