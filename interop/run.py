@@ -13,6 +13,7 @@ import linking  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
 import descriptions  # noqa: F401
+import tcp  # noqa: F401
 import operators  # noqa: F401
 import backups  # noqa: F401
 import meta_schema  # noqa: F401
