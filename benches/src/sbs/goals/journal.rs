@@ -112,53 +112,74 @@ pub(super) fn group_commit(run: &mut Run) {
 pub(super) fn restart(run: &mut Run) {
     let folder = Folder::new();
     let streams = run.scaled(STREAMS, 100);
-    let (path, opened) = (folder.file("ours"), folder.file("opened"));
-    let mut growing = ours(&path, streams);
-    let batches = run.scaled(40, 1);
-    let stages =
-        [100_000, 1_000_000, 10_000_000].map(|events| run.scaled(events, events / 100_000));
-    let mut written = 0;
-    let [
-        (_, rate_at_few),
-        (opened_many, _),
-        (opened_most, rate_at_most),
-    ] = stages.map(|events| {
-        run.note(&format!("writing events up to {events}"));
-        while written < events {
-            let batch = (events - written).min(1000);
-            append_to(&mut growing, batch);
-            written += batch;
-        }
-        let rate = (0..run.rounds()).map(|_| {
-            let taken = timed(|| (0..batches).for_each(|_| append_to(&mut growing, MANY)));
-            (MANY * batches) as f64 / taken * 1e9
-        });
-        let rate = median(rate.collect());
-        let reopened = (0..run.rounds()).map(|_| {
-            // What is in the file while its store runs is what a killed process leaves.
-            fs::copy(&path, &opened).expect("copied");
-            timed(|| drop(Embedded::open(&opened).expect("opened"))) / 1e6
-        });
-        (median(reopened.collect()), rate)
-    });
+    let mut growing = ours(&folder.file("ours"), streams);
+    let [few, many, most] = [100_000, 1_000_000, 10_000_000].map(|n| run.scaled(n, n / 100_000));
+    let few = stored(run, &folder, &mut growing, 0, few);
+    let many = stored(run, &folder, &mut growing, few.events, many);
     run.row(
         "opening what a crash left of 1,000,000 events, at most 100 ms",
         "ms",
-        (opened_many, 100.0),
+        (many.opened, 100.0),
         Limit::AtMost(1.0),
     );
+    let most = stored(run, &folder, &mut growing, many.events, most);
     run.row(
         "opening what a crash left of 10,000,000 events and of 1,000,000",
         "ms",
-        (opened_most, opened_many),
+        (most.opened, many.opened),
         Limit::AtMost(1.2),
     );
     run.row(
         "appends in groups of 64 at 10,000,000 events and at 100,000",
         "/s",
-        (rate_at_most, rate_at_few),
+        (most.rate, few.rate),
         Limit::AtLeast(0.7),
     );
+}
+
+/// What was seen at so many events.
+struct Stored {
+    events: usize,
+    /// Milliseconds.
+    opened: f64,
+    /// Appends in a second.
+    rate: f64,
+}
+
+fn stored(
+    run: &Run,
+    folder: &Folder,
+    growing: &mut (Embedded, Source),
+    from: usize,
+    events: usize,
+) -> Stored {
+    // The files are long: each is copied a few times only.
+    const ROUNDS: usize = 3;
+    run.note(&format!("writing events up to {events}"));
+    let mut written = from;
+    while written < events {
+        let batch = (events - written).min(1000);
+        append_to(growing, batch);
+        written += batch;
+    }
+    let batches = run.scaled(40, 1);
+    let rate = (0..run.rounds()).map(|_| {
+        let taken = timed(|| (0..batches).for_each(|_| append_to(growing, MANY)));
+        (MANY * batches) as f64 / taken * 1e9
+    });
+    let rate = median(rate.collect());
+    let opened = (0..ROUNDS).map(|_| {
+        let copy = folder.file("opened");
+        // What is in the file while its store runs is what a killed process leaves.
+        fs::copy(folder.file("ours"), &copy).expect("copied");
+        timed(|| drop(Embedded::open(&copy).expect("opened"))) / 1e6
+    });
+    let opened = median(opened.collect());
+    Stored {
+        events,
+        opened,
+        rate,
+    }
 }
 
 /// What an operator pages through.
