@@ -10,6 +10,9 @@
 //! it. A session that [`connect`](DtlsEndpoint::connect) began and that fails is reported by `Closed` alone.
 //! A new ClientHello from the address of a session leaves that session alone until the new handshake has been verified.
 
+#[cfg(feature = "psk-dtls")]
+pub mod psk;
+
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
