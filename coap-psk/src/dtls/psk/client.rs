@@ -177,14 +177,17 @@ impl ClientHandshake {
     }
 
     fn handle_hello_verify_request(&mut self, fragment: &Fragment<'_>, cx: &mut Context) {
+        // It has the number of what it answers, as far as the server can know. One that answers an earlier hello, or that of
+        // a stranger at the same address, would lead nowhere.
+        let answers_ours = fragment.number.wrapping_add(1) == self.next_number;
         let cookie = fragment.whole().and_then(parse_hello_verify_request);
-        let Some(cookie) = cookie.filter(|cookie| *cookie != self.cookie) else {
+        let Some(cookie) = cookie.filter(|_| answers_ours) else {
             return;
         };
         if self.cookies < MAX_COOKIES {
             self.cookies = self.cookies.saturating_add(1);
             self.cookie = cookie.to_vec();
-            self.messages = Reassembly::new(fragment.number.wrapping_add(1));
+            self.messages = Reassembly::new(self.next_number);
             self.say_hello(cx);
         }
     }

@@ -32,7 +32,8 @@ pub struct PskConfig {
     pub max_timeout: Duration,
     /// How long a handshake may take, the lookup of its key included; default 90 s.
     pub handshake_timeout: Duration,
-    /// After how long the key of cookies changes; default 60 s. A cookie is good for one to two times as long.
+    /// After how long the key of cookies changes; default 60 s, and at least 1 s. A cookie is good for one to two times as
+    /// long.
     pub cookie_lifetime: Duration,
     /// The bytes of a handshake datagram at most; default 1,200, and at least [`MIN_MTU`]. Only a ClientHello is never
     /// divided, because a server that keeps no state could not put it together.

@@ -1,5 +1,6 @@
 //! Cookies: proof that a client receives at the address it sends from, without anything kept for it. (RFC 6347, 4.2.1)
 
+use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -13,6 +14,9 @@ use crate::random::Random;
 use crate::time::Instant;
 
 const COOKIE_LEN: usize = 16;
+
+/// No client could return a cookie sooner.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
 
 type Key = Zeroizing<[u8; 32]>;
 
@@ -34,19 +38,20 @@ impl Cookies {
 
     /// Takes new keys when their time has come.
     pub(super) fn rotate(&mut self, lifetime: Duration, random: &mut Random, now: Instant) {
+        let lifetime = lifetime.max(SHORTEST_LIFETIME);
         let age = now.saturating_duration_since(self.rotated);
         if age < lifetime {
             return;
         }
-        let next = fresh(random);
-        let current = core::mem::replace(&mut self.current, next);
-        // After two lifetimes without a client, the key before is too old as well.
-        self.previous = if age < lifetime.saturating_mul(2) {
-            current
+        let current = mem::replace(&mut self.current, fresh(random));
+        if age < lifetime.saturating_mul(2) {
+            self.previous = current;
+            // On time, even if no client came then: what is too old must not live on.
+            self.rotated = self.rotated.saturating_add(lifetime);
         } else {
-            fresh(random)
-        };
-        self.rotated = now;
+            self.previous = fresh(random);
+            self.rotated = now;
+        }
     }
 
     /// The cookie for this hello from this address.

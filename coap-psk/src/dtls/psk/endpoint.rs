@@ -108,7 +108,7 @@ impl PskEndpoint {
         {
             return handshake.handle_repeated_hello(&mut self.cx);
         }
-        if self.table.sessions() >= self.cx.config.max_sessions && at.session.is_none() {
+        if self.is_full_for(from) {
             return;
         }
         if let Some(oldest) = self.table.oldest_accepting(self.cx.config.max_handshakes) {
@@ -178,8 +178,7 @@ impl PskEndpoint {
 
     fn establish(&mut self, id: u64, mut session: Box<Session>) {
         let peer = session.peer();
-        let full = self.table.sessions() >= self.cx.config.max_sessions
-            && self.table.at(peer).session.is_none();
+        let full = self.is_full_for(peer);
         let (identity, replaced_by) = match self.table.get_mut(id) {
             Some(Connection::Accepting(_)) if full => {
                 session.close(Alert::CloseNotify, &mut self.cx);
@@ -203,6 +202,11 @@ impl PskEndpoint {
         if let Some(replaced) = replaced {
             self.remove(replaced, replaced_by);
         }
+    }
+
+    /// Whether there is no room for a session with this peer; one that replaces another needs none.
+    fn is_full_for(&self, peer: SocketAddr) -> bool {
+        self.table.ours() >= self.cx.config.max_sessions && self.table.at(peer).session.is_none()
     }
 
     /// Takes a connection out, and says so if anybody outside knows of it.
@@ -283,11 +287,7 @@ impl DtlsEndpoint for PskEndpoint {
         now: Instant,
     ) -> Result<SessionId, Error> {
         self.cx.advance(now);
-        let taken = self
-            .table
-            .sessions()
-            .saturating_add(self.table.connecting());
-        if taken >= self.cx.config.max_sessions {
+        if self.table.ours() >= self.cx.config.max_sessions {
             return Err(ErrorKind::Full.into());
         }
         if u16::try_from(identity.len()).is_err() {

@@ -100,7 +100,8 @@ pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
             let sequence = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
             let body = reader.vector16()?;
             if let Some(content) = ContentType::from_number(content)
-                && (version == DTLS_1_0 || version == DTLS_1_2)
+                // Before a version is agreed, peers write the old one.
+                && (version == DTLS_1_2 || version == DTLS_1_0 && epoch == 0)
             {
                 let header = Header {
                     content,

@@ -83,14 +83,12 @@ impl Table {
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.connections
-            .len()
-            .saturating_sub(self.accepting.len())
-            .saturating_sub(self.connecting)
+        self.ours().saturating_sub(self.connecting)
     }
 
-    pub(super) const fn connecting(&self) -> usize {
-        self.connecting
+    /// The sessions, and the connections of ours that are to become sessions.
+    pub(super) fn ours(&self) -> usize {
+        self.connections.len().saturating_sub(self.accepting.len())
     }
 
     /// The oldest handshake that another began, when there are `limit` of them.
