@@ -53,14 +53,18 @@ const KNOWN: [Known; 2] = [
 ];
 
 fn hex(text: &str) -> Vec<u8> {
-    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(digit).collect()
+    let digit = |digit: &u8| u8::try_from(char::from(*digit).to_digit(16).unwrap()).unwrap();
+    let (pairs, _) = text.as_bytes().as_chunks::<2>();
+    pairs
+        .iter()
+        .map(|[high, low]| digit(high) << 4 | digit(low))
+        .collect()
 }
 
 fn randoms() -> Randoms {
     Randoms {
         client: core::array::from_fn(|at| u8::try_from(at).unwrap()),
-        server: core::array::from_fn(|at| u8::try_from(at + 64).unwrap()),
+        server: core::array::from_fn(|at| u8::try_from(at).unwrap() | 64),
     }
 }
 
