@@ -57,7 +57,7 @@ class Client:
 class World:
     """What the checks share: the cloud, and what an operator has set up in it."""
 
-    def __init__(self, cloud, examples):
+    def __init__(self, cloud, examples=None):
         self.cloud = cloud
         self.examples = examples
         self.user = User("alice", "correct horse battery staple")
