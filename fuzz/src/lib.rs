@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod coap;
+pub mod dtls;
 pub mod model;
 pub mod oauth;
 pub mod provisioning;
@@ -31,6 +32,9 @@ pub const TARGETS: &[Target] = &[
     ("coap_activate_info", coap::activate_info),
     ("coap_request_target", coap::request_target),
     ("coap_dtls", coap::dtls),
+    ("dtls_endpoint", dtls::endpoint),
+    ("dtls_record", dtls::record),
+    ("dtls_handshake", dtls::handshake),
     ("server_request", server::request),
     ("server_route", server::route),
     ("server_events_url", server::events_url),

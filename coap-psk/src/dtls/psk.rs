@@ -17,6 +17,43 @@
 //! secret where the peer knows it (RFC 7627). It knows no certificates, no Diffie-Hellman, no renegotiation, no resumption,
 //! no compression and no connection ids. The ciphers themselves are those of the RustCrypto project.
 //!
+//! ```
+//! use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
+//! use coap_psk::dtls::{DtlsEndpoint, DtlsEvent};
+//! use coap_psk::{Instant, PskKey};
+//!
+//! let (cloud_at, device_at) = (([10, 0, 0, 1], 5684).into(), ([10, 0, 0, 2], 40_000).into());
+//! let mut cloud = PskEndpoint::new(PskConfig::default(), [1; 32]);
+//! let mut device = PskEndpoint::new(PskConfig::default(), [2; 32]);
+//!
+//! let now = Instant::ZERO;
+//! let session = device.connect(cloud_at, b"MuGsF6W4,15bBZlRknc,2,3600", PskKey::new([7; 16]), now)?;
+//! let mut log = Vec::new();
+//! for _ in 0..4 {
+//!     while let Some(out) = device.poll_transmit() {
+//!         cloud.handle_datagram(device_at, &out.datagram, now);
+//!     }
+//!     while let Some(event) = cloud.poll_event() {
+//!         match event {
+//!             DtlsEvent::NeedKey { handshake, .. } => cloud.provide_key(handshake, Some(PskKey::new([7; 16])), now),
+//!             DtlsEvent::Established { .. } => log.push("established".to_owned()),
+//!             DtlsEvent::Data { data, .. } => log.push(String::from_utf8_lossy(&data).into_owned()),
+//!             _ => {}
+//!         }
+//!     }
+//!     while let Some(out) = cloud.poll_transmit() {
+//!         device.handle_datagram(cloud_at, &out.datagram, now);
+//!     }
+//!     while let Some(event) = device.poll_event() {
+//!         if let DtlsEvent::Established { .. } = event {
+//!             device.send(session, b"21.5", now)?;
+//!         }
+//!     }
+//! }
+//! assert_eq!(log, ["established", "21.5"]);
+//! # Ok::<(), coap_psk::Error>(())
+//! ```
+//!
 //! # What an attacker gains
 //!
 //! - Without receiving at the address it claims: at most one small datagram for each ClientHello, and no memory. It cannot
@@ -54,6 +91,7 @@ mod replay;
 mod server;
 mod session;
 mod table;
+mod timer;
 mod traffic;
 mod wire;
 

@@ -22,7 +22,7 @@ use super::alert::Alert;
 use super::context::Context;
 use super::extension::Extensions;
 use super::finishing::{Finishing, LastWord, Progress};
-use super::flight::{self, Due, Part, Timer};
+use super::flight::{Flight, Part};
 use super::hello::{ServerHello, client_hello, parse_hello_verify_request};
 use super::key_exchange;
 use super::keys::{MasterSecret, Randoms, Side};
@@ -30,7 +30,8 @@ use super::message::{Fragment, Message, MessageType};
 use super::reassembly::Reassembly;
 use super::record::{DTLS_1_2, Record};
 use super::session::Session;
-use super::traffic::{Inbound, Outbound};
+use super::timer::Due;
+use super::traffic::Inbound;
 use crate::secret::PskKey;
 use crate::suite::CipherSuite;
 use crate::time::Instant;
@@ -50,7 +51,6 @@ enum State {
 }
 
 pub(super) struct ClientHandshake {
-    peer: SocketAddr,
     identity: Vec<u8>,
     key: PskKey,
     random: [u8; 32],
@@ -60,16 +60,13 @@ pub(super) struct ClientHandshake {
     next_number: u16,
     transcript: Sha256,
     messages: Reassembly,
-    outbound: Outbound,
-    flight: Vec<Part>,
-    timer: Timer,
+    flight: Flight,
     state: State,
 }
 
 impl ClientHandshake {
     pub(super) fn begin(peer: SocketAddr, identity: &[u8], key: PskKey, cx: &mut Context) -> Self {
         let mut handshake = Self {
-            peer,
             identity: identity.to_vec(),
             key,
             random: cx.random(),
@@ -78,9 +75,7 @@ impl ClientHandshake {
             next_number: 0,
             transcript: Sha256::new(),
             messages: Reassembly::new(0),
-            outbound: Outbound::new(0),
-            flight: Vec::new(),
-            timer: Timer::new(&cx.config, cx.now),
+            flight: Flight::new(peer, 0, cx),
             state: State::Hello,
         };
         handshake.say_hello(cx);
@@ -88,7 +83,7 @@ impl ClientHandshake {
     }
 
     pub(super) const fn peer(&self) -> SocketAddr {
-        self.peer
+        self.flight.peer()
     }
 
     pub(super) fn identity(&self) -> &[u8] {
@@ -96,7 +91,7 @@ impl ClientHandshake {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.timer.deadline()
+        self.flight.deadline()
     }
 
     /// Takes a part of one of the server's messages.
@@ -110,22 +105,21 @@ impl ClientHandshake {
                 self.handle_hello_verify_request(fragment, cx);
                 Progress::Waiting
             }
+            // Too late.
+            (_, MessageType::HelloVerifyRequest) => Progress::Waiting,
             (State::Hello | State::HelloDone { .. }, _) => {
                 self.messages.insert(fragment, cx.config.max_message);
                 while let Some(message) = self.messages.pop() {
                     if let Err(alert) = self.handle_message(&message, cx) {
-                        alert.send(self.peer, &mut self.outbound, cx);
+                        self.flight.refuse(alert, cx);
                         return Progress::Failed;
                     }
                 }
                 Progress::Waiting
             }
             // The server repeats its flight because ours was lost.
-            (State::Finished(_), MessageType::ServerHelloDone)
-                if self.timer.allows_repetition(&cx.config, cx.now) =>
-            {
-                self.timer.repeated(cx.now);
-                self.send_flight(cx);
+            (State::Finished(_), MessageType::ServerHelloDone) => {
+                self.flight.handle_repetition(cx);
                 Progress::Waiting
             }
             _ => Progress::Waiting,
@@ -145,11 +139,7 @@ impl ClientHandshake {
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Context) -> Due {
-        let due = self.timer.handle_timeout(&cx.config, cx.now);
-        if due == Due::Repetition {
-            self.send_flight(cx);
-        }
-        due
+        self.flight.handle_timeout(cx)
     }
 
     fn say_hello(&mut self, cx: &mut Context) {
@@ -163,9 +153,7 @@ impl ClientHandshake {
         // Only the last ClientHello counts. (RFC 6347, 4.2.1)
         self.transcript = Sha256::new();
         let hello = self.message(MessageType::ClientHello, &body);
-        self.flight = Vec::from([Part::Plain(hello)]);
-        self.timer.start(&cx.config, cx.now);
-        self.send_flight(cx);
+        self.flight.send(Vec::from([Part::Plain(hello)]), cx);
     }
 
     /// Our next message, which enters the transcript.
@@ -266,18 +254,17 @@ impl ClientHandshake {
         let key_exchange = self.message(MessageType::ClientKeyExchange, &body);
         let master = MasterSecret::derive(&self.key, extended, randoms, &self.transcript);
         let keys = master.key_pair(suite, randoms);
-        self.outbound.protect(keys.client);
+        self.flight.protect(keys.client);
         let data = master.verify_data(Side::Client, &self.transcript);
         let finished = self.message(MessageType::Finished, &data);
-        self.flight = Vec::from([
+        let parts = Vec::from([
             Part::Plain(key_exchange),
             Part::ChangeCipherSpec,
             Part::Protected(finished),
         ]);
+        self.flight.send(parts, cx);
         let inbound = Inbound::new(keys.server);
         self.state = State::Finished(Finishing { master, inbound });
-        self.timer.start(&cx.config, cx.now);
-        self.send_flight(cx);
     }
 
     fn finish(&mut self, finished: &Message) -> Progress {
@@ -287,12 +274,8 @@ impl ClientHandshake {
         if !finishing.verifies(Side::Server, &self.transcript, finished) {
             return Progress::Failed;
         }
-        let outbound = mem::replace(&mut self.outbound, Outbound::new(0));
-        let session = Session::client(self.peer, outbound, finishing.inbound);
+        let outbound = self.flight.take_outbound();
+        let session = Session::client(self.flight.peer(), outbound, finishing.inbound);
         Progress::Established(Box::new(session))
-    }
-
-    fn send_flight(&mut self, cx: &mut Context) {
-        flight::send(&self.flight, self.peer, &mut self.outbound, cx);
     }
 }

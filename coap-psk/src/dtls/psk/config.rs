@@ -41,7 +41,7 @@ pub struct PskConfig {
     /// Sessions at most; default 100,000. A handshake beyond is not begun, or is closed when it completes, unless it
     /// replaces a session.
     pub max_sessions: usize,
-    /// Handshakes that others began and that are under way; default 1,024. The oldest gives way.
+    /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
     pub max_handshakes: usize,
     /// The bytes of a handshake message of a peer, and those of its early records that wait for the key; default 1,024.
     pub max_message: usize,

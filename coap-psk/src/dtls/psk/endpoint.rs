@@ -12,13 +12,14 @@ use super::config::PskConfig;
 use super::context::Context;
 use super::cookie::Cookies;
 use super::finishing::Progress;
-use super::flight::{self, Due, Part};
+use super::flight::{self, Part};
 use super::hello::{ClientHello, hello_verify_request};
 use super::message::{Fragment, Message, MessageType, fragments};
 use super::record::{ContentType, Record, records};
 use super::server::ServerHandshake;
 use super::session::{Received, Session};
 use super::table::{Connection, Table};
+use super::timer::Due;
 use super::traffic::Outbound;
 use crate::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId, Transmit};
 use crate::error::{Error, ErrorKind};
@@ -104,7 +105,7 @@ impl PskEndpoint {
         }
         let at = self.table.at(from);
         if let Some((_, Connection::Accepting(handshake))) = self.table.find(at.accepting)
-            && *handshake.client_random() == hello.random
+            && handshake.began_with(&hello, fragment.number)
         {
             return handshake.handle_repeated_hello(&mut self.cx);
         }

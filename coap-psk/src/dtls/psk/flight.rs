@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 use core::mem;
 use core::net::SocketAddr;
-use core::time::Duration;
 
-use super::config::{MIN_MTU, PskConfig};
+use super::alert::Alert;
+use super::config::MIN_MTU;
 use super::context::Context;
 use super::message::{Message, MessageType};
+use super::protection::Protection;
 use super::record::ContentType;
+use super::timer::{Due, Timer};
 use super::traffic::Outbound;
 use crate::random::Random;
 use crate::time::Instant;
@@ -56,7 +58,80 @@ impl Part {
     }
 }
 
-/// Sends a flight in as few datagrams as it takes. What has no sequence number left is as good as lost.
+/// The present flight of one side of a handshake, and all that sending it takes.
+pub(super) struct Flight {
+    peer: SocketAddr,
+    parts: Vec<Part>,
+    outbound: Outbound,
+    timer: Timer,
+}
+
+impl Flight {
+    /// Without anything to send yet; the first record will have this sequence number.
+    pub(super) fn new(peer: SocketAddr, first_sequence: u64, cx: &Context) -> Self {
+        Self {
+            peer,
+            parts: Vec::new(),
+            outbound: Outbound::new(first_sequence),
+            timer: Timer::new(&cx.config, cx.now),
+        }
+    }
+
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.timer.deadline()
+    }
+
+    /// Goes on to the next flight.
+    pub(super) fn send(&mut self, parts: Vec<Part>, cx: &mut Context) {
+        self.parts = parts;
+        self.timer.start(&cx.config, cx.now);
+        self.transmit(cx);
+    }
+
+    /// The peer repeats what this flight answers: it was lost.
+    pub(super) fn handle_repetition(&mut self, cx: &mut Context) {
+        if self.timer.take_repetition(&cx.config, cx.now) {
+            self.transmit(cx);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context) -> Due {
+        let due = self.timer.handle_timeout(&cx.config, cx.now);
+        if due == Due::Repetition {
+            self.transmit(cx);
+        }
+        due
+    }
+
+    /// The peer has answered. It is now for the peer to repeat.
+    pub(super) const fn stop(&mut self) {
+        self.timer.stop();
+    }
+
+    pub(super) fn protect(&mut self, keys: Protection) {
+        self.outbound.protect(keys);
+    }
+
+    /// Says in clear that the handshake is over.
+    pub(super) fn refuse(&mut self, alert: Alert, cx: &mut Context) {
+        alert.send(self.peer, &mut self.outbound, cx);
+    }
+
+    /// What goes on into the session.
+    pub(super) fn take_outbound(&mut self) -> Outbound {
+        mem::replace(&mut self.outbound, Outbound::new(0))
+    }
+
+    fn transmit(&mut self, cx: &mut Context) {
+        send(&self.parts, self.peer, &mut self.outbound, cx);
+    }
+}
+
+/// Sends parts in as few datagrams as they take. What has no sequence number left is as good as lost.
 pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx: &mut Context) {
     let mtu = cx.config.mtu.max(MIN_MTU);
     let mut datagram = Vec::new();
@@ -77,78 +152,3 @@ pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx
     }
     cx.transmit(peer, datagram);
 }
-
-/// What is due of a handshake.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Due {
-    Nothing,
-    /// The flight must be sent again.
-    Repetition,
-    /// The handshake took too long.
-    End,
-}
-
-/// When the present flight is sent again, and when the handshake is given up.
-pub(super) struct Timer {
-    next: Option<Instant>,
-    interval: Duration,
-    sent: Instant,
-    end: Instant,
-}
-
-impl Timer {
-    /// For a handshake whose first flight is being sent.
-    pub(super) fn new(config: &PskConfig, now: Instant) -> Self {
-        let mut timer = Self {
-            next: None,
-            interval: Duration::ZERO,
-            sent: now,
-            end: now.saturating_add(config.handshake_timeout.max(SHORTEST)),
-        };
-        timer.start(config, now);
-        timer
-    }
-
-    /// Another flight is being sent.
-    pub(super) fn start(&mut self, config: &PskConfig, now: Instant) {
-        self.interval = config.initial_timeout.max(SHORTEST);
-        self.sent = now;
-        self.next = Some(now.saturating_add(self.interval));
-    }
-
-    /// The peer answered; no flight of ours is under way.
-    pub(super) const fn stop(&mut self) {
-        self.next = None;
-    }
-
-    /// Whether the flight may be sent again now because the peer repeats its own: not for a copy of what was just answered.
-    pub(super) fn allows_repetition(&self, config: &PskConfig, now: Instant) -> bool {
-        now.saturating_duration_since(self.sent).saturating_mul(2) >= config.initial_timeout
-    }
-
-    pub(super) fn repeated(&mut self, now: Instant) {
-        self.sent = now;
-    }
-
-    pub(super) fn deadline(&self) -> Instant {
-        self.next.map_or(self.end, |next| next.min(self.end))
-    }
-
-    /// What is due; the time to the next repetition doubles. (RFC 6347, 4.2.4.1)
-    pub(super) fn handle_timeout(&mut self, config: &PskConfig, now: Instant) -> Due {
-        if self.end <= now {
-            return Due::End;
-        }
-        if self.next.is_none_or(|next| next > now) {
-            return Due::Nothing;
-        }
-        let longest = config.max_timeout.max(SHORTEST);
-        self.interval = self.interval.saturating_mul(2).min(longest);
-        self.sent = now;
-        self.next = Some(now.saturating_add(self.interval));
-        Due::Repetition
-    }
-}
-
-/// No time is shorter: a deadline must lie in the future.
-const SHORTEST: Duration = Duration::from_millis(1);

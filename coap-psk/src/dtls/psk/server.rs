@@ -18,7 +18,7 @@ use super::agreement::Agreement;
 use super::alert::Alert;
 use super::context::Context;
 use super::finishing::{Finishing, LastWord, Progress};
-use super::flight::{self, Due, Part, Timer};
+use super::flight::{Flight, Part};
 use super::hello::{ClientHello, ServerHello};
 use super::key_exchange;
 use super::keys::{MasterSecret, Randoms, Side};
@@ -26,7 +26,8 @@ use super::message::{Fragment, Message, MessageType};
 use super::reassembly::Reassembly;
 use super::record::{Header, Record};
 use super::session::Session;
-use super::traffic::{Inbound, Outbound};
+use super::timer::Due;
+use super::traffic::Inbound;
 use crate::secret::PskKey;
 use crate::time::Instant;
 
@@ -56,17 +57,16 @@ impl Held {
 }
 
 pub(super) struct ServerHandshake {
-    peer: SocketAddr,
+    /// The number of the ClientHello.
+    hello_number: u16,
     agreement: Agreement,
     randoms: Randoms,
     identity: Vec<u8>,
     transcript: Sha256,
     messages: Reassembly,
-    outbound: Outbound,
-    flight: Vec<Part>,
-    /// Of our Finished, which follows the flight.
+    flight: Flight,
+    /// The number of our Finished, which follows the first flight.
     finished_number: u16,
-    timer: Timer,
     held: Vec<Held>,
     state: State,
 }
@@ -95,57 +95,53 @@ impl ServerHandshake {
         ];
         let hello = Message::new(fragment.kind, fragment.number, fragment.body);
         let mut transcript = Sha256::new_with_prefix(hello.bytes());
-        let mut flight = Vec::new();
+        let mut parts = Vec::new();
         // Numbers go on where the client is: the server that sent the HelloVerifyRequest remembers nothing of it. The same
         // holds for the records. (RFC 6347, 4.2.1 and 4.2.2)
         let mut number = fragment.number;
         for (kind, body) in bodies.into_iter().flatten() {
             let message = Message::new(kind, number, &body);
             transcript.update(message.bytes());
-            flight.push(Part::Plain(message));
+            parts.push(Part::Plain(message));
             number = number.wrapping_add(1);
         }
-        let mut handshake = Self {
-            peer,
+        let mut flight = Flight::new(peer, sequence, cx);
+        flight.send(parts, cx);
+        Self {
+            hello_number: fragment.number,
             agreement,
             randoms,
             identity: Vec::new(),
             transcript,
             messages: Reassembly::new(fragment.number.wrapping_add(1)),
-            outbound: Outbound::new(sequence),
             flight,
             finished_number: number,
-            timer: Timer::new(&cx.config, cx.now),
             held: Vec::new(),
             state: State::KeyExchange,
-        };
-        handshake.send_flight(cx);
-        handshake
+        }
     }
 
     pub(super) const fn peer(&self) -> SocketAddr {
-        self.peer
+        self.flight.peer()
     }
 
     pub(super) fn identity(&self) -> &[u8] {
         &self.identity
     }
 
-    pub(super) const fn client_random(&self) -> &[u8; 32] {
-        &self.randoms.client
-    }
-
     pub(super) fn deadline(&self) -> Instant {
-        self.timer.deadline()
+        self.flight.deadline()
     }
 
-    /// Takes a repeated ClientHello: the answer to it was lost.
+    /// Whether this hello is the one that began the handshake.
+    pub(super) fn began_with(&self, hello: &ClientHello<'_>, number: u16) -> bool {
+        self.randoms.client == hello.random && self.hello_number == number
+    }
+
+    /// Takes the ClientHello once more: the answer to it was lost.
     pub(super) fn handle_repeated_hello(&mut self, cx: &mut Context) {
-        if matches!(self.state, State::KeyExchange)
-            && self.timer.allows_repetition(&cx.config, cx.now)
-        {
-            self.timer.repeated(cx.now);
-            self.send_flight(cx);
+        if matches!(self.state, State::KeyExchange) {
+            self.flight.handle_repetition(cx);
         }
     }
 
@@ -169,7 +165,7 @@ impl ServerHandshake {
         self.identity = identity.to_vec();
         self.transcript.update(message.bytes());
         self.state = State::Key;
-        self.timer.stop();
+        self.flight.stop();
         Progress::NeedKey
     }
 
@@ -188,7 +184,7 @@ impl ServerHandshake {
         let extended = self.agreement.extensions.extended_master_secret;
         let master = MasterSecret::derive(&key, extended, &self.randoms, &self.transcript);
         let keys = master.key_pair(self.agreement.suite, &self.randoms);
-        self.outbound.protect(keys.server);
+        self.flight.protect(keys.server);
         let inbound = Inbound::new(keys.client);
         self.state = State::Finished(Finishing { master, inbound });
         Some(mem::take(&mut self.held))
@@ -212,11 +208,7 @@ impl ServerHandshake {
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Context) -> Due {
-        let due = self.timer.handle_timeout(&cx.config, cx.now);
-        if due == Due::Repetition {
-            self.send_flight(cx);
-        }
-        due
+        self.flight.handle_timeout(cx)
     }
 
     fn hold(&mut self, record: &Record<'_>, cx: &Context) {
@@ -241,17 +233,13 @@ impl ServerHandshake {
         self.transcript.update(finished.bytes());
         let data = finishing.master.verify_data(Side::Server, &self.transcript);
         let answer = Message::new(MessageType::Finished, self.finished_number, &data);
-        let outbound = mem::replace(&mut self.outbound, Outbound::new(0));
-        let session = Session::server(self.peer, outbound, finishing.inbound, answer, cx);
+        let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
+        let session = Session::server(peer, outbound, finishing.inbound, answer, cx);
         Progress::Established(Box::new(session))
     }
 
     fn refuse(&mut self, alert: Alert, cx: &mut Context) -> Progress {
-        alert.send(self.peer, &mut self.outbound, cx);
+        self.flight.refuse(alert, cx);
         Progress::Failed
-    }
-
-    fn send_flight(&mut self, cx: &mut Context) {
-        flight::send(&self.flight, self.peer, &mut self.outbound, cx);
     }
 }
