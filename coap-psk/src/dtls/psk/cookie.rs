@@ -61,9 +61,10 @@ impl Cookies {
 
     /// Whether the hello brings a cookie that was issued for it.
     pub(super) fn verify(&self, peer: SocketAddr, hello: &ClientHello<'_>) -> bool {
-        [&self.current, &self.previous]
-            .into_iter()
-            .any(|key| compute(key, peer, hello).ct_eq(hello.cookie).into())
+        hello.cookie.len() == COOKIE_LEN
+            && [&self.current, &self.previous]
+                .into_iter()
+                .any(|key| compute(key, peer, hello).ct_eq(hello.cookie).into())
     }
 }
 

@@ -56,12 +56,10 @@ impl PskEndpoint {
     }
 
     fn handle_plain(&mut self, from: SocketAddr, sequence: u64, fragment: &Fragment<'_>) {
-        let at = self.table.at(from);
         match fragment.kind {
             MessageType::ClientHello => self.handle_client_hello(from, sequence, fragment),
             MessageType::ClientKeyExchange => {
-                if let Some((id, Connection::Accepting(handshake))) = self.table.find(at.accepting)
-                {
+                if let Some((id, handshake)) = self.table.accepting(from) {
                     let progress = handshake.handle_fragment(fragment, &mut self.cx);
                     self.handle_progress(id, progress);
                 }
@@ -70,9 +68,7 @@ impl PskEndpoint {
             | MessageType::ServerHello
             | MessageType::ServerKeyExchange
             | MessageType::ServerHelloDone => {
-                if let Some((id, Connection::Connecting(handshake))) =
-                    self.table.find(at.connecting)
-                {
+                if let Some((id, handshake)) = self.table.connecting(from) {
                     let progress = handshake.handle_fragment(fragment, &mut self.cx);
                     self.handle_progress(id, progress);
                 }
@@ -103,8 +99,7 @@ impl PskEndpoint {
             let request = Message::new(MessageType::HelloVerifyRequest, fragment.number, &body);
             return flight::send(&[Part::Plain(request)], from, &mut outbound, &mut self.cx);
         }
-        let at = self.table.at(from);
-        if let Some((_, Connection::Accepting(handshake))) = self.table.find(at.accepting)
+        if let Some((_, handshake)) = self.table.accepting(from)
             && handshake.began_with(&hello, fragment.number)
         {
             return handshake.handle_repeated_hello(&mut self.cx);
@@ -125,9 +120,8 @@ impl PskEndpoint {
 
     /// Takes a protected record. Whose it is, only keys can tell: those of a handshake under way, or of the session.
     fn handle_protected(&mut self, from: SocketAddr, record: &Record<'_>) {
-        let at = self.table.at(from);
-        for id in [at.accepting, at.connecting, at.session] {
-            if id.is_some_and(|id| self.handle_record_of(id, record)) {
+        for id in self.table.all_with(from) {
+            if self.handle_record_of(id, record) {
                 return;
             }
         }
@@ -207,7 +201,7 @@ impl PskEndpoint {
 
     /// Whether there is no room for a session with this peer; one that replaces another needs none.
     fn is_full_for(&self, peer: SocketAddr) -> bool {
-        self.table.ours() >= self.cx.config.max_sessions && self.table.at(peer).session.is_none()
+        self.table.sessions_to_be() >= self.cx.config.max_sessions && !self.table.has_session(peer)
     }
 
     /// Takes a connection out, and says so if anybody outside knows of it.
@@ -288,7 +282,7 @@ impl DtlsEndpoint for PskEndpoint {
         now: Instant,
     ) -> Result<SessionId, Error> {
         self.cx.advance(now);
-        if self.table.ours() >= self.cx.config.max_sessions {
+        if self.table.sessions_to_be() >= self.cx.config.max_sessions {
             return Err(ErrorKind::Full.into());
         }
         if u16::try_from(identity.len()).is_err() {

@@ -57,15 +57,15 @@ impl MasterSecret {
 
     /// The keys of both directions. (RFC 5246, 6.3)
     pub(super) fn key_pair(&self, suite: CipherSuite, randoms: &Randoms) -> KeyPair {
-        // A suite that needs less takes the front: what the function gives does not depend on how much is asked of it.
         let mut material = Zeroizing::new([0; KeyPair::MAX_MATERIAL]);
+        let (material, _) = material.split_at_mut(KeyPair::material_len(suite));
         prf(
             self.0.as_slice(),
             b"key expansion",
             &[&randoms.server, &randoms.client],
-            material.as_mut_slice(),
+            material,
         );
-        KeyPair::cut(suite, &material)
+        KeyPair::cut(suite, material)
     }
 
     /// What the Finished of a side says; `transcript` goes up to it. (RFC 5246, 7.4.9)

@@ -22,12 +22,17 @@ pub(super) fn prf(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
         }
         Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()))
     };
-    let mut chain = hash(&[], true);
+    let mut chain: Option<Zeroizing<[u8; 32]>> = None;
     for chunk in out.chunks_mut(32) {
-        let block = hash(chain.as_slice(), true);
+        // A(1) is the hash of the seed, and each further one that of the one before.
+        let next = match &chain {
+            None => hash(&[], true),
+            Some(chain) => hash(chain.as_slice(), false),
+        };
+        let block = hash(next.as_slice(), true);
         for (to, from) in chunk.iter_mut().zip(block.iter()) {
             *to = *from;
         }
-        chain = hash(chain.as_slice(), false);
+        chain = Some(next);
     }
 }

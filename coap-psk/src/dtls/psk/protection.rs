@@ -3,6 +3,7 @@
 mod cbc;
 mod ccm;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use cbc::CbcSha256;
@@ -14,7 +15,8 @@ use crate::suite::CipherSuite;
 
 pub(super) enum Protection {
     Ccm8(Ccm8),
-    CbcSha256(CbcSha256),
+    /// Rarer and larger.
+    CbcSha256(Box<CbcSha256>),
 }
 
 impl Protection {
@@ -62,12 +64,20 @@ pub(super) struct KeyPair {
 }
 
 impl KeyPair {
-    /// The bytes of key material that a suite takes. (RFC 5246, 6.3)
+    /// The most key material that a suite takes.
     pub(super) const MAX_MATERIAL: usize = 96;
 
-    /// Cuts key material into keys. (RFC 5246, 6.3)
-    pub(super) fn cut(suite: CipherSuite, material: &[u8; Self::MAX_MATERIAL]) -> Self {
-        let mut rest = material.as_slice();
+    /// The bytes of key material that a suite takes.
+    pub(super) const fn material_len(suite: CipherSuite) -> usize {
+        match suite {
+            CipherSuite::PskAes128Ccm8 => 2 * 16 + 2 * 4,
+            CipherSuite::PskAes128CbcSha256 => 2 * 32 + 2 * 16,
+        }
+    }
+
+    /// Cuts key material into keys: those for the MAC, those for the cipher, the fixed parts of nonces. (RFC 5246, 6.3)
+    pub(super) fn cut(suite: CipherSuite, material: &[u8]) -> Self {
+        let mut rest = material;
         match suite {
             CipherSuite::PskAes128Ccm8 => {
                 let (client, server) = (take(&mut rest), take(&mut rest));
@@ -78,16 +88,17 @@ impl KeyPair {
             }
             CipherSuite::PskAes128CbcSha256 => {
                 let (client, server) = (take(&mut rest), take(&mut rest));
+                let mut keys = |mac_key| Box::new(CbcSha256::new(mac_key, take(&mut rest)));
                 Self {
-                    client: Protection::CbcSha256(CbcSha256::new(client, take(&mut rest))),
-                    server: Protection::CbcSha256(CbcSha256::new(server, take(&mut rest))),
+                    client: Protection::CbcSha256(keys(client)),
+                    server: Protection::CbcSha256(keys(server)),
                 }
             }
         }
     }
 }
 
-/// The next bytes of key material, which lasts for every suite.
+/// The next bytes of key material, of which there are as many as are taken.
 fn take<const N: usize>(material: &mut &[u8]) -> [u8; N] {
     let mut taken = [0; N];
     if let Some((front, rest)) = material.split_first_chunk() {

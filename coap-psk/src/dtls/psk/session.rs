@@ -1,5 +1,6 @@
 //! An established session: the keys of both directions and little else.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -24,7 +25,7 @@ pub(super) struct Session {
     outbound: Outbound,
     inbound: Inbound,
     /// The server's Finished, until data shows that the client has it. (RFC 6347, 4.2.4)
-    finished: Option<Message>,
+    finished: Option<Box<Message>>,
 }
 
 impl Session {
@@ -47,7 +48,7 @@ impl Session {
         cx: &mut Context,
     ) -> Self {
         let mut session = Self {
-            finished: Some(finished),
+            finished: Some(Box::new(finished)),
             ..Self::client(peer, outbound, inbound)
         };
         session.send_finished(cx);
@@ -114,7 +115,10 @@ impl Session {
 
     fn send_finished(&mut self, cx: &mut Context) {
         if let Some(finished) = &self.finished {
-            let parts = [Part::ChangeCipherSpec, Part::Protected(finished.clone())];
+            let parts = [
+                Part::ChangeCipherSpec,
+                Part::Protected(Message::clone(finished)),
+            ];
             flight::send(&parts, self.peer, &mut self.outbound, cx);
         }
     }

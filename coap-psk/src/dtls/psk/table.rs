@@ -35,66 +35,71 @@ impl Connection {
     }
 }
 
-/// The connections with one address: one of each kind at most. One that becomes a session takes the place of the session
-/// before it, and not earlier. (RFC 6347, 4.2.8)
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct AtAddress {
-    pub(super) accepting: Option<u64>,
-    pub(super) connecting: Option<u64>,
-    pub(super) session: Option<u64>,
-}
+/// The connections of one kind, by their peer's address: one with each at most.
+type ByAddress = BTreeMap<SocketAddr, u64>;
 
-impl AtAddress {
-    const fn slot(&mut self, connection: &Connection) -> &mut Option<u64> {
-        match connection {
-            Connection::Accepting(_) => &mut self.accepting,
-            Connection::Connecting(_) => &mut self.connecting,
-            Connection::Established(_) => &mut self.session,
-        }
-    }
-}
-
+/// One that becomes a session takes the place of the session before it, and not earlier. (RFC 6347, 4.2.8)
 #[derive(Default)]
 pub(super) struct Table {
     next: u64,
     connections: BTreeMap<u64, Connection>,
-    addresses: BTreeMap<SocketAddr, AtAddress>,
+    accepting: ByAddress,
+    connecting: ByAddress,
+    sessions: ByAddress,
     /// Handshakes that others began, oldest first.
-    accepting: BTreeSet<u64>,
-    connecting: usize,
+    accepting_by_age: BTreeSet<u64>,
     deadlines: BTreeSet<(Instant, u64)>,
     /// What `deadlines` has of each handshake.
     scheduled: BTreeMap<u64, Instant>,
 }
 
 impl Table {
-    pub(super) fn at(&self, peer: SocketAddr) -> AtAddress {
-        self.addresses.get(&peer).copied().unwrap_or_default()
-    }
-
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Connection> {
         self.connections.get_mut(&id)
     }
 
-    /// The connection in a slot of an address.
-    pub(super) fn find(&mut self, slot: Option<u64>) -> Option<(u64, &mut Connection)> {
-        let id = slot?;
-        Some((id, self.connections.get_mut(&id)?))
+    /// The handshake that a peer began.
+    pub(super) fn accepting(&mut self, peer: SocketAddr) -> Option<(u64, &mut ServerHandshake)> {
+        let id = *self.accepting.get(&peer)?;
+        match self.connections.get_mut(&id)? {
+            Connection::Accepting(handshake) => Some((id, handshake)),
+            _ => None,
+        }
+    }
+
+    /// The handshake that we began with a peer.
+    pub(super) fn connecting(&mut self, peer: SocketAddr) -> Option<(u64, &mut ClientHandshake)> {
+        let id = *self.connecting.get(&peer)?;
+        match self.connections.get_mut(&id)? {
+            Connection::Connecting(handshake) => Some((id, handshake)),
+            _ => None,
+        }
+    }
+
+    /// Those with a peer whose records may be protected: handshakes first.
+    pub(super) fn all_with(&self, peer: SocketAddr) -> impl Iterator<Item = u64> + use<> {
+        let ids = [&self.accepting, &self.connecting, &self.sessions]
+            .map(|by_address| by_address.get(&peer).copied());
+        ids.into_iter().flatten()
+    }
+
+    pub(super) fn has_session(&self, peer: SocketAddr) -> bool {
+        self.sessions.contains_key(&peer)
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.ours().saturating_sub(self.connecting)
+        self.sessions.len()
     }
 
     /// The sessions, and the connections of ours that are to become sessions.
-    pub(super) fn ours(&self) -> usize {
-        self.connections.len().saturating_sub(self.accepting.len())
+    pub(super) fn sessions_to_be(&self) -> usize {
+        self.sessions.len().saturating_add(self.connecting.len())
     }
 
     /// The oldest handshake that another began, when there are `limit` of them.
     pub(super) fn oldest_accepting(&self, limit: usize) -> Option<u64> {
-        let oldest = self.accepting.first().copied();
-        oldest.filter(|_| self.accepting.len() >= limit)
+        let oldest = self.accepting_by_age.first().copied();
+        oldest.filter(|_| self.accepting_by_age.len() >= limit)
     }
 
     /// Adds a connection. The one of its kind that was at the address, which is returned, must be removed.
@@ -113,19 +118,11 @@ impl Table {
     pub(super) fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
         self.unschedule(id);
-        match connection {
-            Connection::Accepting(_) => {
-                self.accepting.remove(&id);
-            }
-            Connection::Connecting(_) => self.connecting = self.connecting.saturating_sub(1),
-            Connection::Established(_) => {}
-        }
-        if let Some(at) = self.addresses.get_mut(&connection.peer()) {
-            let slot = at.slot(&connection);
-            *slot = slot.filter(|known| *known != id);
-            if *at == AtAddress::default() {
-                self.addresses.remove(&connection.peer());
-            }
+        self.accepting_by_age.remove(&id);
+        let peer = connection.peer();
+        let by_address = self.kin_of(&connection);
+        if by_address.get(&peer) == Some(&id) {
+            by_address.remove(&peer);
         }
         Some(connection)
     }
@@ -155,18 +152,22 @@ impl Table {
     }
 
     fn put(&mut self, id: u64, connection: Connection) -> Option<u64> {
-        match connection {
-            Connection::Accepting(_) => {
-                self.accepting.insert(id);
-            }
-            Connection::Connecting(_) => self.connecting = self.connecting.saturating_add(1),
-            Connection::Established(_) => {}
+        if let Connection::Accepting(_) = connection {
+            self.accepting_by_age.insert(id);
         }
-        let at = self.addresses.entry(connection.peer()).or_default();
-        let replaced = at.slot(&connection).replace(id);
+        let peer = connection.peer();
+        let replaced = self.kin_of(&connection).insert(peer, id);
         self.connections.insert(id, connection);
         self.schedule(id);
         replaced
+    }
+
+    const fn kin_of(&mut self, connection: &Connection) -> &mut ByAddress {
+        match connection {
+            Connection::Accepting(_) => &mut self.accepting,
+            Connection::Connecting(_) => &mut self.connecting,
+            Connection::Established(_) => &mut self.sessions,
+        }
     }
 
     fn unschedule(&mut self, id: u64) {

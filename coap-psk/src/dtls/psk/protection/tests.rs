@@ -7,7 +7,8 @@ use super::super::record::{ContentType, records};
 use super::*;
 
 fn keys(suite: CipherSuite) -> Protection {
-    let material = core::array::from_fn(|at| u8::try_from(at).unwrap());
+    let material: [u8; KeyPair::MAX_MATERIAL] =
+        core::array::from_fn(|at| u8::try_from(at).unwrap());
     KeyPair::cut(suite, &material).client
 }
 
