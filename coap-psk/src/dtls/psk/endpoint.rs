@@ -107,15 +107,15 @@ impl PskEndpoint {
         if self.is_full_for(from) {
             return;
         }
-        if let Some(oldest) = self.table.oldest_accepting(self.cx.config.max_handshakes) {
-            self.table.remove(oldest);
+        // The client began anew, or another one must give way.
+        let replaced = self.table.accepting(from).map(|(id, _)| id);
+        let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
+        if let Some(id) = replaced.or(oldest) {
+            self.table.remove(id);
         }
         let handshake =
             ServerHandshake::begin(from, sequence, fragment, &hello, agreement, &mut self.cx);
-        let (_, replaced) = self.table.add(Connection::Accepting(Box::new(handshake)));
-        if let Some(replaced) = replaced {
-            self.table.remove(replaced);
-        }
+        self.table.add(Connection::Accepting(Box::new(handshake)));
     }
 
     /// Takes a protected record. Whose it is, only keys can tell: those of a handshake under way, or of the session.
@@ -188,7 +188,8 @@ impl PskEndpoint {
             }
             Some(Connection::Established(_)) | None => return,
         };
-        let replaced = self.table.establish(id, session);
+        let replaced = self.table.session_with(peer);
+        self.table.establish(id, session);
         self.events.push_back(DtlsEvent::Established {
             session: SessionId(id),
             peer,
@@ -201,7 +202,8 @@ impl PskEndpoint {
 
     /// Whether there is no room for a session with this peer; one that replaces another needs none.
     fn is_full_for(&self, peer: SocketAddr) -> bool {
-        self.table.sessions_to_be() >= self.cx.config.max_sessions && !self.table.has_session(peer)
+        self.table.sessions_to_be() >= self.cx.config.max_sessions
+            && self.table.session_with(peer).is_none()
     }
 
     /// Takes a connection out, and says so if anybody outside knows of it.
@@ -291,11 +293,11 @@ impl DtlsEndpoint for PskEndpoint {
                 "no message has room for the identity",
             ));
         }
-        let handshake = ClientHandshake::begin(to, identity, key, &mut self.cx);
-        let (id, replaced) = self.table.add(Connection::Connecting(Box::new(handshake)));
-        if let Some(replaced) = replaced {
-            self.remove(replaced, CloseReason::HandshakeFailed);
+        if let Some((id, _)) = self.table.connecting(to) {
+            self.remove(id, CloseReason::HandshakeFailed);
         }
+        let handshake = ClientHandshake::begin(to, identity, key, &mut self.cx);
+        let id = self.table.add(Connection::Connecting(Box::new(handshake)));
         Ok(SessionId(id))
     }
 

@@ -83,8 +83,8 @@ impl Table {
         ids.into_iter().flatten()
     }
 
-    pub(super) fn has_session(&self, peer: SocketAddr) -> bool {
-        self.sessions.contains_key(&peer)
+    pub(super) fn session_with(&self, peer: SocketAddr) -> Option<u64> {
+        self.sessions.get(&peer).copied()
     }
 
     pub(super) fn sessions(&self) -> usize {
@@ -102,17 +102,18 @@ impl Table {
         oldest.filter(|_| self.accepting_by_age.len() >= limit)
     }
 
-    /// Adds a connection. The one of its kind that was at the address, which is returned, must be removed.
-    pub(super) fn add(&mut self, connection: Connection) -> (u64, Option<u64>) {
+    /// Adds a connection. The one of its kind at its address, if there is one, is for the caller to remove.
+    pub(super) fn add(&mut self, connection: Connection) -> u64 {
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        (id, self.put(id, connection))
+        self.put(id, connection);
+        id
     }
 
-    /// Makes a handshake a session. The session that was at the address, which is returned, must be removed.
-    pub(super) fn establish(&mut self, id: u64, session: Box<Session>) -> Option<u64> {
+    /// Makes a handshake a session. The session at its address, if there is one, is for the caller to remove.
+    pub(super) fn establish(&mut self, id: u64, session: Box<Session>) {
         self.remove(id);
-        self.put(id, Connection::Established(session))
+        self.put(id, Connection::Established(session));
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Connection> {
@@ -151,15 +152,14 @@ impl Table {
         Some(id)
     }
 
-    fn put(&mut self, id: u64, connection: Connection) -> Option<u64> {
+    fn put(&mut self, id: u64, connection: Connection) {
         if let Connection::Accepting(_) = connection {
             self.accepting_by_age.insert(id);
         }
         let peer = connection.peer();
-        let replaced = self.kin_of(&connection).insert(peer, id);
+        self.kin_of(&connection).insert(peer, id);
         self.connections.insert(id, connection);
         self.schedule(id);
-        replaced
     }
 
     const fn kin_of(&mut self, connection: &Connection) -> &mut ByAddress {
