@@ -1,5 +1,6 @@
 //! Flights: what one side sends before it waits for the other, and again until the other answers. (RFC 6347, 4.2.4)
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::SocketAddr;
@@ -15,6 +16,9 @@ use super::traffic::Outbound;
 use crate::random::Random;
 use crate::time::Instant;
 
+/// The one message of its kind. (RFC 5246, 7.1)
+const CHANGE_CIPHER_SPEC: &[u8] = &[1];
+
 /// A part of a flight.
 pub(super) enum Part {
     Plain(Message),
@@ -23,15 +27,24 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Its records' contents when one may have `room` bytes.
-    fn contents(&self, room: usize) -> Vec<Vec<u8>> {
+    /// All of it.
+    fn bytes(&self) -> &[u8] {
         match self {
-            Self::ChangeCipherSpec => Vec::from([Vec::from([1])]),
+            Self::ChangeCipherSpec => CHANGE_CIPHER_SPEC,
+            Self::Plain(message) | Self::Protected(message) => message.bytes(),
+        }
+    }
+
+    /// What its records carry when one has room for `room` bytes.
+    fn contents(&self, room: usize) -> Vec<Cow<'_, [u8]>> {
+        match self {
             // A server without state could not put a ClientHello together.
-            Self::Plain(message) if message.kind() == MessageType::ClientHello => {
-                Vec::from([message.bytes().to_vec()])
+            Self::Plain(message) | Self::Protected(message)
+                if message.bytes().len() > room && message.kind() != MessageType::ClientHello =>
+            {
+                message.fragments(room).map(Cow::Owned).collect()
             }
-            Self::Plain(message) | Self::Protected(message) => message.fragments(room).collect(),
+            _ => Vec::from([Cow::Borrowed(self.bytes())]),
         }
     }
 
@@ -134,7 +147,13 @@ impl Flight {
 /// Sends parts in as few datagrams as they take. What has no sequence number left is as good as lost.
 pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx: &mut Context) {
     let mtu = cx.config.mtu.max(MIN_MTU);
-    let mut datagram = Vec::new();
+    let len = |part: &Part| {
+        outbound
+            .overhead(part.is_protected())
+            .saturating_add(part.bytes().len())
+    };
+    let total = parts.iter().map(len).fold(0, usize::saturating_add);
+    let mut datagram = Vec::with_capacity(total.min(mtu));
     for part in parts {
         let overhead = outbound.overhead(part.is_protected());
         for content in part.contents(mtu.saturating_sub(overhead)) {
