@@ -127,13 +127,17 @@ impl ClientHandshake {
     }
 
     /// Takes a record under new keys; `None` when it is not one of this handshake.
-    pub(super) fn handle_record(&mut self, record: &Record<'_>, cx: &Context) -> Option<Progress> {
+    pub(super) fn handle_record(
+        &mut self,
+        record: &Record<'_>,
+        cx: &mut Context,
+    ) -> Option<Progress> {
         let State::Finished(finishing) = &mut self.state else {
             return None;
         };
         Some(match finishing.read(record, &mut self.messages, cx)? {
             LastWord::Nothing => Progress::Waiting,
-            LastWord::Finished(message) => self.finish(&message),
+            LastWord::Finished(message) => self.finish(&message, cx),
             LastWord::Refusal => Progress::Failed,
         })
     }
@@ -267,15 +271,18 @@ impl ClientHandshake {
         self.state = State::Finished(Finishing { master, inbound });
     }
 
-    fn finish(&mut self, finished: &Message) -> Progress {
+    fn finish(&mut self, finished: &Message, cx: &mut Context) -> Progress {
         let State::Finished(finishing) = mem::replace(&mut self.state, State::Over) else {
             return Progress::Waiting;
         };
-        if !finishing.verifies(Side::Server, &self.transcript, finished) {
+        let genuine = finishing.verifies(Side::Server, &self.transcript, finished);
+        let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
+        let mut session = Session::client(peer, outbound, finishing.inbound);
+        if !genuine {
+            // The server has a session by now.
+            session.close(Alert::DecryptError, cx);
             return Progress::Failed;
         }
-        let outbound = self.flight.take_outbound();
-        let session = Session::client(self.flight.peer(), outbound, finishing.inbound);
         Progress::Established(Box::new(session))
     }
 }

@@ -131,7 +131,9 @@ impl PskEndpoint {
     fn handle_record_of(&mut self, id: u64, record: &Record<'_>) -> bool {
         let progress = match self.table.get_mut(id) {
             Some(Connection::Accepting(handshake)) => handshake.handle_record(record, &mut self.cx),
-            Some(Connection::Connecting(handshake)) => handshake.handle_record(record, &self.cx),
+            Some(Connection::Connecting(handshake)) => {
+                handshake.handle_record(record, &mut self.cx)
+            }
             Some(Connection::Established(session)) => {
                 let received = session.handle_record(record, &mut self.cx);
                 let taken = received.is_some();

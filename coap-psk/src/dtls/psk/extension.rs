@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::wire::{Reader, put_vector8, put_vector16};
+use super::wire::{Reader, put_vector16};
 
 /// RFC 7366, 2
 const ENCRYPT_THEN_MAC: u16 = 22;
@@ -10,6 +10,8 @@ const ENCRYPT_THEN_MAC: u16 = 22;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 /// RFC 5746, 3.2
 const RENEGOTIATION_INFO: u16 = 0xff01;
+/// An empty `renegotiated_connection`. (RFC 5746, 3.4 and 3.6)
+const FIRST_HANDSHAKE: &[u8] = &[0];
 
 /// What the extensions of a hello say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -37,8 +39,7 @@ impl Extensions {
             let (seen, expected): (_, &[u8]) = match number {
                 ENCRYPT_THEN_MAC => (&mut extensions.encrypt_then_mac, &[]),
                 EXTENDED_MASTER_SECRET => (&mut extensions.extended_master_secret, &[]),
-                // An empty `renegotiated_connection`. (RFC 5746, 3.4 and 3.6)
-                RENEGOTIATION_INFO => (&mut extensions.renegotiation_info, &[0]),
+                RENEGOTIATION_INFO => (&mut extensions.renegotiation_info, FIRST_HANDSHAKE),
                 _ => {
                     extensions.others = true;
                     continue;
@@ -57,9 +58,7 @@ impl Extensions {
         let mut list = Vec::new();
         if self.renegotiation_info {
             list.extend(RENEGOTIATION_INFO.to_be_bytes());
-            let mut body = Vec::new();
-            put_vector8(&mut body, &[]);
-            put_vector16(&mut list, &body);
+            put_vector16(&mut list, FIRST_HANDSHAKE);
         }
         for (present, number) in [
             (self.encrypt_then_mac, ENCRYPT_THEN_MAC),

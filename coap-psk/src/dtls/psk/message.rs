@@ -96,6 +96,7 @@ pub(super) fn fragments(record: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Message {
     kind: MessageType,
+    number: u16,
     bytes: Vec<u8>,
 }
 
@@ -104,7 +105,11 @@ impl Message {
         let mut bytes = Vec::with_capacity(HEADER_LEN.saturating_add(body.len()));
         put_header(kind, body.len(), number, 0, body.len(), &mut bytes);
         bytes.extend(body);
-        Self { kind, bytes }
+        Self {
+            kind,
+            number,
+            bytes,
+        }
     }
 
     pub(super) const fn kind(&self) -> MessageType {
@@ -122,8 +127,6 @@ impl Message {
     /// The message in fragments whose bytes, with their headers, are at most `room`.
     pub(super) fn fragments(&self, room: usize) -> impl Iterator<Item = Vec<u8>> {
         let body = self.body();
-        let number = Reader::new(self.bytes.get(4..).unwrap_or_default()).u16();
-        let number = number.unwrap_or_default();
         let size = room.saturating_sub(HEADER_LEN).max(1);
         // A message without a body has one fragment as well.
         let count = body.len().div_ceil(size).max(1);
@@ -134,7 +137,7 @@ impl Message {
             put_header(
                 self.kind,
                 body.len(),
-                number,
+                self.number,
                 offset,
                 part.len(),
                 &mut bytes,
