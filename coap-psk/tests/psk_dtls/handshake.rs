@@ -173,6 +173,27 @@ fn a_server_repeats_its_hello_to_a_verified_client_only_and_gives_up_in_silence(
 }
 
 #[test]
+fn a_repeated_hello_is_answered_again_but_a_copy_of_it_is_not() {
+    let mut pair = Pair::calm();
+    pair.connect();
+    pair.settle();
+    let with_cookie = pair.sent[2].2.clone();
+    let mut server = Pair::calm();
+    let answered = |server: &mut Pair| {
+        let before = server.sent.len();
+        server.deliver(Side::Client, &with_cookie);
+        server.drain();
+        server.sent.len() > before
+    };
+    assert!(answered(&mut server));
+    assert!(!answered(&mut server));
+    server.weather.loss = 100;
+    server.run_for(Duration::from_millis(600));
+    assert!(answered(&mut server));
+    assert!(!answered(&mut server));
+}
+
+#[test]
 fn a_key_may_come_late_and_only_once() {
     let mut pair = Pair::calm();
     pair.answers = false;

@@ -92,3 +92,48 @@ impl Drop for CbcSha256 {
         self.key.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::record::{ContentType, records};
+    use super::*;
+
+    #[test]
+    fn authentic_records_with_wrong_padding_are_refused() {
+        let keys = CbcSha256::new([1; 32], [2; 16]);
+        let header = Header {
+            content: ContentType::ApplicationData,
+            epoch: 1,
+            sequence: 9,
+        };
+        // What a broken peer would encrypt, and what is left of it.
+        let cases: [([u8; 16], Option<usize>); 5] = [
+            ([15; 16], Some(0)),
+            ([0; 16], Some(15)),
+            (
+                core::array::from_fn(|at| if at == 0 { 14 } else { 15 }),
+                None,
+            ),
+            ([16; 16], None),
+            ([255; 16], None),
+        ];
+        for (text, left) in cases {
+            let iv = [3; BLOCK_LEN];
+            let mut fragment = [iv, text].concat();
+            let (blocks, _) = Block::slice_as_chunks_mut(&mut fragment[BLOCK_LEN..]);
+            cbc::Encryptor::<Aes128Enc>::new((&keys.key).into(), (&iv).into())
+                .encrypt_blocks(blocks);
+            let mac = keys.mac(header, &fragment);
+            let mut record = Vec::new();
+            header.put(
+                DTLS_1_2,
+                fragment.len().saturating_add(MAC_LEN),
+                &mut record,
+            );
+            record.extend(fragment);
+            record.extend(mac);
+            let opened = keys.open(&records(&record).next().unwrap());
+            assert_eq!(opened.map(|text| text.len()), left, "{text:?}");
+        }
+    }
+}
