@@ -3,40 +3,18 @@
 
 use std::hint::black_box;
 
+use benches::signing::{self, SECRET};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use uci_model::SigningSecret;
-use uci_model::event::{SignedMessage, SigningKey};
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn sign(c: &mut Criterion) {
-    let secret = SigningSecret::try_from(SECRET.to_owned()).expect("32 characters");
-    let key = SigningKey::new(&secret);
+    let key = signing::key();
     let mut group = c.benchmark_group("sign");
     for (name, count) in benches::SIZES {
         let body = benches::devices(count).into_bytes();
-        let message = SignedMessage {
-            content_type: b"application/json",
-            event_type: b"resource_contentchanged",
-            subscription_id: b"00000000-0000-4000-8000-000000000001",
-            sequence_number: b"1000000",
-            event_timestamp: b"1700000000",
-            body: &body,
-        };
-        let mut whole = Vec::new();
-        for part in [
-            message.content_type,
-            message.event_type,
-            message.subscription_id,
-            message.sequence_number,
-            message.event_timestamp,
-        ] {
-            whole.extend_from_slice(part);
-            whole.push(b':');
-        }
-        whole.extend_from_slice(&body);
+        let message = signing::message(&body);
+        let whole = signing::in_one_piece(&message);
 
         group.throughput(Throughput::Bytes(whole.len() as u64));
         group.bench_function(BenchmarkId::new("uci-model", name), |b| {

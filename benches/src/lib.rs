@@ -2,6 +2,7 @@
 
 pub mod durable;
 pub mod sbs;
+pub mod signing;
 
 /// Sizes by name: one light, a home of ten devices, a building of two hundred.
 pub const SIZES: [(&str, usize); 3] = [("light", 1), ("home", 10), ("building", 200)];

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::block::BlockSize;
+use crate::guard::Limits;
 use crate::option;
 
 /// Settings of an [`Endpoint`](crate::Endpoint).
@@ -43,6 +44,9 @@ pub struct Config {
     pub max_outbound: usize,
     /// Message ids that a session remembers in order to find duplicates; default 64, and never fewer than `max_inbound`.
     pub max_remembered: usize,
+    /// The bytes that all sessions together remember of messages and their replies; default 64 MiB. Over that the oldest
+    /// answered message of all is forgotten: when it comes again, it counts as new. Requests without an answer stay.
+    pub max_remembered_bytes: usize,
     /// Observers that a session may have; default 16. A registration beyond is answered as an ordinary request.
     pub max_observers: usize,
     /// The bytes of a body, received or sent; default 64 KiB. A longer request gets 4.13.
@@ -53,6 +57,8 @@ pub struct Config {
     pub max_transfer_bytes: usize,
     /// The largest block; default 1,024 bytes, which keeps a message within 1,152 and an IPv6 packet whole. (RFC 7252, 4.6)
     pub block_size: BlockSize,
+    /// What one network may ask before it is refused.
+    pub limits: Limits,
     /// Options, beyond those of the standards named in the crate's documentation, that are handed to the application;
     /// default the two OCF version options and option 2100. Others are ignored when elective and refused when critical.
     pub accepted_options: Vec<u16>,
@@ -73,11 +79,13 @@ impl Default for Config {
             max_inbound: 16,
             max_outbound: 64,
             max_remembered: 64,
+            max_remembered_bytes: 64 * 1024 * 1024,
             max_observers: 16,
             max_body: 64 * 1024,
             max_transfers: 2,
             max_transfer_bytes: 64 * 1024 * 1024,
             block_size: BlockSize::MAX,
+            limits: Limits::default(),
             accepted_options: Vec::from([
                 option::OCF_ACCEPT_CONTENT_FORMAT_VERSION,
                 option::OCF_CONTENT_FORMAT_VERSION,
@@ -171,6 +179,15 @@ impl Transmission {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parameters_are_those_of_the_standard() {
+        let times = Transmission::default();
+        let longest = times.longest_first_timeout();
+        assert_eq!(times.ack_timeout, Duration::from_secs(2));
+        assert_eq!(longest, Duration::from_secs(3), "a random factor of 1.5");
+        assert_eq!((times.max_retransmit, times.n_start), (4, 1));
+    }
 
     #[test]
     fn the_derived_times_are_those_of_the_standard() {

@@ -6,6 +6,8 @@
 //!  connect ─────────────────────────────▶ Established ─▶ Online ─▶ Offline
 //! ```
 
+mod hello;
+mod memory;
 mod peers;
 mod session;
 
@@ -14,11 +16,15 @@ use alloc::string::ToString;
 use core::fmt;
 use core::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Context, Exchanges};
+use crate::guard::{Counters, Guard};
 use crate::identity::{DeviceName, PskIdentity, SecureMode};
+use crate::mailbox;
 use crate::output::{ExchangeId, Output};
 use crate::presence::Presence;
 use crate::random::Random;
@@ -48,6 +54,12 @@ pub struct Endpoint<D> {
     session_deadlines: BTreeSet<(Instant, SessionId)>,
     presence: Presence<SessionId>,
     transfer_bytes: usize,
+    remembered_bytes: usize,
+    /// The sessions by when their oldest answered message expires, or earlier: a place is put right when its turn comes.
+    oldest_answered: BTreeSet<(Instant, SessionId)>,
+    guard: Guard,
+    /// The paths of the commands that wait, by the session of their device.
+    mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
 }
 
@@ -56,6 +68,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     #[must_use]
     pub fn new(config: Config, dtls: D, seed: [u8; 32]) -> Self {
         Self {
+            guard: Guard::new(&config.limits),
             dtls,
             config,
             random: Random::new(seed),
@@ -68,6 +81,9 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             session_deadlines: BTreeSet::new(),
             presence: Presence::new(),
             transfer_bytes: 0,
+            remembered_bytes: 0,
+            oldest_answered: BTreeSet::new(),
+            mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -92,7 +108,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .dtls
             .connect(to, identity.to_string().as_bytes(), key, now)?;
         self.connecting.insert(session, identity.clone());
-        self.pump(now);
+        self.pump(None, now);
         Ok(session)
     }
 
@@ -102,7 +118,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let now = self.advance(now);
         self.dtls.close(session, now);
         self.end_session(session, CloseReason::Local, now);
-        self.pump(now);
+        self.pump(None, now);
     }
 
     /// Sends a request, in blocks when it needs them. [`Response`](crate::Event::Response) or
@@ -153,7 +169,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let number = self.with_session(id, now, |exchanges, cx| {
             exchanges.begin(request, observe, cx)
         });
-        self.pump(now);
+        self.pump(None, now);
         Ok(ExchangeId {
             session: id,
             number: number.ok_or(ErrorKind::UnknownSession)??,
@@ -166,11 +182,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.with_session(exchange.session, now, |exchanges, cx| {
             exchanges.cancel(exchange.number, cx);
         });
-        self.pump(now);
+        self.pump(None, now);
     }
 
     /// Answers a request of the peer, in blocks when it needs them. A request that is answered already, or was given up, is
-    /// ignored.
+    /// ignored. An error below `/topic`, in EnOS access, goes out without its payload.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when the body is over the limit, [`ErrorKind::Path`] when CoAP cannot carry an option; the
@@ -186,7 +202,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let result = self.with_session(session, now, |exchanges, cx| {
             exchanges.respond(number, response, cx)
         });
-        self.pump(now);
+        self.pump(None, now);
         result.unwrap_or(Ok(()))
     }
 
@@ -206,8 +222,29 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let result = self.with_session(session, now, |exchanges, cx| {
             exchanges.notify(target, response, cx)
         });
-        self.pump(now);
+        self.pump(None, now);
         result.unwrap_or(Ok(0))
+    }
+
+    /// Names the command that waits for a device in the responses to it from now on, by the path that the device asks for
+    /// it: option 2100 of EnOS access. `None` when nothing waits any more. A new session of the device takes this over; one
+    /// that comes when there was none begins without.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSession`] when the device has no session; [`ErrorKind::Path`] when the path is not of the form
+    /// `/topic/..` or does not name the device.
+    pub fn announce(&mut self, device: &DeviceName, command: Option<&str>) -> Result<(), Error> {
+        let command = command
+            .map(|command| mailbox::value_for(device, command))
+            .transpose()?;
+        let session = self
+            .accepted
+            .get(&(SecureMode::DeviceSecret, device.clone()))
+            .ok_or(ErrorKind::UnknownSession)?;
+        self.mailboxes.remove(session);
+        self.mailboxes
+            .extend(command.map(|command| (*session, command)));
+        Ok(())
     }
 
     /// Answers [`Output::KeyWanted`]; `None` when the identity is unknown. A late answer is ignored.
@@ -217,14 +254,17 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             self.key_deadlines.remove(&(deadline, handshake));
             self.dtls.provide_key(handshake, key, now);
         }
-        self.pump(now);
+        self.pump(None, now);
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram. One that begins a handshake is dropped while its network asks too much; see [`Limits`](crate::Limits).
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         let now = self.advance(now);
+        if hello::begins_handshake(datagram) && !self.guard.admits_hello(from, now) {
+            return;
+        }
         self.dtls.handle_datagram(from, datagram, now);
-        self.pump(now);
+        self.pump(Some(from), now);
     }
 
     /// Does what is due.
@@ -241,7 +281,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             self.handle_session_timeout(id, now);
         }
         self.presence.handle_timeout(now);
-        self.pump(now);
+        self.pump(None, now);
     }
 
     fn handle_session_timeout(&mut self, id: SessionId, now: Instant) {
@@ -281,15 +321,22 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         .min()
     }
 
+    /// What was refused or forgotten until now.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.guard.counters
+    }
+
     fn advance(&mut self, now: Instant) -> Instant {
         self.latest = self.latest.max(now);
         self.latest
     }
 
-    /// Lets the engine's events and datagrams, and the changes of presence, come out.
-    fn pump(&mut self, now: Instant) {
+    /// Lets the engine's events and datagrams, and the changes of presence, come out; `source` is whose datagram brought
+    /// them about.
+    fn pump(&mut self, source: Option<SocketAddr>, now: Instant) {
         while let Some(event) = self.dtls.poll_event() {
-            self.handle_dtls_event(event, now);
+            self.handle_dtls_event(event, source, now);
         }
         while let Some(change) = self.presence.poll_output() {
             self.handle_presence(change, now);
@@ -309,6 +356,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let session = self.sessions.get_mut(&id)?;
         let (mut actions, mut out) = (VecDeque::new(), VecDeque::new());
         let before = session.exchanges.transfer_bytes();
+        let remembered_before = session.exchanges.remembered().bytes();
         let mut cx = Context {
             config: &self.config,
             random: &mut self.random,
@@ -319,6 +367,9 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 .max_transfer_bytes
                 .saturating_sub(self.transfer_bytes),
             activation_of: (session.role == Role::Activation).then(|| session.identity.device()),
+            mailbox: self.mailboxes.get(&id),
+            guard: &mut self.guard,
+            peer: session.peer,
             now,
         };
         let result = step(&mut session.exchanges, &mut cx);
@@ -327,6 +378,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .transfer_bytes
             .saturating_sub(before)
             .saturating_add(after);
+        self.remembered_bytes = self
+            .remembered_bytes
+            .saturating_sub(remembered_before)
+            .saturating_add(session.exchanges.remembered().bytes());
+        memory::place(&mut self.oldest_answered, id, session);
         for datagram in out {
             // A record that the engine cannot take is as good as lost on the way.
             let _ = self.dtls.send(id, &datagram, now);
@@ -337,6 +393,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }
         }
         self.schedule(id);
+        self.forget_answered();
         Some(result)
     }
 
@@ -362,6 +419,7 @@ impl<D> fmt::Debug for Endpoint<D> {
         f.debug_struct("Endpoint")
             .field("sessions", &self.sessions.len())
             .field("handshakes", &self.handshakes.len())
+            .field("mailboxes", &self.mailboxes.len())
             .field("outputs", &self.outputs.len())
             .finish_non_exhaustive()
     }

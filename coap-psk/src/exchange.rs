@@ -18,11 +18,15 @@ mod sender;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
 
 use crate::block::receive::Uploads;
 use crate::block::send::Snapshots;
 use crate::codec::{self, MessageRef, Rejection};
 use crate::config::Config;
+use crate::guard::Guard;
 use crate::identity::DeviceName;
 use crate::message::{Code, Kind, Message, Token};
 use crate::observe::Observers;
@@ -34,7 +38,7 @@ use crate::time::Instant;
 use inbound::Inbound;
 use message_ids::MessageIds;
 use outbound::Outbound;
-use remembered::Remembered;
+pub(crate) use remembered::Remembered;
 use sender::{Means, Purpose, Sender};
 
 /// Machine: the exchanges of one session.
@@ -64,6 +68,11 @@ pub(crate) struct Context<'a> {
     pub(crate) room: usize,
     /// Set in a session that may do nothing but activate this device.
     pub(crate) activation_of: Option<&'a DeviceName>,
+    /// The command that waits for the peer, which responses name.
+    pub(crate) mailbox: Option<&'a Bytes>,
+    pub(crate) guard: &'a mut Guard,
+    /// Where the peer is.
+    pub(crate) peer: SocketAddr,
     pub(crate) now: Instant,
 }
 
@@ -123,7 +132,7 @@ impl Exchanges {
                 kind: Kind::Confirmable,
                 message_id,
             }) => {
-                return send_empty(Kind::Reset, message_id, cx);
+                return reject(message_id, cx);
             }
             Err(Rejection::Malformed { .. } | Rejection::NotCoap) => return,
         };
@@ -142,7 +151,7 @@ impl Exchanges {
             }
             (Kind::Acknowledgement, 2 | 4 | 5, _) => self.handle_piggybacked_response(&message, cx),
             // A class without a meaning, over UDP 7 as well. (RFC 7252, 4.2 and 12.1)
-            (Kind::Confirmable, _, _) => send_empty(Kind::Reset, message.message_id(), cx),
+            (Kind::Confirmable, _, _) => reject(message.message_id(), cx),
             (Kind::NonConfirmable | Kind::Acknowledgement, _, _) => {}
         }
     }
@@ -226,6 +235,11 @@ impl Exchanges {
         self.uploads.bytes().saturating_add(self.snapshots.bytes())
     }
 
+    /// What is remembered of messages that came.
+    pub(crate) const fn remembered(&mut self) -> &mut Remembered {
+        &mut self.remembered
+    }
+
     fn new_number(&mut self) -> u64 {
         self.next_number = self.next_number.saturating_add(1);
         self.next_number
@@ -237,19 +251,20 @@ impl Exchanges {
     }
 
     /// Notes that a new message came, so that its duplicates are known.
-    fn remember(&mut self, message: &MessageRef<'_>, open: bool, cx: &Context<'_>) {
+    fn remember(&mut self, message: &MessageRef<'_>, open: bool, cx: &mut Context<'_>) {
         let times = &cx.config.transmission;
         let lifetime = match message.kind() {
             Kind::Confirmable => times.exchange_lifetime(),
             _ => times.non_lifetime(),
         };
         let cap = cx.config.max_remembered.max(cx.config.max_inbound).max(1);
-        self.remembered.insert(
-            message.message_id(),
-            cx.now.saturating_add(lifetime),
-            open,
-            cap,
-        );
+        let expires = cx.now.saturating_add(lifetime);
+        if self
+            .remembered
+            .insert(message.message_id(), expires, open, cap)
+        {
+            cx.guard.handle_forgotten();
+        }
     }
 
     /// Whether the message came before; then what it was answered with is sent again.
@@ -290,6 +305,13 @@ fn means<'a>(ids: &'a mut MessageIds, cx: &'a mut Context<'_>) -> Means<'a> {
         times: &cx.config.transmission,
         out: cx.out,
         now: cx.now,
+    }
+}
+
+/// Refuses a message that is not in order, unless the peer sends too many of those. (RFC 7252, 4.2)
+fn reject(message_id: u16, cx: &mut Context<'_>) {
+    if cx.guard.admits_reset(cx.peer, cx.now) {
+        send_empty(Kind::Reset, message_id, cx);
     }
 }
 

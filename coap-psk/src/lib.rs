@@ -107,7 +107,9 @@
 //!
 //! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either. Plain
 //! PSK has no forward secrecy, and all devices of a product share its secret: see [`secret`]. An unknown or malformed
-//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`].
+//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and each network
+//! has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets a CoAP message without a
+//! handshake; for servers that speak CoAP without DTLS there are [`echo`] and [`amplification`].
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
@@ -121,6 +123,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod activation;
+pub mod amplification;
 #[cfg(feature = "dtls")]
 mod block;
 pub mod codec;
@@ -131,12 +134,18 @@ pub mod credentials;
 pub mod driver;
 #[cfg(feature = "dtls")]
 pub mod dtls;
+pub mod echo;
 #[cfg(feature = "dtls")]
 mod endpoint;
 mod error;
 #[cfg(feature = "dtls")]
 mod exchange;
+#[cfg(feature = "dtls")]
+mod guard;
 pub mod identity;
+pub mod limit;
+#[cfg(feature = "dtls")]
+mod mailbox;
 pub mod message;
 #[cfg(feature = "dtls")]
 mod observe;
@@ -158,6 +167,8 @@ pub use config::{Config, Transmission};
 #[cfg(feature = "dtls")]
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Fault};
+#[cfg(feature = "dtls")]
+pub use guard::{Counters, Limits};
 pub use identity::{DeviceKey, DeviceName, Lifetime, ProductKey, PskIdentity, SecureMode};
 pub use message::{Code, Method};
 pub use option::CoapOption;

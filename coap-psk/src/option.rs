@@ -45,6 +45,8 @@ pub const PROXY_URI: u16 = 35;
 pub const PROXY_SCHEME: u16 = 39;
 /// Size1.
 pub const SIZE1: u16 = 60;
+/// Echo. (RFC 9175)
+pub const ECHO: u16 = 252;
 /// No-Response. (RFC 7967)
 pub const NO_RESPONSE: u16 = 258;
 /// Request-Tag. (RFC 9175)

@@ -20,7 +20,7 @@ const MAX_SEGMENT_LEN: usize = 255;
 
 /// The most bytes an option may have: those of the longest one defined, Proxy-Uri. (RFC 7252, 5.10)
 #[cfg(feature = "dtls")]
-const MAX_OPTION_LEN: usize = 1034;
+pub(crate) const MAX_OPTION_LEN: usize = 1034;
 
 /// The most options a request or a response may bring, so that those of the message layer still fit a message.
 #[cfg(feature = "dtls")]

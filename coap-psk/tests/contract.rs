@@ -62,6 +62,9 @@ enum Step {
         session: u8,
         len: u16,
     },
+    Announce {
+        waiting: bool,
+    },
     Close {
         session: u8,
     },
@@ -85,6 +88,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..8_usize, 0..3_000_u16, any::<bool>()).prop_map(|(exchange, len, observable)| Step::Respond { exchange, len, observable }),
         1 => (0..8_usize).prop_map(|exchange| Step::Cancel { exchange }),
         1 => (1..5_u8, 0..3_000_u16).prop_map(|(session, len)| Step::Notify { session, len }),
+        1 => any::<bool>().prop_map(|waiting| Step::Announce { waiting }),
         1 => (1..5_u8).prop_map(|session| Step::Close { session }),
         3 => (0..120_000_u32).prop_map(|millis| Step::Wait { millis }),
         1 => (0..5_000_u32).prop_map(|millis| Step::Back { millis }),
@@ -214,6 +218,12 @@ impl Run {
                 self.endpoint
                     .notify(SessionId(u64::from(*session)), "/", &response, now)
                     .unwrap();
+            }
+            Step::Announce { waiting } => {
+                let identity: PskIdentity = "product,device,2,300".parse().unwrap();
+                let command = waiting.then_some("/topic/sys/product/device/thing/service/x");
+                // Without a session nothing can wait.
+                let _ = self.endpoint.announce(identity.device(), command);
             }
             Step::Close { session } => self.endpoint.close(SessionId(u64::from(*session)), now),
             Step::Wait { millis } => {

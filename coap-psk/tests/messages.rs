@@ -16,7 +16,7 @@ mod wire;
 
 use std::time::Duration;
 
-use coap_psk::{Code, Config, Output, Response};
+use coap_psk::{Code, Config, Output, Response, option};
 
 use wire::{Pair, Side};
 
@@ -234,6 +234,47 @@ fn uploads_with_different_tags_do_not_mix() {
         })
         .collect();
     assert_eq!(bodies, [vec![0xaa; 17]]);
+}
+
+#[test]
+fn what_only_the_application_can_judge_reaches_it_and_its_code_goes_back() {
+    for code in [
+        Code::NOT_FOUND,
+        Code::NOT_ACCEPTABLE,
+        Code::PRECONDITION_FAILED,
+        Code::UNSUPPORTED_CONTENT_FORMAT,
+    ] {
+        let (mut pair, _, _) = Pair::online(Config::default());
+        // PUT /a with If-Match "x", Content-Format 60 and Accept 50.
+        inject(&mut pair, "41 03 0001 09 11 78 a1 61 11 3c 51 32 ff 01");
+        let exchange = match &pair.outputs[0].1 {
+            Output::Request {
+                exchange, request, ..
+            } => {
+                assert_eq!(request.path, ["a"]);
+                assert_eq!(
+                    (request.content_format, request.accept),
+                    (Some(60), Some(50))
+                );
+                let [condition] = &request.options[..] else {
+                    panic!("{:?}", request.options)
+                };
+                assert_eq!(
+                    (condition.number, &condition.value[..]),
+                    (option::IF_MATCH, &b"x"[..])
+                );
+                *exchange
+            }
+            other => panic!("{other:?}"),
+        };
+        let now = pair.now;
+        pair.cloud
+            .respond(exchange, Response::new(code), now)
+            .unwrap();
+        pair.drain();
+        let answer = [&hex("61")[..], &[code.as_byte()], &hex("0001 09")].concat();
+        assert_eq!(outcome(&mut pair).0, [answer]);
+    }
 }
 
 #[test]

@@ -1,9 +1,15 @@
 //! Targets of `coap-psk`.
 
+mod endpoint;
+
+pub use endpoint::endpoint;
+
 use std::net::SocketAddr;
 
 use coap_psk::activation::{self, ActivateInfo};
+use coap_psk::amplification::Budget;
 use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent};
+use coap_psk::echo::VALUE_LEN;
 use coap_psk::{Instant, Method, PskIdentity, Request, codec};
 use dtls_dimpl::{DimplEndpoint, Limits};
 
@@ -16,6 +22,11 @@ pub fn message(bytes: &[u8]) {
             .expect("what was written can be read")
             .to_message();
         assert_eq!(message, again);
+        // Whatever answer it gets while its sender is not verified is worth no more than the request.
+        if let Some(budget) = Budget::of(&read, bytes.len()) {
+            let answer = budget.answer(again, &[0; VALUE_LEN], 0);
+            assert!(answer.is_ok_and(|answer| answer.len() <= budget.bytes()));
+        }
     }
 }
 

@@ -30,7 +30,8 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// How long after the 201 the first notification may take before the subscription is made anew.
     pub confirm_timeout: Duration,
-    /// How long a confirmed subscription is used before it is replaced; `None` for as long as the peer keeps it.
+    /// How long a confirmed subscription is used before it is replaced; `None` for as long as the peer keeps it. A peer may give
+    /// up telling that it has ended one; what is replaced from time to time cannot stay dead for longer than that.
     pub lifetime: Option<Duration>,
     /// How long `subscription_cancelled` is waited for after the peer accepted an unsubscribe.
     pub cancel_grace: Duration,
@@ -91,7 +92,7 @@ impl Config {
             max_calls: 1024,
             max_subscriptions: 65_536,
             confirm_timeout: Duration::from_secs(60),
-            lifetime: None,
+            lifetime: Some(Duration::from_secs(86_400)),
             cancel_grace: Duration::from_secs(30),
             unsubscribe_attempts: 8,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),

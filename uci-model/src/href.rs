@@ -138,15 +138,19 @@ impl fmt::Display for Href {
 
 /// Whether a text is certainly what it would be parsed into. Most are: nothing encoded, nothing to remove.
 fn is_canonical(text: &str) -> bool {
-    let Some(path) = text.strip_prefix('/') else {
+    let bytes = text.as_bytes();
+    if bytes.len() > Href::MAX_LENGTH || bytes.first() != Some(&b'/') {
         return false;
-    };
-    let plain = |byte: u8| byte == b'/' || is_plain(byte);
-    text.len() <= Href::MAX_LENGTH
-        && path.bytes().all(plain)
-        && path
-            .split('/')
-            .all(|segment| !matches!(segment, "" | "." | ".."))
+    }
+    let mut begins_segment = false;
+    for byte in bytes {
+        // A segment that is empty goes, and one that begins with a dot may be refused.
+        if !is_in_path(*byte) || (begins_segment && matches!(byte, b'/' | b'.')) {
+            return false;
+        }
+        begins_segment = *byte == b'/';
+    }
+    !begins_segment
 }
 
 fn begins_with_device(path: &str) -> bool {
@@ -173,9 +177,50 @@ pub(crate) fn decode_segment(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether it is `pchar` (RFC 3986, 3.3) as it is.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+/// Whether a byte stands for itself in a segment: `pchar` (RFC 3986, 3.3).
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+        )
+}
+
+/// What may be in a path as it is: looked up, because every href of a list is looked through.
+const IN_PATH: [bool; 256] = in_path();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the table has a place for every byte"
+)]
+const fn in_path() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = u8::MIN;
+    while byte < u8::MAX {
+        table[byte as usize] = byte == b'/' || is_plain(byte);
+        byte = byte.wrapping_add(1);
+    }
+    table
+}
+
+#[inline]
+fn is_in_path(byte: u8) -> bool {
+    IN_PATH.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Percent-encodes all but `pchar` (RFC 3986, 3.3).

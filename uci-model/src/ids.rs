@@ -125,8 +125,8 @@ macro_rules! text_id {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 // Most are one of a few, which take no memory.
-                let known: &[Self] = &[$(Self::$known),*];
-                match known.iter().find(|known| known.as_str() == text) {
+                const KNOWN: &[$name] = &[$($name::$known),*];
+                match KNOWN.iter().find(|known| known.as_str() == text) {
                     Some(known) => Ok(known.clone()),
                     None => alloc::string::String::from(text).try_into(),
                 }

@@ -1,14 +1,14 @@
 //! Runs a [`DeviceCloud`](crate::DeviceCloud) on tokio: a handle and a tower service in front, everything outside behind one trait.
 //!
-//! The task that [`run`] is decides nothing. It carries out outputs, each as a task of its own, and brings answers back. When
-//! the channel of commands is full, whoever sends waits; the caller chooses its capacity. When all handles are gone, `run`
-//! returns; what was not durable by then did not happen.
+//! A request goes straight to the machine, in the task of its caller; the machine's own limits bound how many wait for an answer.
+//! Reports and the other commands wait in a channel; when that is full, whoever sends waits; the caller chooses its capacity. The
+//! task that [`run`] is decides nothing: it carries out outputs, each as a task of its own, and brings answers back. When all
+//! handles are gone, `run` returns; what was not durable by then did not happen.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -24,7 +24,10 @@ use crate::{
     Event, GrantId, Loaded, Snapshot, TransportFailure,
 };
 
+mod shared;
 mod task;
+
+use shared::Shared;
 
 pub use task::run;
 
@@ -61,22 +64,11 @@ pub trait Outside: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
-    /// Calls whose caller is gone. Never more than there were calls, so it needs no bound of its own.
-    dropped: mpsc::UnboundedSender<CallId>,
-    next_call: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
-
-/// A call of [`Handle::answer`].
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct CallId(u64);
 
 #[derive(Debug)]
 enum Command {
-    Request(
-        Box<Request<Bytes>>,
-        CallId,
-        oneshot::Sender<Response<Bytes>>,
-    ),
     Report(Box<DeviceReport>, oneshot::Sender<Result<(), Error>>),
     EndGrant(AccountId, GrantId, oneshot::Sender<Result<(), Error>>),
     ChangeOwner(
@@ -89,19 +81,18 @@ enum Command {
     Wake(AccountId),
 }
 
-/// A handle, and the commands that [`run`] takes from it.
+/// A handle, and the commands that [`run`] takes from it, of which `capacity` may wait.
 #[must_use]
 pub fn handle(capacity: usize) -> (Handle, Commands) {
     let (commands, receiver) = mpsc::channel(capacity.max(1));
-    let (dropped, dropped_receiver) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::default());
     let handle = Handle {
         commands,
-        dropped,
-        next_call: Arc::default(),
+        shared: Arc::clone(&shared),
     };
     let commands = Commands {
         commands: receiver,
-        dropped: dropped_receiver,
+        shared,
     };
     (handle, commands)
 }
@@ -110,21 +101,12 @@ pub fn handle(capacity: usize) -> (Handle, Commands) {
 #[derive(Debug)]
 pub struct Commands {
     commands: mpsc::Receiver<Command>,
-    dropped: mpsc::UnboundedReceiver<CallId>,
+    shared: Arc<Shared>,
 }
 
-/// Tells that nobody waits for a call any more, unless it is disarmed.
-struct OnDrop<'a> {
-    call: CallId,
-    dropped: Option<&'a mpsc::UnboundedSender<CallId>>,
-}
-
-impl Drop for OnDrop<'_> {
+impl Drop for Commands {
     fn drop(&mut self) {
-        if let Some(dropped) = self.dropped {
-            // A cloud that has stopped has nothing to forget.
-            let _ = dropped.send(self.call);
-        }
+        self.shared.end();
     }
 }
 
@@ -194,22 +176,10 @@ impl Handle {
     /// Answers an HTTP request; 503 when the cloud has stopped. When the future is dropped before it is ready, the request is
     /// cancelled ([`DeviceCloud::cancel_request`](crate::DeviceCloud::cancel_request)).
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let call = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
-        let mut on_drop = OnDrop {
-            call,
-            dropped: Some(&self.dropped),
-        };
-        let (sender, receiver) = oneshot::channel();
-        let command = Command::Request(Box::new(request), call, sender);
-        let answer = match self.send(command).await {
-            Ok(()) => receiver.await.ok(),
-            Err(_) => None,
-        };
-        on_drop.dropped = None;
-        answer.unwrap_or_else(stopped)
+        self.shared.answer(request).await.unwrap_or_else(stopped)
     }
 
-    /// How many requests, reports and other commands wait to be taken in.
+    /// How many reports and other commands wait to be taken in.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let free = self.commands.capacity();

@@ -25,7 +25,7 @@ use tower_service::Service as _;
 use uci_server_core::driver::{self, Handle, Outside};
 use uci_server_core::{
     Append, Appended, Config, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErrorKind,
-    Event, Loaded, Occurrence, Snapshot, TransportFailure,
+    Event, Loaded, Occurrence, Opened, SealError, Sealer, Snapshot, TransportFailure,
 };
 
 #[derive(Default)]
@@ -258,6 +258,48 @@ async fn a_stopped_cloud_says_so() {
         handle.report(report).await.unwrap_err().kind(),
         ErrorKind::Unavailable
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_before_the_task_has_begun_waits_for_it() {
+    let (handle, commands) = driver::handle(1);
+    let early = tokio::spawn(async move { call(&handle, request(Method::GET, "")).await.status() });
+    tokio::task::yield_now().await;
+    assert!(!early.is_finished());
+    let cloud = DeviceCloud::new(Config::default(), [3; 32], Arc::new(Labels));
+    let outside = Arc::new(Fake::default());
+    let ((), answered) = tokio::join!(driver::run(cloud, commands, outside), early);
+    assert_eq!(answered.unwrap(), StatusCode::OK);
+}
+
+struct BrokenSealer;
+
+impl Sealer for BrokenSealer {
+    fn seal(&self, _: &str, _: &str, _: [u8; 32], _: &[u8]) -> Result<Vec<u8>, SealError> {
+        panic!("as a bug in it would")
+    }
+
+    fn open(&self, _: &str, _: &str, _: &[u8]) -> Result<Opened, SealError> {
+        Err(SealError::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_panicked_answers_nobody_and_its_task_ends() {
+    let (handle, commands) = driver::handle(8);
+    let cloud = DeviceCloud::new(Config::default(), [3; 32], Arc::new(BrokenSealer));
+    let task = tokio::spawn(driver::run(cloud, commands, Arc::new(Fake::default())));
+    light(&handle).await;
+    let path = format!("/{}{LIGHT}", device(1));
+    let subscriber = handle.clone();
+    let subscribing = tokio::spawn(async move {
+        let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
+        call(&subscriber, subscribe).await
+    });
+    assert!(subscribing.await.unwrap_err().is_panic());
+    task.await.unwrap();
+    let list = call(&handle, request(Method::GET, "")).await;
+    assert_eq!(list.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,14 @@
 //! What is measured.
 
 mod codec;
+mod history;
 mod http;
 mod journal;
 pub(super) mod memory;
 mod notify;
 mod scale;
 mod signature;
+mod simulation;
 
 use super::harness::Run;
 
@@ -71,7 +73,7 @@ pub(super) const ALL: &[Goal] = &[
     },
     Goal {
         name: "13",
-        what: "opening after a crash, and appending, at many stored events",
+        what: "opening after a crash, and appending, at up to 10,000,000 stored events",
         measure: journal::restart,
     },
     Goal {
@@ -83,6 +85,11 @@ pub(super) const ALL: &[Goal] = &[
         name: "15",
         what: "memory for each device",
         measure: memory::memory,
+    },
+    Goal {
+        name: "17",
+        what: "the simulation of a whole cloud",
+        measure: simulation::speed,
     },
     Goal {
         name: "devices",
@@ -112,6 +119,11 @@ pub(super) const ALL: &[Goal] = &[
     Goal {
         name: "replay",
         what: "reading changes back",
-        measure: scale::replay,
+        measure: history::replay,
+    },
+    Goal {
+        name: "restart",
+        what: "loading an account after few changes and after many",
+        measure: history::restart,
     },
 ];

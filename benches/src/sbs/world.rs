@@ -73,8 +73,8 @@ pub(super) fn subscribe_request(path: &str, events: &str, events_url: &str) -> R
 pub(super) struct World {
     pub(super) cloud: DeviceCloud,
     now: Instant,
-    /// Changes of each stream, when they are kept.
-    journal: BTreeMap<String, Vec<Bytes>>,
+    /// What is kept of each stream, when anything is.
+    journal: BTreeMap<String, Loaded>,
     keeps_changes: bool,
     pub(super) deliveries: VecDeque<(DeliveryId, Request<Bytes>)>,
     response: Option<Response<Bytes>>,
@@ -102,14 +102,22 @@ impl World {
     }
 
     /// A world whose journal keeps what is appended.
-    pub(super) fn remembering() -> Self {
+    pub(super) fn remembering(config: Config) -> Self {
         Self {
             keeps_changes: true,
-            ..Self::new()
+            ..Self::with(config)
         }
     }
 
-    pub(super) fn journal(&self) -> &BTreeMap<String, Vec<Bytes>> {
+    /// A world that was just started on a journal.
+    pub(super) fn started_on(journal: BTreeMap<String, Loaded>) -> Self {
+        Self {
+            journal,
+            ..Self::remembering(config())
+        }
+    }
+
+    pub(super) fn journal(&self) -> &BTreeMap<String, Loaded> {
         &self.journal
     }
 
@@ -122,23 +130,25 @@ impl World {
                     self.deliveries.push_back((delivery, request));
                 }
                 Output::Load { stream } => {
-                    let changes = self.journal.get(&stream).cloned().unwrap_or_default();
-                    let loaded = Loaded {
-                        version: changes.len() as u64,
-                        snapshot: None,
-                        changes,
-                    };
+                    let loaded = self.journal.get(&stream).cloned().unwrap_or_default();
                     self.cloud.handle_loaded(&stream, &loaded, wall(), self.now);
                 }
                 Output::Append(append) => {
                     if self.keeps_changes {
                         for part in append.streams {
                             let stream = self.journal.entry(part.stream).or_default();
-                            stream.extend(part.changes);
+                            stream.version += part.changes.len() as u64;
+                            stream.changes.extend(part.changes);
                         }
                     }
                     self.cloud
                         .handle_appended(append.id, Appended::Done, wall(), self.now);
+                }
+                Output::SaveSnapshot { stream, snapshot } if self.keeps_changes => {
+                    let stream = self.journal.entry(stream).or_default();
+                    let after = (stream.version - snapshot.version) as usize;
+                    stream.changes.drain(..stream.changes.len() - after);
+                    stream.snapshot = Some(snapshot);
                 }
                 Output::Ask { .. }
                 | Output::Erase { .. }

@@ -185,6 +185,11 @@ impl Upload {
         true
     }
 
+    /// Begins again with the first block.
+    pub(crate) const fn restart(&mut self) {
+        self.offset = 0;
+    }
+
     /// Starts again with smaller blocks, as a 4.13 on the first one may ask; `false` when it does not.
     pub(crate) fn shrink(&mut self, echo: Block) -> bool {
         let smaller = self.offset == 0 && echo.number == 0 && echo.size < self.size;

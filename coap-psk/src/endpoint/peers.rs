@@ -12,12 +12,17 @@ use crate::presence::Change;
 use crate::time::Instant;
 
 impl<D: DtlsEndpoint> Endpoint<D> {
-    pub(super) fn handle_dtls_event(&mut self, event: DtlsEvent, now: Instant) {
+    pub(super) fn handle_dtls_event(
+        &mut self,
+        event: DtlsEvent,
+        source: Option<SocketAddr>,
+        now: Instant,
+    ) {
         match event {
             DtlsEvent::NeedKey {
                 handshake,
                 identity,
-            } => self.handle_need_key(handshake, &identity, now),
+            } => self.handle_need_key(handshake, &identity, source, now),
             DtlsEvent::Established {
                 session,
                 peer,
@@ -44,12 +49,20 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         }
     }
 
-    fn handle_need_key(&mut self, handshake: HandshakeId, identity: &[u8], now: Instant) {
+    fn handle_need_key(
+        &mut self,
+        handshake: HandshakeId,
+        identity: &[u8],
+        source: Option<SocketAddr>,
+        now: Instant,
+    ) {
+        // Until it is verified a handshake counts as one that failed.
+        let admitted = source.is_none_or(|source| self.guard.admits_handshake(source, now));
         let known = PskIdentity::parse(identity)
             .ok()
-            .filter(|_| self.handshakes.len() < self.config.max_handshakes);
+            .filter(|_| admitted && self.handshakes.len() < self.config.max_handshakes);
         let Some(identity) = known else {
-            // A malformed identity must look like a wrong key.
+            // A malformed identity, and one too many, must look like a wrong key.
             return self.dtls.provide_key(handshake, None, now);
         };
         let deadline = now.saturating_add(self.config.key_timeout);
@@ -78,6 +91,9 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 Err(_) => return self.dtls.close(id, now),
             },
         };
+        if role != Role::Initiated {
+            self.guard.handle_verified(peer, now);
+        }
         let replaced = match role {
             Role::Initiated => None,
             // Only now: until the peer has proved its key it must not harm the session that is there.
@@ -86,6 +102,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 .get(&(identity.mode(), identity.device().clone()))
                 .copied(),
         };
+        let waiting = replaced.and_then(|old| self.mailboxes.remove(&old));
         if let Some(old) = replaced {
             self.dtls.close(old, now);
             self.forget_session(old, now);
@@ -101,6 +118,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             peer,
             Exchanges::new(&mut self.random, now),
         );
+        self.mailboxes.extend(waiting.map(|command| (id, command)));
         if role != Role::Initiated {
             self.accepted
                 .insert((identity.mode(), identity.device().clone()), id);
@@ -183,11 +201,18 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     /// Forgets a session: its exchanges fail.
     fn forget_session(&mut self, id: SessionId, now: Instant) -> Option<(Role, PskIdentity)> {
         self.with_session(id, now, Exchanges::close);
-        let session = self.sessions.remove(&id)?;
+        let mut session = self.sessions.remove(&id)?;
         self.presence.remove(id);
+        self.mailboxes.remove(&id);
         self.transfer_bytes = self
             .transfer_bytes
             .saturating_sub(session.exchanges.transfer_bytes());
+        self.remembered_bytes = self
+            .remembered_bytes
+            .saturating_sub(session.exchanges.remembered().bytes());
+        if let Some(place) = session.oldest_answered {
+            self.oldest_answered.remove(&(place, id));
+        }
         if let Some(deadline) = session.deadline {
             self.session_deadlines.remove(&(deadline, id));
         }

@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) closes: Option<Instant>,
     /// Its place in the endpoint's order of deadlines.
     pub(super) deadline: Option<Instant>,
+    /// Its place among the sessions that remember answered messages.
+    pub(super) oldest_answered: Option<Instant>,
 }
 
 impl Session {
@@ -45,6 +47,7 @@ impl Session {
             exchanges,
             closes: None,
             deadline: None,
+            oldest_answered: None,
         }
     }
 

@@ -3,12 +3,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::{Action, Context, Exchanges, Purpose, means};
 use crate::activation;
 use crate::block::receive::Progress;
 use crate::block::{Block, Refusal};
 use crate::codec::{self, MessageRef};
 use crate::error::{Error, ErrorKind};
+use crate::mailbox;
 use crate::message::{Code, Kind, Message, Token};
 use crate::observe::{DEREGISTER, Observer, REGISTER};
 use crate::option::{self, CoapOption};
@@ -30,6 +33,8 @@ pub(crate) struct Inbound {
     key: Vec<u8>,
     /// What the peer wants to observe.
     target: Option<String>,
+    /// Whether it is a request of EnOS access.
+    is_topic: bool,
     control: Control,
 }
 
@@ -76,6 +81,7 @@ impl Exchanges {
             expires: cx.now.saturating_add(cx.config.answer_timeout),
             key: Vec::new(),
             target: None,
+            is_topic: false,
             control: Control::default(),
         };
         let parts = match read_request(message, &cx.config.accepted_options) {
@@ -117,6 +123,7 @@ impl Exchanges {
             ..control
         };
         inbound.key = key;
+        inbound.is_topic = mailbox::is_topic(&request);
         if cx
             .activation_of
             .is_some_and(|device| !activation::permits(device, &request))
@@ -238,9 +245,14 @@ impl Exchanges {
         &mut self,
         number: u64,
         mut inbound: Inbound,
-        response: Response,
+        mut response: Response,
         cx: &mut Context<'_>,
     ) {
+        // The errors of EnOS access are codes alone.
+        if inbound.is_topic && !response.code.is_success() {
+            response.content_format = None;
+            response.payload = Bytes::new();
+        }
         // An error is no representation, so the block that was asked for is not looked for in it.
         let is_representation = response.code.is_success() && response.code != Code::CONTINUE;
         let wanted = inbound.control.block2.take().filter(|_| is_representation);
@@ -266,6 +278,9 @@ impl Exchanges {
     ) {
         self.remembered.close(inbound.message_id);
         let mut message = write_response(response, inbound.token, &inbound.control);
+        if let Some(command) = cx.mailbox.filter(|_| response.code != Code::CONTINUE) {
+            mailbox::announce(&mut message.options, command);
+        }
         let wanted = is_wanted(inbound.control.no_response, response.code);
         match inbound.reply {
             Reply::Piggybacked { .. } if wanted => {

@@ -28,6 +28,10 @@ pub(crate) struct Outbound {
     upload: Option<Upload>,
     download: Option<Partial>,
     observation: Option<Observation>,
+    /// The block of the response that its latest message asked for.
+    wanted: Option<Block>,
+    /// The Echo value that it is repeated with, once. (RFC 9175, 2.3)
+    echo: Option<Bytes>,
 }
 
 /// A response of which blocks are missing.
@@ -101,6 +105,8 @@ impl Exchanges {
                 upload,
                 download: None,
                 observation,
+                wanted: None,
+                echo: None,
             },
         );
         self.send_step(number, None, cx);
@@ -154,6 +160,7 @@ impl Exchanges {
             self.tokens.remove(&outbound.token);
         }
         outbound.token = token;
+        outbound.wanted = wanted;
         self.tokens.insert(token, number);
         outbound.deadline = Some(cx.now.saturating_add(cx.config.request_timeout));
         let mut message = write_request(&outbound.request, token, &control, payload);
@@ -165,6 +172,12 @@ impl Exchanges {
         message
             .options
             .extend(tag.map(|tag| CoapOption::new(option::REQUEST_TAG, tag)));
+        if let Some(echo) = &outbound.echo {
+            message.options.retain(|it| it.number != option::ECHO);
+            message
+                .options
+                .push(CoapOption::new(option::ECHO, echo.clone()));
+        }
         if wanted.is_some() || outbound.request.confirmable {
             message.kind = Kind::Confirmable;
             self.sender.enqueue(
@@ -259,6 +272,8 @@ impl Exchanges {
         let Some(outbound) = self.outbound.get_mut(&number) else {
             return Next::Wait;
         };
+        // Before the end of an observation: that is final.
+        let challenge = outbound.challenge_in(&response);
         let observed = outbound
             .observation
             .as_mut()
@@ -287,6 +302,14 @@ impl Exchanges {
         }
         self.sender
             .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+        if challenge.is_some() {
+            outbound.echo = challenge;
+            // Whatever the peer had of the body is gone with its answer.
+            if let Some(upload) = &mut outbound.upload {
+                upload.restart();
+            }
+            return Next::Send(outbound.wanted);
+        }
         if let (Some(upload), Some(echo)) = (outbound.upload.as_mut(), control.block1) {
             let next_block = match response.code {
                 Code::CONTINUE => Some(upload.advance(echo)),
@@ -408,6 +431,16 @@ impl Exchanges {
 }
 
 impl Outbound {
+    /// The value of the Echo option by which the peer asks to hear the request again. It is heard again once: a second
+    /// challenge is the answer.
+    fn challenge_in(&self, response: &Response) -> Option<Bytes> {
+        let asks = response.code == Code::UNAUTHORIZED && self.echo.is_none();
+        response
+            .option(option::ECHO)
+            .filter(|_| asks && !self.is_observing())
+            .cloned()
+    }
+
     /// Takes a block of the response; the next one to ask for. Behind the last one `response` is whole.
     fn receive_block(
         &mut self,

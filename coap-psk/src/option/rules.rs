@@ -1,7 +1,7 @@
 //! Which options, how often and how long, are in order.
 
 use super::{
-    ACCEPT, BLOCK1, BLOCK2, CONTENT_FORMAT, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION_PATH,
+    ACCEPT, BLOCK1, BLOCK2, CONTENT_FORMAT, ECHO, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION_PATH,
     LOCATION_QUERY, MAX_AGE, NO_RESPONSE, OBSERVE, PROXY_SCHEME, PROXY_URI, REQUEST_TAG, SIZE1,
     SIZE2, URI_HOST, URI_PATH, URI_PORT, URI_QUERY, is_critical,
 };
@@ -20,7 +20,7 @@ struct Definition {
     max: usize,
 }
 
-/// RFC 7252, 5.10; RFC 7641, 2; RFC 7959, 2.1 and 4; RFC 7967, 2; RFC 9175, 3.2.
+/// RFC 7252, 5.10; RFC 7641, 2; RFC 7959, 2.1 and 4; RFC 7967, 2; RFC 9175, 2.2 and 3.2.
 const fn definition(number: u16) -> Option<Definition> {
     let (repeatable, min, max) = match number {
         IF_MATCH => (true, 0, 8),
@@ -32,6 +32,7 @@ const fn definition(number: u16) -> Option<Definition> {
         LOCATION_PATH | URI_PATH | URI_QUERY | LOCATION_QUERY => (true, 0, 255),
         MAX_AGE | SIZE1 | SIZE2 => (false, 0, 4),
         PROXY_URI => (false, 1, 1034),
+        ECHO => (false, 1, 40),
         NO_RESPONSE => (false, 0, 1),
         REQUEST_TAG => (true, 0, 8),
         _ => return None,
@@ -84,6 +85,12 @@ mod tests {
             (CONTENT_FORMAT, 3, false, Standing::Ignored),
             (ACCEPT, 1, true, Standing::Refused),
             (BLOCK1, 4, false, Standing::Refused),
+            (ECHO, 40, false, Standing::Known),
+            (ECHO, 41, false, Standing::Ignored),
+            (ECHO, 0, false, Standing::Ignored),
+            (ECHO, 12, true, Standing::Ignored),
+            (REQUEST_TAG, 8, true, Standing::Known),
+            (REQUEST_TAG, 9, false, Standing::Ignored),
             (19, 0, false, Standing::Refused),
             (31, 0, false, Standing::Refused),
             (2051, 0, false, Standing::Refused),

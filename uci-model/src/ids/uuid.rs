@@ -1,5 +1,7 @@
 //! The 8-4-4-4-12 text form of 16 bytes.
 
+use crate::hex;
+
 /// How long the text is.
 const LENGTH: usize = 36;
 
@@ -23,19 +25,9 @@ pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
     }
     let mut bytes = [0; 16];
     for (byte, at) in bytes.iter_mut().zip(PLACES) {
-        let [high, low] = *text.get(at..)?.first_chunk()?;
-        *byte = (digit(high)? << 4) | digit(low)?;
+        *byte = hex::byte(*text.get(at..)?.first_chunk()?)?;
     }
     Some(bytes)
-}
-
-fn digit(character: u8) -> Option<u8> {
-    match character {
-        b'0'..=b'9' => Some(character.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(character.wrapping_sub(b'a').wrapping_add(10)),
-        b'A'..=b'F' => Some(character.wrapping_sub(b'A').wrapping_add(10)),
-        _ => None,
-    }
 }
 
 /// The text form, in lower case.

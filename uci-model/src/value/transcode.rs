@@ -19,7 +19,8 @@ pub(crate) use from_json::Receiver;
 /// CBOR as JSON.
 pub(crate) fn cbor_to_json(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
     check_length(bytes, limits)?;
-    cbor::read(bytes, limits, from_cbor::ToJson)
+    let length = bytes.len();
+    cbor::read(bytes, limits, from_cbor::ToJson { length })
 }
 
 /// JSON as CBOR.

@@ -1,22 +1,21 @@
-//! The task that owns the machine.
+//! The task that carries out what the machine wants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{CallId, Command, Commands, Outside};
+use super::shared::{Ended, Shared};
+use super::{Command, Commands, Outside};
 use crate::account::Export;
 use crate::{
-    AccountId, AppendId, Appended, AskId, Authentication, DeliveryId, DeliveryOutcome,
-    DeviceAnswer, DeviceCloud, ErasureId, Error, Event, ExportId, GrantEndId, Loaded, Output,
-    OwnerChangeId, ReportId, RequestId, TransportFailure,
+    AccountId, AppendId, Appended, AskId, DeliveryId, DeliveryOutcome, DeviceAnswer, DeviceCloud,
+    ErasureId, Error, Event, ExportId, GrantEndId, Loaded, Output, OwnerChangeId, ReportId,
+    TransportFailure,
 };
 
 /// After how long an account that could not be loaded is woken again.
@@ -25,41 +24,42 @@ const STALLED: Duration = Duration::from_secs(5);
 const BURST: usize = 64;
 
 /// Runs `cloud` until all handles are gone.
-pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Arc<O>) {
-    let Commands {
-        mut commands,
-        mut dropped,
-    } = commands;
+pub async fn run<O: Outside>(cloud: DeviceCloud, mut commands: Commands, outside: Arc<O>) {
+    let shared = Arc::clone(&commands.shared);
+    let clock = Arc::clone(&outside);
+    shared.start(cloud, move || clock.wall());
     let mut running = Running {
-        cloud,
+        shared: Arc::clone(&shared),
         outside,
         work: JoinSet::new(),
         waiting: Waiting::default(),
         stalled: BTreeSet::new(),
     };
+    let mut outputs = VecDeque::new();
     let mut timer = pin!(sleep_until(Instant::now()));
-    let mut armed: Option<Instant> = None;
+    let mut armed = false;
     loop {
-        while let Some(output) = running.cloud.poll_output() {
+        match shared.collect(&mut outputs) {
+            Ok(Some(deadline)) => {
+                timer.as_mut().reset(deadline);
+                armed = true;
+            }
+            Ok(None) => {}
+            Err(Ended) => return,
+        }
+        for output in outputs.drain(..) {
             running.carry_out(output);
         }
-        // A timer that goes off too early costs less than one that is set anew for every request.
-        if let Some(deadline) = running.cloud.next_deadline().map(Instant::from_std)
-            && armed.is_none_or(|armed| deadline < armed)
-        {
-            timer.as_mut().reset(deadline);
-            armed = Some(deadline);
-        }
         tokio::select! {
-            command = commands.recv() => {
+            command = commands.commands.recv() => {
                 let Some(command) = command else { return };
-                running.take(command, &mut dropped);
+                running.take(command);
                 for _ in 1..BURST {
-                    let Ok(command) = commands.try_recv() else { break };
-                    running.take(command, &mut dropped);
+                    let Ok(command) = commands.commands.try_recv() else { break };
+                    running.take(command);
                 }
             }
-            Some(call) = dropped.recv() => running.cancel(call),
+            () = shared.work() => {}
             Some(done) = running.work.join_next() => {
                 running.finish(done);
                 for _ in 1..BURST {
@@ -67,10 +67,9 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, commands: Commands, outside: Ar
                     running.finish(done);
                 }
             }
-            () = &mut timer, if armed.is_some() => {
-                armed = None;
-                let now = Instant::now().into_std();
-                running.cloud.handle_timeout(running.outside.wall(), now);
+            () = &mut timer, if armed => {
+                armed = false;
+                shared.time_out();
             }
         }
     }
@@ -87,7 +86,7 @@ enum Done {
 }
 
 struct Running<O> {
-    cloud: DeviceCloud,
+    shared: Arc<Shared>,
     outside: Arc<O>,
     work: JoinSet<Done>,
     waiting: Waiting,
@@ -98,8 +97,6 @@ struct Running<O> {
 /// Who waits for what.
 #[derive(Default)]
 struct Waiting {
-    requests: BTreeMap<RequestId, (CallId, oneshot::Sender<Response<Bytes>>)>,
-    calls: BTreeMap<CallId, RequestId>,
     reports: BTreeMap<ReportId, oneshot::Sender<Result<(), Error>>>,
     grants: BTreeMap<GrantEndId, oneshot::Sender<Result<(), Error>>>,
     owners: BTreeMap<OwnerChangeId, oneshot::Sender<Result<u64, Error>>>,
@@ -108,73 +105,46 @@ struct Waiting {
 }
 
 impl<O: Outside> Running<O> {
-    fn take(&mut self, command: Command, dropped: &mut mpsc::UnboundedReceiver<CallId>) {
-        // Whoever gave up made room for what comes now.
-        while let Ok(call) = dropped.try_recv() {
-            self.cancel(call);
-        }
-        let (wall, now) = (self.outside.wall(), Instant::now().into_std());
-        match command {
-            // Its caller was gone before it was even looked at.
-            Command::Request(_, _, sender) if sender.is_closed() => {}
-            Command::Request(mut request, call, sender) => {
-                let authentication = request.extensions_mut().remove::<Authentication>();
-                let authentication = authentication.unwrap_or(Authentication::Missing);
-                let id = self
-                    .cloud
-                    .handle_request(&request, authentication, wall, now);
-                tracing::debug!(request = %id, method = %request.method(), "request");
-                self.waiting.requests.insert(id, (call, sender));
-                self.waiting.calls.insert(call, id);
-            }
+    fn take(&mut self, command: Command) {
+        // Without a machine the task ends, and who waits learns it from that.
+        let Self {
+            shared, waiting, ..
+        } = self;
+        shared.with(|cloud, wall, now| match command {
             Command::Report(report, sender) => {
                 let device = report.device;
-                let id = self.cloud.handle_report(*report, wall, now);
+                let id = cloud.handle_report(*report, wall, now);
                 tracing::debug!(report = %id, %device, "report");
-                self.waiting.reports.insert(id, sender);
+                waiting.reports.insert(id, sender);
             }
             Command::EndGrant(account, grant, sender) => {
-                let id = self.cloud.end_grant(account, grant, wall, now);
-                self.waiting.grants.insert(id, sender);
+                let id = cloud.end_grant(account, grant, wall, now);
+                waiting.grants.insert(id, sender);
             }
             Command::ChangeOwner(device, to, sender) => {
                 let id = match to {
-                    Some(to) => self.cloud.transfer_device(device, to, wall, now),
-                    None => self.cloud.remove_device(device, wall, now),
+                    Some(to) => cloud.transfer_device(device, to, wall, now),
+                    None => cloud.remove_device(device, wall, now),
                 };
-                self.waiting.owners.insert(id, sender);
+                waiting.owners.insert(id, sender);
             }
             Command::Export(account, sender) => {
-                let id = self.cloud.export_account(account, wall, now);
-                self.waiting.exports.insert(id, sender);
+                let id = cloud.export_account(account, wall, now);
+                waiting.exports.insert(id, sender);
             }
             Command::Erase(account, sender) => {
-                let id = self.cloud.erase_account(account, wall, now);
-                self.waiting.erasures.insert(id, sender);
+                let id = cloud.erase_account(account, wall, now);
+                waiting.erasures.insert(id, sender);
             }
-            Command::Wake(account) => self.cloud.wake(account, wall, now),
-        }
-    }
-
-    fn cancel(&mut self, call: CallId) {
-        if let Some(request) = self.waiting.calls.remove(&call) {
-            tracing::debug!(%request, "request cancelled");
-            self.waiting.requests.remove(&request);
-            self.cloud.cancel_request(request);
-        }
+            Command::Wake(account) => cloud.wake(account, wall, now),
+        });
     }
 
     fn carry_out(&mut self, output: Output) {
         let outside = self.outside.clone();
         match output {
-            // A receiver that is gone does not want its answer any more.
-            Output::Respond { request, response } => {
-                tracing::debug!(%request, status = response.status().as_u16(), "response");
-                if let Some((call, sender)) = self.waiting.requests.remove(&request) {
-                    self.waiting.calls.remove(&call);
-                    drop(sender.send(response));
-                }
-            }
+            // Handed out by whoever sorted the outputs.
+            Output::Respond { .. } => {}
             Output::Ask { ask, request } => {
                 tracing::debug!(%ask, device = %request.device, "ask");
                 let work = async move { Done::Answered(ask, outside.ask(request).await) };
@@ -245,19 +215,21 @@ impl<O: Outside> Running<O> {
     fn finish(&mut self, done: Result<Done, JoinError>) {
         // A task that panicked has no answer; the cloud's own time limit ends what it was for.
         let Ok(done) = done else { return };
-        let (wall, now) = (self.outside.wall(), Instant::now().into_std());
-        match done {
-            Done::Answered(ask, answer) => self.cloud.handle_answer(ask, answer, now),
-            Done::Appended(id, appended) => self.cloud.handle_appended(id, appended, wall, now),
-            Done::Delivered(id, result) => self.cloud.handle_delivery(id, result, wall, now),
-            Done::Loaded(name, Some(loaded)) => self.cloud.handle_loaded(&name, &loaded, wall, now),
-            Done::Loaded(name, None) => self.cloud.handle_load_failed(&name, now),
+        let Self {
+            shared, stalled, ..
+        } = self;
+        shared.with(|cloud, wall, now| match done {
+            Done::Answered(ask, answer) => cloud.handle_answer(ask, answer, now),
+            Done::Appended(id, appended) => cloud.handle_appended(id, appended, wall, now),
+            Done::Delivered(id, result) => cloud.handle_delivery(id, result, wall, now),
+            Done::Loaded(name, Some(loaded)) => cloud.handle_loaded(&name, &loaded, wall, now),
+            Done::Loaded(name, None) => cloud.handle_load_failed(&name, now),
             Done::Stalled(account) => {
-                self.stalled.remove(&account);
-                self.cloud.wake(account, wall, now);
+                stalled.remove(&account);
+                cloud.wake(account, wall, now);
             }
-            Done::Erased(name, erased) => self.cloud.handle_erased(&name, erased, wall, now),
+            Done::Erased(name, erased) => cloud.handle_erased(&name, erased, wall, now),
             Done::Saved => {}
-        }
+        });
     }
 }

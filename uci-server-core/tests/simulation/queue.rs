@@ -13,7 +13,8 @@ pub struct Queue<T> {
 struct Entry<T> {
     at: Duration,
     number: u64,
-    what: T,
+    /// Behind a pointer: entries change places often.
+    what: Box<T>,
 }
 
 impl<T> Queue<T> {
@@ -27,6 +28,7 @@ impl<T> Queue<T> {
     pub fn put(&mut self, at: Duration, what: T) {
         self.number += 1;
         let number = self.number;
+        let what = Box::new(what);
         self.heap.push(Reverse(Entry { at, number, what }));
     }
 
@@ -35,7 +37,7 @@ impl<T> Queue<T> {
     }
 
     pub fn take(&mut self) -> Option<(Duration, T)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.what))
+        self.heap.pop().map(|Reverse(entry)| (entry.at, *entry.what))
     }
 }
 

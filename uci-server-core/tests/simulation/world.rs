@@ -91,6 +91,8 @@ pub enum Happening {
 /// How much happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
+    /// All that came off the queue: messages, answers of the journals, timers.
+    pub happenings: u64,
     pub crashes: u64,
     pub notifications: u64,
     pub requests: u64,
@@ -104,6 +106,7 @@ impl Counts {
     /// Both together.
     pub fn plus(self, other: Self) -> Self {
         Self {
+            happenings: self.happenings + other.happenings,
             crashes: self.crashes + other.crashes,
             notifications: self.notifications + other.notifications,
             requests: self.requests + other.requests,
@@ -196,6 +199,7 @@ impl World {
                 (Some(at), _) if at <= end => {
                     if let Some((at, what)) = self.queue.take() {
                         self.elapsed = at;
+                        self.counts.happenings += 1;
                         self.happen(what);
                     }
                 }

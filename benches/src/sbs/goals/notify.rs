@@ -26,7 +26,7 @@ pub(super) fn notify(run: &mut Run) {
     let runtime = net::runtime();
     let receiver = Server::start(net::swallow);
     let address = receiver.address;
-    let (ours_count, peer_count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let [ours_count, peer_count, comfort_count] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
     let duration = Duration::from_millis(run.scaled(250, 50) as u64);
     let pace = Pace::default();
     let ours = {
@@ -36,6 +36,10 @@ pub(super) fn notify(run: &mut Run) {
     let peer = {
         let (count, pace) = (Arc::clone(&peer_count), pace.clone());
         Side::start(move || client(format!("http://{address}"), count, pace))
+    };
+    let comfort = {
+        let (count, pace) = (Arc::clone(&comfort_count), pace.clone());
+        Side::start(move || comfortable_client(format!("http://{address}"), count, pace))
     };
     let measured = |side, turn, count: Arc<AtomicU64>| -> Case<'_> {
         let (runtime, pace): (_, &Pace) = (&runtime, &pace);
@@ -53,15 +57,22 @@ pub(super) fn notify(run: &mut Run) {
             })
         })
     };
-    let [ours, peer] = run.medians([
+    let [ours, peer, comfort] = run.medians([
         measured(&ours, OURS, ours_count),
         measured(&peer, PEERS, peer_count),
+        measured(&comfort, COMFORT, comfort_count),
     ]);
     run.row(
         "event to delivered, 1 KB, 10 connections, `hyper-util` client posting",
         "µs",
         (ours, peer),
         Limit::AtMost(1.4),
+    );
+    run.row(
+        "the same, `reqwest` posting",
+        "µs",
+        (ours, comfort),
+        Limit::AtMost(1.1),
     );
 }
 
@@ -71,6 +82,7 @@ struct Pace(Arc<AtomicU64>);
 
 const OURS: u64 = 1;
 const PEERS: u64 = 2;
+const COMFORT: u64 = 3;
 
 impl Pace {
     async fn turn_of(&self, whose: u64) {
@@ -154,20 +166,45 @@ async fn client(receiver: String, count: Arc<AtomicU64>, pace: Pace) {
         tokio::spawn(async move {
             loop {
                 pace.turn_of(PEERS).await;
-                let request = Request::post(uri.as_str())
-                    .header("content-type", "application/json")
-                    .header("event-type", "resource_contentchanged")
-                    .header("subscription-id", "00000000-0000-4000-8000-000000000001")
-                    .header("sequence-number", "1000000")
-                    .header("event-timestamp", "1700000000")
-                    .header("correlation-id", "bench")
-                    .header("event-signature", "0".repeat(64))
-                    .body(body.clone())
-                    .expect("a request");
-                send(&sender, request).await.expect("sent");
+                send(&sender, notification(&uri, body.clone()))
+                    .await
+                    .expect("sent");
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
     std::future::pending::<()>().await;
+}
+
+/// As [`client`], with the client that most programs use.
+async fn comfortable_client(receiver: String, count: Arc<AtomicU64>, pace: Pace) {
+    let sender = reqwest::Client::new();
+    for number in 0..CONNECTIONS {
+        let (sender, count, pace) = (sender.clone(), Arc::clone(&count), pace.clone());
+        let (body, uri) = (body('a'), format!("{receiver}/{number}"));
+        tokio::spawn(async move {
+            loop {
+                pace.turn_of(COMFORT).await;
+                let request = notification(&uri, body.clone());
+                let request = reqwest::Request::try_from(request).expect("a request");
+                let response = sender.execute(request).await.expect("sent");
+                response.bytes().await.expect("a body");
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    std::future::pending::<()>().await;
+}
+
+fn notification(uri: &str, body: Bytes) -> Request<Bytes> {
+    Request::post(uri)
+        .header("content-type", "application/json")
+        .header("event-type", "resource_contentchanged")
+        .header("subscription-id", "00000000-0000-4000-8000-000000000001")
+        .header("sequence-number", "1000000")
+        .header("event-timestamp", "1700000000")
+        .header("correlation-id", "bench")
+        .header("event-signature", "0".repeat(64))
+        .body(body)
+        .expect("a request")
 }

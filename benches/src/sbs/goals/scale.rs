@@ -1,7 +1,5 @@
 //! Own cost against own cost: what grows with what it must not grow with.
 
-use uci_server_core::account::Change;
-
 use crate::sbs::clock;
 use crate::sbs::fixtures;
 use crate::sbs::harness::{Case, Limit, Run, quantile};
@@ -246,43 +244,5 @@ pub(super) fn dead_subscriber(run: &mut Run) {
         "µs",
         (burdened, quiet),
         Limit::AtMost(1.2),
-    );
-}
-
-/// Reading a journal of changes back, for the share of it that decoding and applying are.
-pub(super) fn replay(run: &mut Run) {
-    let devices = run.scaled(100, 2);
-    let mut world = World::remembering();
-    for number in 0..devices {
-        world.add_device("big", number, LINKS);
-    }
-    for number in 0..devices * 20 {
-        world.change("big", number % devices, 0);
-    }
-    let changes = world
-        .journal()
-        .get("account/big")
-        .cloned()
-        .unwrap_or_default();
-    let [ours, peer] = run.medians([
-        run.computing(|| {
-            let mut account = uci_server_core::account::Account::default();
-            for bytes in &changes {
-                account.apply(&Change::decode(bytes).expect("readable"));
-            }
-        }),
-        run.computing(|| {
-            for bytes in &changes {
-                let read: ciborium::Value = ciborium::from_reader(&**bytes).expect("readable");
-                drop(read);
-            }
-        }),
-    ]);
-    let each = |nanos: f64| nanos / 1000.0 / changes.len() as f64;
-    run.row(
-        "a change read and applied, and only read as a tree of `ciborium`",
-        "µs",
-        (each(ours), each(peer)),
-        Limit::AtMost(1.0),
     );
 }

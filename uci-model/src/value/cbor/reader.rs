@@ -108,15 +108,20 @@ impl<'de> Reader<'de, '_> {
 
     #[inline]
     fn text(&mut self, length: Option<u64>) -> Result<Cow<'de, str>, Problem> {
-        if let Some(length) = length {
-            return self.text_chunk(length).map(Cow::Borrowed);
+        match length {
+            Some(length) => self.text_chunk(length).map(Cow::Borrowed),
+            None => self.text_of_chunks().map(Cow::Owned),
         }
+    }
+
+    #[cold]
+    fn text_of_chunks(&mut self) -> Result<String, Problem> {
         let mut all = String::new();
         loop {
             match self.head()? {
                 // RFC 8949, 3.2.3: a character is never split between chunks.
                 Head::Text(Some(length)) => all.push_str(self.text_chunk(length)?),
-                Head::Break => return Ok(Cow::Owned(all)),
+                Head::Break => return Ok(all),
                 _ => return Err("chunk of another kind"),
             }
         }
@@ -179,10 +184,14 @@ impl<'de> Item<'_, 'de, '_> {
             Head::Float(number) => visitor.visit_f64(number),
             Head::Bool(truth) => visitor.visit_bool(truth),
             Head::Simple => visitor.visit_unit(),
-            Head::Text(length) => match reader.text(length).map_err(Mismatch::new)? {
-                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-                Cow::Owned(text) => visitor.visit_string(text),
-            },
+            Head::Text(Some(length)) => {
+                let text = reader.text_chunk(length).map_err(Mismatch::new)?;
+                visitor.visit_borrowed_str(text)
+            }
+            Head::Text(None) => {
+                let text = reader.text_of_chunks().map_err(Mismatch::new)?;
+                visitor.visit_string(text)
+            }
             Head::Bytes(length) => {
                 let bytes = reader.bytes(length).map_err(Mismatch::new)?;
                 visit_bytes(bytes, self.text, visitor)
