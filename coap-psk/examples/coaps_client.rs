@@ -6,7 +6,7 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "a program to look at")]
 
-#[path = "shared/arguments.rs"]
+#[path = "common/arguments.rs"]
 mod arguments;
 
 use std::error::Error;

@@ -8,7 +8,7 @@
 //! The key is written in hexadecimal digits; it prints the address that it listens at, and what happens.
 #![allow(clippy::print_stdout, reason = "a program to look at")]
 
-#[path = "shared/arguments.rs"]
+#[path = "common/arguments.rs"]
 mod arguments;
 
 use std::error::Error;
