@@ -31,6 +31,10 @@ Options = -ExtendedMasterSecret
 """
 
 
+def example(world, name):
+    return world.cloud.program.parent / "examples" / name
+
+
 @contextlib.contextmanager
 def running(command, says=None, **how):
     """A program that is started and, when it `says` so, ready: gives its output so far, as a function."""
@@ -59,7 +63,7 @@ def wait_for(condition, what, limit=10.0):
 @contextlib.contextmanager
 def server(world):
     """Our server: (its port, its output)."""
-    command = [world.examples / "coaps_server", "127.0.0.1:0", IDENTITY, KEY.encode().hex()]
+    command = [example(world, "coaps_server"), "127.0.0.1:0", IDENTITY, KEY.encode().hex()]
     with running(command, says=r"listening at .*\n") as said:
         yield int(re.search(r"listening at .*:(\d+)", said())[1]), said
 
@@ -82,7 +86,7 @@ def has_session(output, suite):
 
 def client(world, port):
     """What our client prints of a session with the server at a port."""
-    command = [world.examples / "coaps_client", f"127.0.0.1:{port}", IDENTITY, KEY.encode().hex()]
+    command = [example(world, "coaps_client"), f"127.0.0.1:{port}", IDENTITY, KEY.encode().hex()]
     try:
         done = subprocess.run(command, capture_output=True, timeout=20, check=False)
     except subprocess.TimeoutExpired as late:
@@ -170,7 +174,7 @@ def own_engine_connects_to_openssl_in_both_suites(world):
             command = ["openssl", "s_server", "-dtls1_2", "-nocert", "-accept", f"127.0.0.1:{port}", "-cipher", suite]
             command += ["-psk", KEY.encode().hex(), "-psk_hint", "a hint", *options]
             with running(command, says="ACCEPT", stdin=subprocess.PIPE) as said:
-                ours = [world.examples / "coaps_client", f"127.0.0.1:{port}", IDENTITY, KEY.encode().hex()]
+                ours = [example(world, "coaps_client"), f"127.0.0.1:{port}", IDENTITY, KEY.encode().hex()]
                 # It waits for an answer that OpenSSL has no idea of.
                 with running(ours):
                     wait_for(lambda: f"CIPHER is {suite}" in said(), f"a session in {suite} {options}")

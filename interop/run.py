@@ -1,7 +1,4 @@
-"""Runs the checks with outside peers:
-
-python run.py --cloud PATH/TO/device-side-cloud --examples FOLDER/OF/COAP-PSK/EXAMPLES [NAME...]
-"""
+"""Runs the checks with outside peers: python run.py --cloud PATH/TO/device-side-cloud [NAME...]"""
 
 import argparse
 import dataclasses
@@ -16,6 +13,8 @@ import linking  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
 import descriptions  # noqa: F401
+import tcp  # noqa: F401
+import engine  # noqa: F401
 import operators  # noqa: F401
 import backups  # noqa: F401
 import meta_schema  # noqa: F401
@@ -23,7 +22,6 @@ import bad_input  # noqa: F401
 import certificates  # noqa: F401
 import monitoring  # noqa: F401
 import full_disk  # noqa: F401
-import engine  # noqa: F401
 import checks
 from cloud import Cloud
 
@@ -57,9 +55,8 @@ class Client:
 class World:
     """What the checks share: the cloud, and what an operator has set up in it."""
 
-    def __init__(self, cloud, examples=None):
+    def __init__(self, cloud):
         self.cloud = cloud
-        self.examples = examples
         self.user = User("alice", "correct horse battery staple")
         self.user.id = cloud.admin("user", "add", self.user.name, stdin=self.user.password + "\n")["id"]
         self.product = cloud.add_until_typable("product_secret", "product", "add", "lamp", "--dynamic-activation")
@@ -91,12 +88,11 @@ class World:
 def main():
     parser = argparse.ArgumentParser(description="Checks with outside peers.")
     parser.add_argument("--cloud", type=pathlib.Path, required=True, help="the device-side-cloud program")
-    parser.add_argument("--examples", type=pathlib.Path, required=True, help="the folder of coap-psk's example programs")
     parser.add_argument("names", nargs="*", help="only checks whose names contain one of these")
     arguments = parser.parse_args()
     # The receivers of notifications are on loopback, too.
     with Cloud(arguments.cloud.resolve(), private_receivers=True) as cloud:
-        failed = checks.run(World(cloud, arguments.examples.resolve()), arguments.names)
+        failed = checks.run(World(cloud), arguments.names)
         status = cloud.stop()
         if status != 0:
             print(f"the cloud ended with status {status}")

@@ -8,7 +8,11 @@ pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// The key of [`SECRET`].
 #[must_use]
-#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "32 characters")]
+#[expect(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "32 characters"
+)]
 pub fn key() -> SigningKey {
     let secret = SigningSecret::try_from(SECRET.to_owned()).expect("32 characters");
     SigningKey::new(&secret)

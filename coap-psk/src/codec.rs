@@ -164,6 +164,22 @@ pub fn parse(datagram: &[u8]) -> Result<MessageRef<'_>, Rejection> {
         .ok_or(Rejection::Malformed { kind, message_id })
 }
 
+/// Reads what lies behind the header of a frame of a reliable transport.
+///
+/// A frame has neither type nor message id. What it brings is as sure to arrive as if it were Confirmable, and is taken so.
+#[cfg(feature = "tcp")]
+pub(crate) fn parse_reliable(token_len: usize, code: u8, rest: &[u8]) -> Option<MessageRef<'_>> {
+    let (token, options, payload) = parse_body(token_len, code, rest)?;
+    Some(MessageRef {
+        kind: Kind::Confirmable,
+        code: Code::from_byte(code),
+        message_id: 0,
+        token,
+        options,
+        payload,
+    })
+}
+
 /// What lies behind the header: the token, the bytes of the options and the payload.
 fn parse_body(token_len: usize, code: u8, rest: &[u8]) -> Option<(Token, &[u8], &[u8])> {
     if code == Code::EMPTY.as_byte() {
@@ -251,6 +267,14 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, Error> {
             alloc::string::ToString::to_string(&error),
         )
     })
+}
+
+/// Writes what follows the header: the token, the options and the payload.
+#[cfg(feature = "tcp")]
+pub(crate) fn encode_body(message: &Message) -> Result<Vec<u8>, Error> {
+    let mut bytes = encode(message)?;
+    bytes.drain(..HEADER_LEN.min(bytes.len()));
+    Ok(bytes)
 }
 
 fn to_packet(message: &Message) -> Packet {

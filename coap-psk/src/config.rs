@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::block::BlockSize;
+use crate::block::{self, BlockSize, Cut};
 use crate::guard::Limits;
 use crate::option;
 
@@ -62,6 +62,22 @@ pub struct Config {
     /// Options, beyond those of the standards named in the crate's documentation, that are handed to the application;
     /// default the two OCF version options and option 2100. Others are ignored when elective and refused when critical.
     pub accepted_options: Vec<u16>,
+}
+
+impl Config {
+    /// How bodies are cut into messages.
+    pub(crate) const fn cut(&self) -> Cut {
+        Cut::plain(self.block_size)
+    }
+
+    /// What bounds the bodies of one session when all sessions may still add `room` bytes.
+    pub(crate) const fn body_limits(&self, room: usize) -> block::Limits {
+        block::Limits {
+            max_body: self.max_body,
+            max_transfers: self.max_transfers,
+            room,
+        }
+    }
 }
 
 impl Default for Config {

@@ -22,15 +22,15 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::block::receive::Uploads;
-use crate::block::send::Snapshots;
+use crate::block::Limits;
+use crate::block::bodies::Bodies;
 use crate::codec::{self, MessageRef, Rejection};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::guard::Guard;
 use crate::identity::DeviceName;
 use crate::message::{Code, Kind, Message, Token};
 use crate::observe::Observers;
-use crate::output::Failure;
 use crate::random::Random;
 use crate::request::{Request, Response};
 use crate::time::Instant;
@@ -52,8 +52,7 @@ pub(crate) struct Exchanges {
     outbound: BTreeMap<u64, Outbound>,
     /// Which request of ours a token belongs to. A token is never used again in its session. (RFC 9175, 4)
     tokens: BTreeMap<Token, u64>,
-    uploads: Uploads,
-    snapshots: Snapshots,
+    bodies: Bodies,
     observers: Observers,
 }
 
@@ -74,6 +73,12 @@ pub(crate) struct Context<'a> {
     /// Where the peer is.
     pub(crate) peer: SocketAddr,
     pub(crate) now: Instant,
+}
+
+impl Context<'_> {
+    fn limits(&self) -> Limits {
+        self.config.body_limits(self.room)
+    }
 }
 
 /// What happened; the number is that of an exchange.
@@ -118,8 +123,7 @@ impl Exchanges {
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
             tokens: BTreeMap::new(),
-            uploads: Uploads::default(),
-            snapshots: Snapshots::default(),
+            bodies: Bodies::default(),
             observers: Observers::default(),
         }
     }
@@ -190,8 +194,7 @@ impl Exchanges {
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         self.remembered.expire(cx.now);
         let lifetime = cx.config.transmission.exchange_lifetime();
-        self.uploads.expire(lifetime, cx.now);
-        self.snapshots.expire(lifetime, cx.now);
+        self.bodies.expire(lifetime, cx.now);
         for purpose in self.sender.handle_timeout(&mut means(&mut self.ids, cx)) {
             self.give_up(purpose, Failure::TimedOut, cx);
         }
@@ -203,8 +206,7 @@ impl Exchanges {
         let lifetime = config.transmission.exchange_lifetime();
         let single = [
             self.remembered.next_deadline(),
-            self.uploads.next_deadline(lifetime),
-            self.snapshots.next_deadline(lifetime),
+            self.bodies.next_deadline(lifetime),
             self.sender.next_deadline(&self.ids, &config.transmission),
         ];
         let inbound = self.inbound.values().filter_map(Inbound::deadline);
@@ -232,7 +234,7 @@ impl Exchanges {
 
     /// The bytes of bodies in transfer.
     pub(crate) fn transfer_bytes(&self) -> usize {
-        self.uploads.bytes().saturating_add(self.snapshots.bytes())
+        self.bodies.bytes()
     }
 
     /// What is remembered of messages that came.

@@ -1,5 +1,5 @@
 //! Constrained devices over CoAP and DTLS-PSK: identities, derived keys, dynamic activation, presence by lifetime, and a
-//! message layer with reliability, block-wise transfer and observation, in both roles on one session.
+//! message layer with reliability, block-wise transfer and observation, in both roles on one session; over TCP as well.
 //!
 //! The crate has no socket, no clock and no runtime: [`Endpoint`] is a machine that is given datagrams and moments and gives
 //! back datagrams and events. A DTLS 1.2 engine plugs in through [`DtlsEndpoint`](dtls::DtlsEndpoint); the feature `psk-dtls`
@@ -94,12 +94,46 @@
 //! # Ok::<(), coap_psk::Error>(())
 //! ```
 //!
+//! # Devices over TCP
+//!
+//! A stream needs no message layer, so [`tcp::Connection`](https://docs.rs/coap-psk/latest/coap_psk/tcp/struct.Connection.html)
+//! is a machine of its own, for one connection in both roles. It is given what the stream brings, in pieces of any size:
+//!
+//! ```
+//! # #[cfg(feature = "tcp")] {
+//! use coap_psk::tcp::{Config, Connection, Output};
+//! use coap_psk::{Code, Instant, Response};
+//!
+//! let now = Instant::ZERO;
+//! let mut cloud = Connection::new(Config::default(), now);
+//! // A CSM, and GET /lamp with token 0x07.
+//! cloud.handle_bytes(b"\x00\xe1\x51\x01\x07\xb4la", now);
+//! cloud.handle_bytes(b"mp", now);
+//!
+//! let mut sent = Vec::new();
+//! while let Some(output) = cloud.poll_output() {
+//!     match output {
+//!         Output::Send(bytes) => sent.push(bytes),
+//!         Output::Request { exchange, request } => {
+//!             assert_eq!(request.target(), "/lamp");
+//!             cloud.respond(exchange, Response::new(Code::CONTENT).with_payload(0, &b"on"[..]), now)?;
+//!         }
+//!         Output::Close | Output::Event(_) => {}
+//!     }
+//! }
+//! // Our own CSM came first; the answer is 2.05 with the same token.
+//! assert_eq!(sent[1], b"\x41\x45\x07\xc0\xffon");
+//! # }
+//! # Ok::<(), coap_psk::Error>(())
+//! ```
+//!
 //! # Features
 //!
 //! | feature | default | what |
 //! | --- | --- | --- |
 //! | `std` | yes | std's error trait throughout |
 //! | `dtls` | yes | the port to DTLS engines, and [`Endpoint`] |
+//! | `tcp` | no | `tcp`: frames and a connection over TCP or TLS |
 //! | `tokio` | no | `driver`: a UDP socket for an endpoint |
 //! | `psk-dtls` | no | `dtls::psk`: a DTLS engine behind that port |
 //!
@@ -107,9 +141,10 @@
 //!
 //! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either. Plain
 //! PSK has no forward secrecy, and all devices of a product share its secret: see [`secret`]. An unknown or malformed
-//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and each network
-//! has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets a CoAP message without a
-//! handshake; for servers that speak CoAP without DTLS there are [`echo`] and [`amplification`].
+//! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and over TCP in
+//! `tcp::Config`; each network has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets
+//! a CoAP message over UDP without a handshake; for servers that speak CoAP without DTLS there are [`echo`] and
+//! [`amplification`]. There is no TLS in the crate: over plain TCP everything can be read and written on the way.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
@@ -124,7 +159,7 @@ extern crate std;
 
 pub mod activation;
 pub mod amplification;
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 mod block;
 pub mod codec;
 #[cfg(feature = "dtls")]
@@ -140,6 +175,8 @@ mod endpoint;
 mod error;
 #[cfg(feature = "dtls")]
 mod exchange;
+#[cfg(any(feature = "dtls", feature = "tcp"))]
+mod failure;
 #[cfg(feature = "dtls")]
 mod guard;
 pub mod identity;
@@ -147,7 +184,7 @@ pub mod limit;
 #[cfg(feature = "dtls")]
 mod mailbox;
 pub mod message;
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 mod observe;
 pub mod option;
 #[cfg(feature = "dtls")]
@@ -158,22 +195,26 @@ mod random;
 mod request;
 pub mod secret;
 mod suite;
+#[cfg(feature = "tcp")]
+pub mod tcp;
 mod time;
 
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 pub use block::BlockSize;
 #[cfg(feature = "dtls")]
 pub use config::{Config, Transmission};
 #[cfg(feature = "dtls")]
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Fault};
+#[cfg(any(feature = "dtls", feature = "tcp"))]
+pub use failure::Failure;
 #[cfg(feature = "dtls")]
 pub use guard::{Counters, Limits};
 pub use identity::{DeviceKey, DeviceName, Lifetime, ProductKey, PskIdentity, SecureMode};
 pub use message::{Code, Method};
 pub use option::CoapOption;
 #[cfg(feature = "dtls")]
-pub use output::{Event, ExchangeId, Failure, OfflineReason, Output};
+pub use output::{Event, ExchangeId, OfflineReason, Output};
 pub use request::{Request, Response};
 pub use secret::{DeviceSecret, KeyBytes, ProductSecret, PskKey};
 pub use suite::CipherSuite;

@@ -203,7 +203,7 @@ impl Token {
     }
 
     /// The token that is `number` written without leading zeros.
-    #[cfg(any(feature = "dtls", test))]
+    #[cfg(any(feature = "dtls", feature = "tcp", test))]
     #[must_use]
     pub(crate) fn from_number(number: u64) -> Self {
         let zeros = number.leading_zeros() >> 3;

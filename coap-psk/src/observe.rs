@@ -2,9 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+#[cfg(any(feature = "dtls", test))]
 use core::time::Duration;
 
 use crate::message::Token;
+#[cfg(any(feature = "dtls", test))]
 use crate::time::Instant;
 
 /// The values of an Observe option in a request.
@@ -15,6 +17,7 @@ pub(crate) const DEREGISTER: u32 = 1;
 /// Sequence numbers have 24 bits.
 const SEQUENCE_MASK: u32 = (1 << 24) - 1;
 
+#[cfg(any(feature = "dtls", test))]
 /// After this long a notification is newer whatever its number. (RFC 7641, 3.4)
 const ORDER_HORIZON: Duration = Duration::from_secs(128);
 
@@ -60,6 +63,7 @@ impl Observers {
             .collect()
     }
 
+    #[cfg(any(feature = "dtls", test))]
     pub(crate) fn remove(&mut self, number: u64) -> bool {
         let before = self.entries.len();
         self.entries.retain(|observer| observer.number != number);
@@ -80,12 +84,14 @@ impl Observers {
 }
 
 /// The newest notification of an observation of ours.
+#[cfg(any(feature = "dtls", test))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newest {
     sequence: u32,
     arrived: Instant,
 }
 
+#[cfg(any(feature = "dtls", test))]
 impl Newest {
     pub(crate) const fn new(sequence: u32, arrived: Instant) -> Self {
         Self { sequence, arrived }

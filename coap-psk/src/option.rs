@@ -1,6 +1,6 @@
 //! CoAP options: their numbers and values.
 
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 pub(crate) mod rules;
 
 use alloc::vec::Vec;

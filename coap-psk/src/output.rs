@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::SocketAddr;
 
 use crate::dtls::{HandshakeId, SessionId, Transmit};
+use crate::failure::Failure;
 use crate::identity::PskIdentity;
 use crate::request::{Request, Response};
 
@@ -136,22 +137,4 @@ pub enum OfflineReason {
     Refused,
     /// The handshake of a session that we began took too long.
     TimedOut,
-}
-
-/// Why an exchange failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Failure {
-    /// No acknowledgement, or no response, in time.
-    TimedOut,
-    /// The peer refused the message.
-    Reset,
-    /// The session ended.
-    Closed,
-    /// We cancelled it.
-    Cancelled,
-    /// The response has an option that must not be ignored and is not known, or blocks that do not fit together.
-    BadResponse,
-    /// The response is over the limit.
-    TooLarge,
 }

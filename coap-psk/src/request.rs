@@ -1,6 +1,6 @@
 //! Requests and responses as the application sees them, whole and without tokens, message ids and blocks.
 
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 pub(crate) mod wire;
 
 use alloc::string::String;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::{Code, Method};
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 use crate::option;
 use crate::option::CoapOption;
 
@@ -19,11 +19,11 @@ use crate::option::CoapOption;
 const MAX_SEGMENT_LEN: usize = 255;
 
 /// The most bytes an option may have: those of the longest one defined, Proxy-Uri. (RFC 7252, 5.10)
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 pub(crate) const MAX_OPTION_LEN: usize = 1034;
 
 /// The most options a request or a response may bring, so that those of the message layer still fit a message.
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 const MAX_OWN_OPTIONS: usize = crate::codec::MAX_OPTIONS - 8;
 
 /// A request.
@@ -123,7 +123,7 @@ impl Request {
     }
 
     /// Whether CoAP can carry it: public fields may hold anything.
-    #[cfg(feature = "dtls")]
+    #[cfg(any(feature = "dtls", feature = "tcp"))]
     pub(crate) fn check(&self) -> Result<(), Error> {
         let too_long = |text: &String| text.len() > MAX_SEGMENT_LEN;
         let texts_fit = !self.path.iter().any(|it| too_long(it) || is_dots(it))
@@ -229,7 +229,7 @@ impl Response {
     }
 
     /// Whether CoAP can carry it: public fields may hold anything.
-    #[cfg(feature = "dtls")]
+    #[cfg(any(feature = "dtls", feature = "tcp"))]
     pub(crate) fn check(&self) -> Result<(), Error> {
         if options_fit(&self.options, 0) {
             Ok(())
@@ -238,7 +238,7 @@ impl Response {
         }
     }
 
-    #[cfg(feature = "dtls")]
+    #[cfg(any(feature = "dtls", feature = "tcp"))]
     pub(crate) fn option(&self, number: u16) -> Option<&Bytes> {
         self.options
             .iter()
@@ -261,7 +261,7 @@ impl fmt::Debug for Response {
 }
 
 /// Options that have a field of their own, or that the message layer writes.
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 const fn is_managed(number: u16) -> bool {
     matches!(
         number,
@@ -280,7 +280,7 @@ const fn is_managed(number: u16) -> bool {
 }
 
 /// Whether options of the application fit a message beside `others` that its fields make.
-#[cfg(feature = "dtls")]
+#[cfg(any(feature = "dtls", feature = "tcp"))]
 fn options_fit(options: &[CoapOption], others: usize) -> bool {
     options.len().saturating_add(others) <= MAX_OWN_OPTIONS
         && options
@@ -360,7 +360,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "dtls")]
+    #[cfg(any(feature = "dtls", feature = "tcp"))]
     #[test]
     fn options_that_the_message_layer_cannot_write_are_refused() {
         let etag = |len: usize| CoapOption::new(option::ETAG, alloc::vec![1; len]);

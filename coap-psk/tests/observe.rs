@@ -94,6 +94,26 @@ fn the_same_token_replaces_and_deregistering_removes() {
 }
 
 #[test]
+fn a_registration_whose_first_state_there_is_no_room_for_is_none() {
+    let mut config = Config::default();
+    config.max_transfer_bytes = 1_999;
+    let (mut pair, _, cloud) = Pair::online(config);
+    inject(&mut pair, &[0x41, 1, 0, 1, 9, 0x60, 0x51, b'a']);
+    let asked = pair.outputs.iter().find_map(|(_, output)| match output {
+        Output::Request { exchange, .. } => Some(*exchange),
+        _ => None,
+    });
+    let (long, now) = (state().with_payload(60, vec![1; 2_000]), pair.now);
+    pair.cloud.respond(asked.unwrap(), long, now).unwrap();
+    pair.drain();
+    let answer = pair.records.pop().unwrap().1;
+    assert_eq!(parse(&answer).unwrap().code(), Code::SERVICE_UNAVAILABLE);
+    assert!(!observe_option(&answer));
+    assert_eq!(unobserved(&mut pair), [asked.unwrap()]);
+    assert_eq!(notify(&mut pair, cloud).0, 0);
+}
+
+#[test]
 fn a_reset_and_a_notification_that_is_never_acknowledged_remove_the_observer() {
     let (mut pair, _, cloud) = Pair::online(Config::default());
     register(&mut pair, 1, 9);

@@ -10,7 +10,10 @@ use coap_psk::activation::{self, ActivateInfo};
 use coap_psk::amplification::Budget;
 use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent};
 use coap_psk::echo::VALUE_LEN;
-use coap_psk::{Instant, Method, PskIdentity, Request, codec};
+use coap_psk::message::Message;
+use coap_psk::tcp::frame::{self, FrameError, Frames};
+use coap_psk::tcp::{Config, Connection, Output};
+use coap_psk::{Code, Instant, Method, PskIdentity, Request, Response, codec};
 use dtls_dimpl::{DimplEndpoint, Limits};
 
 /// A datagram: what parses is written as something that parses as the same.
@@ -84,4 +87,64 @@ pub fn dtls(bytes: &[u8]) {
         }
         while endpoint.poll_transmit().is_some() {}
     }
+}
+
+/// What a peer sends over TCP: read and acted on alike whether it comes whole or byte by byte, and what was read can be
+/// written.
+pub fn tcp_frames(bytes: &[u8]) {
+    const LIMIT: usize = 4_096;
+    let (messages, end) = frames_of([bytes], LIMIT);
+    assert_eq!(frames_of(bytes.chunks(1), LIMIT), (messages.clone(), end));
+    let mut written = Vec::new();
+    for message in &messages {
+        written.extend(frame::encode(message).expect("what was read can be written"));
+    }
+    assert_eq!(frames_of([written.as_slice()], LIMIT), (messages, Ok(())));
+    assert_eq!(outputs_of([bytes]), outputs_of(bytes.chunks(1)));
+}
+
+fn frames_of<'b>(
+    pieces: impl IntoIterator<Item = &'b [u8]>,
+    limit: usize,
+) -> (Vec<Message>, Result<(), FrameError>) {
+    let (mut frames, mut messages) = (Frames::default(), Vec::new());
+    for mut piece in pieces {
+        loop {
+            match frames.next(&mut piece, limit) {
+                Ok(Some(message)) => messages.push(message.to_message()),
+                Ok(None) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+    }
+    (messages, Ok(()))
+}
+
+/// What a connection with a request and an observation of its own puts out: bytes to send as they are, the rest in words.
+fn outputs_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Vec<Vec<u8>> {
+    let now = Instant::ZERO;
+    let mut connection = Connection::new(Config::default(), now);
+    let request = || Request::new(Method::Get, "/a").expect("a target");
+    connection.request(request(), now).expect("room for one");
+    connection.observe(request(), now).expect("room for two");
+    for piece in pieces {
+        connection.handle_bytes(piece, now);
+    }
+    let mut outputs = Vec::new();
+    while let Some(output) = connection.poll_output() {
+        outputs.push(match &output {
+            Output::Send(bytes) => {
+                let (messages, end) = frames_of([bytes.as_slice()], usize::MAX);
+                assert_eq!((messages.len(), end), (1, Ok(())), "one whole frame");
+                bytes.clone()
+            }
+            other => format!("{other:?}").into_bytes(),
+        });
+        if let Output::Request { exchange, .. } = output {
+            let response = Response::new(Code::CONTENT).with_payload(0, vec![0; 20_000]);
+            let answered = connection.respond(exchange, response.observable(), now);
+            answered.expect("a response that CoAP can carry");
+        }
+    }
+    outputs
 }

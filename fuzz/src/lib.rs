@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("coap_activate_info", coap::activate_info),
     ("coap_request_target", coap::request_target),
     ("coap_dtls", coap::dtls),
+    ("coap_tcp_frames", coap::tcp_frames),
     ("coap_endpoint", coap::endpoint),
     ("dtls_endpoint", dtls::endpoint),
     ("dtls_record", dtls::record),

@@ -4,8 +4,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use super::{Block, BlockSize, Refusal};
-use crate::config::Config;
+use super::{Block, BlockSize, Limits, Refusal};
 use crate::message::Code;
 use crate::time::Instant;
 
@@ -32,14 +31,13 @@ pub(crate) enum Progress {
 }
 
 impl Uploads {
-    /// Takes a block of the request with `key`; `room` is how many bytes all sessions together may still add.
+    /// Takes a block of the request with `key`.
     pub(crate) fn receive(
         &mut self,
         key: &[u8],
         block: Block,
         payload: &[u8],
-        room: usize,
-        config: &Config,
+        limits: &Limits,
         now: Instant,
     ) -> Result<Progress, Refusal> {
         let mut upload = self.take(key);
@@ -67,10 +65,10 @@ impl Uploads {
             touched: now,
         };
         let mut upload = upload.unwrap_or_else(new);
-        if upload.body.len().saturating_add(payload.len()) > config.max_body {
+        if upload.body.len().saturating_add(payload.len()) > limits.max_body {
             return Err(Refusal(Code::REQUEST_ENTITY_TOO_LARGE));
         }
-        if payload.len() > room {
+        if payload.len() > limits.room {
             return Err(Refusal(Code::SERVICE_UNAVAILABLE));
         }
         upload.body.extend_from_slice(payload);
@@ -79,7 +77,7 @@ impl Uploads {
         }
         upload.size = block.size;
         upload.touched = now;
-        if self.entries.len() >= config.max_transfers && !self.entries.is_empty() {
+        if self.entries.len() >= limits.max_transfers && !self.entries.is_empty() {
             self.entries.remove(0);
         }
         self.entries.push(upload);

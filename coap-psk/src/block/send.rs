@@ -6,8 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Block, BlockSize, Refusal};
-use crate::config::Config;
+use super::{Block, Cut, Limits, Refusal};
 use crate::message::Code;
 use crate::option::{self, CoapOption};
 use crate::request::Response;
@@ -23,6 +22,7 @@ pub(crate) struct Snapshots {
 struct Snapshot {
     key: Vec<u8>,
     response: Response,
+    cut: Cut,
     touched: Instant,
 }
 
@@ -33,16 +33,16 @@ impl Snapshots {
         key: &[u8],
         mut response: Response,
         wanted: Option<Block>,
-        room: usize,
-        config: &Config,
+        cut: Cut,
+        limits: &Limits,
         now: Instant,
     ) -> Result<(Response, Option<Block>), Refusal> {
         self.entries.retain(|snapshot| snapshot.key != key);
-        let size = wanted.map_or(config.block_size, |block| block.size.min(config.block_size));
-        if wanted.is_none() && response.payload.len() <= size.bytes() {
+        if wanted.is_none() && cut.is_whole(response.payload.len()) {
             return Ok((response, None));
         }
-        if response.payload.len() > size.bytes() && response.option(option::ETAG).is_none() {
+        let asked = wanted.map_or(cut, |block| cut.at_most(block.size));
+        if response.payload.len() > asked.part_len() && response.option(option::ETAG).is_none() {
             // All blocks of one body carry one ETag. (RFC 7959, 2.4)
             let digest = Sha256::digest(&response.payload);
             response.options.push(CoapOption::new(
@@ -51,17 +51,18 @@ impl Snapshots {
             ));
         }
         let offset = wanted.map_or(0, Block::offset);
-        let (part, block) = part_of(&response, offset, size)?;
+        let (part, block) = part_of(&response, offset, asked)?;
         if block.more {
-            if response.payload.len() > room {
+            if response.payload.len() > limits.room {
                 return Err(Refusal(Code::SERVICE_UNAVAILABLE));
             }
-            if self.entries.len() >= config.max_transfers && !self.entries.is_empty() {
+            if self.entries.len() >= limits.max_transfers && !self.entries.is_empty() {
                 self.entries.remove(0);
             }
             self.entries.push(Snapshot {
                 key: key.to_vec(),
                 response,
+                cut,
                 touched: now,
             });
         }
@@ -73,7 +74,6 @@ impl Snapshots {
         &mut self,
         key: &[u8],
         wanted: Block,
-        config: &Config,
         now: Instant,
     ) -> Option<Result<(Response, Block), Refusal>> {
         let index = self
@@ -85,7 +85,7 @@ impl Snapshots {
         let part = part_of(
             &snapshot.response,
             wanted.offset(),
-            wanted.size.min(config.block_size),
+            snapshot.cut.at_most(wanted.size),
         );
         if part.as_ref().is_ok_and(|(_, block)| !block.more) {
             self.entries.remove(index);
@@ -114,14 +114,10 @@ impl Snapshots {
     }
 }
 
-fn part_of(
-    response: &Response,
-    offset: usize,
-    size: BlockSize,
-) -> Result<(Response, Block), Refusal> {
+fn part_of(response: &Response, offset: usize, cut: Cut) -> Result<(Response, Block), Refusal> {
     let (payload, more) =
-        slice(&response.payload, offset, size).ok_or(Refusal(Code::BAD_REQUEST))?;
-    let block = Block::at(offset, more, size).ok_or(Refusal(Code::BAD_REQUEST))?;
+        slice(&response.payload, offset, cut).ok_or(Refusal(Code::BAD_REQUEST))?;
+    let block = Block::at(offset, more, cut.size).ok_or(Refusal(Code::BAD_REQUEST))?;
     let mut part = response.clone();
     part.payload = payload;
     if offset == 0 && more {
@@ -132,11 +128,11 @@ fn part_of(
 }
 
 /// The block of `body` at `offset`, and whether more follows; `None` past the end.
-fn slice(body: &Bytes, offset: usize, size: BlockSize) -> Option<(Bytes, bool)> {
+fn slice(body: &Bytes, offset: usize, cut: Cut) -> Option<(Bytes, bool)> {
     if offset > 0 && offset >= body.len() {
         return None;
     }
-    let end = offset.checked_add(size.bytes())?.min(body.len());
+    let end = offset.checked_add(cut.part_len())?.min(body.len());
     Some((body.slice(offset..end), end < body.len()))
 }
 
@@ -145,26 +141,26 @@ fn slice(body: &Bytes, offset: usize, size: BlockSize) -> Option<(Bytes, bool)> 
 pub(crate) struct Upload {
     body: Bytes,
     offset: usize,
-    size: BlockSize,
+    cut: Cut,
     /// Keeps the blocks of this body apart from those of others. (RFC 9175, 3)
     pub(crate) tag: Vec<u8>,
 }
 
 impl Upload {
-    /// A body that needs more than one block of `size`; `None` for a shorter one.
-    pub(crate) fn new(body: &Bytes, size: BlockSize, tag: Vec<u8>) -> Option<Self> {
-        (body.len() > size.bytes()).then(|| Self {
+    /// A body that needs more than one message; `None` for a shorter one.
+    pub(crate) fn new(body: &Bytes, cut: Cut, tag: Vec<u8>) -> Option<Self> {
+        (!cut.is_whole(body.len())).then(|| Self {
             body: body.clone(),
             offset: 0,
-            size,
+            cut,
             tag,
         })
     }
 
     /// The block that is to be sent now; `None` when its number cannot be written.
     pub(crate) fn current(&self) -> Option<(Bytes, Block)> {
-        let (payload, more) = slice(&self.body, self.offset, self.size)?;
-        Some((payload, Block::at(self.offset, more, self.size)?))
+        let (payload, more) = slice(&self.body, self.offset, self.cut)?;
+        Some((payload, Block::at(self.offset, more, self.cut.size)?))
     }
 
     pub(crate) fn body_len(&self) -> usize {
@@ -176,12 +172,12 @@ impl Upload {
         let Some((payload, sent)) = self.current() else {
             return false;
         };
-        if !sent.more || echo.number != sent.number || echo.size > self.size {
+        if !sent.more || echo.number != sent.number || echo.size > self.cut.size {
             return false;
         }
         self.offset = self.offset.saturating_add(payload.len());
         // The peer may ask for smaller blocks; the offset stays. (RFC 7959, 2.3)
-        self.size = echo.size;
+        self.cut = self.cut.at_most(echo.size);
         true
     }
 
@@ -192,9 +188,9 @@ impl Upload {
 
     /// Starts again with smaller blocks, as a 4.13 on the first one may ask; `false` when it does not.
     pub(crate) fn shrink(&mut self, echo: Block) -> bool {
-        let smaller = self.offset == 0 && echo.number == 0 && echo.size < self.size;
+        let smaller = self.offset == 0 && echo.number == 0 && echo.size < self.cut.size;
         if smaller {
-            self.size = echo.size;
+            self.cut = self.cut.at_most(echo.size);
         }
         smaller
     }

@@ -7,20 +7,16 @@ use bytes::Bytes;
 
 use super::{Action, Context, Exchanges, Purpose, means};
 use crate::activation;
-use crate::block::receive::Progress;
-use crate::block::{Block, Refusal};
+use crate::block::bodies::{Early, busy};
+use crate::block::{BlockSize, Refusal};
 use crate::codec::{self, MessageRef};
 use crate::error::{Error, ErrorKind};
 use crate::mailbox;
 use crate::message::{Code, Kind, Message, Token};
 use crate::observe::{DEREGISTER, Observer, REGISTER};
-use crate::option::{self, CoapOption};
 use crate::request::wire::{Control, RequestParts, read_request, write_response};
 use crate::request::{Request, Response};
 use crate::time::Instant;
-
-/// How many seconds a peer is asked to wait when there is no room for its request.
-const RETRY_AFTER_SECS: u32 = 5;
 
 /// A request of the peer that is not done with.
 #[derive(Debug)]
@@ -84,7 +80,7 @@ impl Exchanges {
             is_topic: false,
             control: Control::default(),
         };
-        let parts = match read_request(message, &cx.config.accepted_options) {
+        let parts = match read_request(message, &cx.config.accepted_options, BlockSize::MAX) {
             Ok(parts) => parts,
             // Bad options in a Non-confirmable request are not worth an answer. (RFC 7252, 5.4.1)
             Err(Code::BAD_OPTION) if reply == Reply::NonConfirmable => {
@@ -117,11 +113,7 @@ impl Exchanges {
             control,
             key,
         } = parts;
-        inbound.control = Control {
-            observe: None,
-            size1: None,
-            ..control
-        };
+        inbound.control = control.of_response(cx.config.block_size);
         inbound.key = key;
         inbound.is_topic = mailbox::is_topic(&request);
         if cx
@@ -130,42 +122,8 @@ impl Exchanges {
         {
             return Err(Early::code(Code::FORBIDDEN));
         }
-        let max_body = u32::try_from(cx.config.max_body).unwrap_or(u32::MAX);
-        let too_large = || Early::Answer(too_large(max_body));
-        if control.size1.is_some_and(|size| size > max_body)
-            || request.payload.len() > cx.config.max_body
-        {
-            return Err(too_large());
-        }
-        if let Some(block) = control.block1 {
-            inbound.control.block1 = Some(block.with_size_at_most(cx.config.block_size));
-            match self.uploads.receive(
-                &inbound.key,
-                block,
-                &request.payload,
-                cx.room,
-                cx.config,
-                cx.now,
-            ) {
-                Ok(Progress::Continue) => return Err(Early::code(Code::CONTINUE)),
-                Ok(Progress::Whole(body)) => request.payload = body.into(),
-                Err(Refusal(Code::REQUEST_ENTITY_TOO_LARGE)) => return Err(too_large()),
-                Err(Refusal(Code::SERVICE_UNAVAILABLE)) => return Err(Early::busy()),
-                Err(Refusal(code)) => return Err(Early::code(code)),
-            }
-        }
-        if let Some(wanted) = control.block2.filter(|block| block.offset() > 0) {
-            match self
-                .snapshots
-                .later_part(&inbound.key, wanted, cx.config, cx.now)
-            {
-                Some(Ok((part, block))) => return Err(Early::Block(part, block)),
-                Some(Err(Refusal(code))) => return Err(Early::code(code)),
-                // Asking again changes nothing, so any block can be cut from a fresh answer; otherwise it is lost.
-                None if request.method.is_safe() => {}
-                None => return Err(Early::code(Code::REQUEST_ENTITY_INCOMPLETE)),
-            }
-        }
+        self.bodies
+            .admit(&mut request, &control, &inbound.key, &cx.limits(), cx.now)?;
         if self.inbound.len() >= cx.config.max_inbound {
             return Err(Early::busy());
         }
@@ -253,19 +211,20 @@ impl Exchanges {
             response.content_format = None;
             response.payload = Bytes::new();
         }
-        // An error is no representation, so the block that was asked for is not looked for in it.
-        let is_representation = response.code.is_success() && response.code != Code::CONTINUE;
-        let wanted = inbound.control.block2.take().filter(|_| is_representation);
-        let first =
-            self.snapshots
-                .first_part(&inbound.key, response, wanted, cx.room, cx.config, cx.now);
-        let part = match first {
-            Ok((part, block)) => {
-                inbound.control.block2 = block;
-                part
-            }
-            Err(Refusal(code)) => Response::new(code),
-        };
+        let part = self.bodies.first_part(
+            &inbound.key,
+            response,
+            &mut inbound.control,
+            cx.config.cut(),
+            &cx.limits(),
+            cx.now,
+        );
+        let part = part.unwrap_or_else(|Refusal(code)| {
+            // An error is no beginning of an observation.
+            self.deregister(inbound.token, cx);
+            inbound.control.observe = None;
+            Response::new(code)
+        });
         self.send_response(number, inbound, &part, cx);
     }
 
@@ -281,7 +240,7 @@ impl Exchanges {
         if let Some(command) = cx.mailbox.filter(|_| response.code != Code::CONTINUE) {
             mailbox::announce(&mut message.options, command);
         }
-        let wanted = is_wanted(inbound.control.no_response, response.code);
+        let wanted = inbound.control.wants(response.code);
         match inbound.reply {
             Reply::Piggybacked { .. } if wanted => {
                 message.kind = Kind::Acknowledgement;
@@ -330,17 +289,16 @@ impl Exchanges {
             if response.code.is_success() {
                 control.observe = Some(self.observers.next_sequence());
             }
-            let first = self.snapshots.first_part(
+            let first = self.bodies.first_part(
                 &observer.key,
                 response.clone(),
-                None,
-                cx.room,
-                cx.config,
+                &mut control,
+                cx.config.cut(),
+                &cx.limits(),
                 cx.now,
             );
             // Without room for the rest of a long one this state is left out; the next one may find room.
-            let Ok((part, block)) = first else { continue };
-            control.block2 = block;
+            let Ok(part) = first else { continue };
             let message = write_response(&part, observer.token, &control);
             let purpose = Purpose::Notification(observer.number);
             self.sender
@@ -387,38 +345,4 @@ impl Exchanges {
             self.inbound.insert(number, inbound);
         }
     }
-}
-
-/// An answer that does not need the application.
-enum Early {
-    Answer(Response),
-    /// A part that is cut to size already.
-    Block(Response, Block),
-}
-
-impl Early {
-    const fn code(code: Code) -> Self {
-        Self::Answer(Response::new(code))
-    }
-
-    const fn busy() -> Self {
-        Self::Answer(busy())
-    }
-}
-
-const fn busy() -> Response {
-    Response::new(Code::SERVICE_UNAVAILABLE).with_max_age(RETRY_AFTER_SECS)
-}
-
-fn too_large(max_body: u32) -> Response {
-    Response::new(Code::REQUEST_ENTITY_TOO_LARGE)
-        .with_option(CoapOption::from_uint(option::SIZE1, max_body))
-}
-
-/// Whether the peer wants a response of this class. (RFC 7967, 2.1)
-fn is_wanted(no_response: u8, code: Code) -> bool {
-    let class_bit = 1_u8
-        .checked_shl(u32::from(code.class()).saturating_sub(1))
-        .unwrap_or(0);
-    code == Code::CONTINUE || no_response & class_bit == 0
 }

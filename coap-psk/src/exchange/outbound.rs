@@ -5,40 +5,25 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{Action, Context, Exchanges, Purpose, means};
-use crate::block::Block;
-use crate::block::receive::{Broken, Download};
-use crate::block::send::Upload;
+use crate::block::transfer::{Step, Transfer};
+use crate::block::{Block, BlockSize};
 use crate::codec::MessageRef;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Code, Kind, Token};
+use crate::failure::Failure;
+use crate::message::{Kind, Token};
 use crate::observe::{DEREGISTER, Newest, REGISTER};
-use crate::option::{self, CoapOption, encode_uint};
-use crate::output::Failure;
 use crate::request::wire::{Control, ResponseParts, read_response, write_request};
 use crate::request::{Request, Response};
 use crate::time::Instant;
 
 /// A request of ours that is not done with.
 pub(crate) struct Outbound {
-    request: Request,
+    transfer: Transfer,
     /// The token of the message that waits for a response.
     token: Token,
     /// When that is given up; `None` while an observation waits for news.
     deadline: Option<Instant>,
-    upload: Option<Upload>,
-    download: Option<Partial>,
     observation: Option<Observation>,
-    /// The block of the response that its latest message asked for.
-    wanted: Option<Block>,
-    /// The Echo value that it is repeated with, once. (RFC 9175, 2.3)
-    echo: Option<Bytes>,
-}
-
-/// A response of which blocks are missing.
-struct Partial {
-    /// The first block's response, without payload.
-    head: Response,
-    body: Download,
 }
 
 #[derive(Debug)]
@@ -87,9 +72,8 @@ impl Exchanges {
             return Err(ErrorKind::Full.into());
         }
         let number = self.new_number();
-        let tag = encode_uint(u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default());
-        let upload = Upload::new(&request.payload, cx.config.block_size, tag);
-        request.confirmable |= observe || upload.is_some();
+        let cut = cx.config.cut();
+        request.confirmable |= observe || !cut.is_whole(request.payload.len());
         request.observe = false;
         let observation = observe.then(|| Observation {
             token: Token::default(),
@@ -99,14 +83,10 @@ impl Exchanges {
         self.outbound.insert(
             number,
             Outbound {
-                request,
+                transfer: Transfer::new(request, cut, number),
                 token,
                 deadline: None,
-                upload,
-                download: None,
                 observation,
-                wanted: None,
-                echo: None,
             },
         );
         self.send_step(number, None, cx);
@@ -119,35 +99,15 @@ impl Exchanges {
         let Some(outbound) = self.outbound.get_mut(&number) else {
             return;
         };
-        let mut control = Control {
-            block2: wanted,
-            ..Control::default()
-        };
-        let mut payload = if wanted.is_some() {
-            Bytes::new()
-        } else {
-            outbound.request.payload.clone()
-        };
-        let mut tag = None;
-        if let Some(upload) = &outbound.upload {
-            tag = Some(upload.tag.clone());
-            if wanted.is_none() {
-                let Some((part, block)) = upload.current() else {
-                    return self.fail(number, Failure::TooLarge, cx);
-                };
-                if block.offset() == 0 {
-                    control.size1 = u32::try_from(upload.body_len()).ok();
-                }
-                control.block1 = Some(block);
-                payload = part;
-            }
-        }
         let registering = outbound
             .observation
             .as_mut()
             .filter(|it| it.newest.is_none() && wanted.is_none());
+        let observe = registering.is_some().then_some(REGISTER);
+        let Some(mut message) = outbound.transfer.message(token, wanted, observe) else {
+            return self.fail(number, Failure::TooLarge, cx);
+        };
         if let Some(observation) = registering {
-            control.observe = Some(REGISTER);
             self.tokens.remove(&observation.token);
             observation.token = token;
         }
@@ -160,25 +120,9 @@ impl Exchanges {
             self.tokens.remove(&outbound.token);
         }
         outbound.token = token;
-        outbound.wanted = wanted;
         self.tokens.insert(token, number);
         outbound.deadline = Some(cx.now.saturating_add(cx.config.request_timeout));
-        let mut message = write_request(&outbound.request, token, &control, payload);
-        if wanted.is_some() {
-            message
-                .options
-                .retain(|option| option.number != option::CONTENT_FORMAT);
-        }
-        message
-            .options
-            .extend(tag.map(|tag| CoapOption::new(option::REQUEST_TAG, tag)));
-        if let Some(echo) = &outbound.echo {
-            message.options.retain(|it| it.number != option::ECHO);
-            message
-                .options
-                .push(CoapOption::new(option::ECHO, echo.clone()));
-        }
-        if wanted.is_some() || outbound.request.confirmable {
+        if wanted.is_some() || outbound.transfer.request().confirmable {
             message.kind = Kind::Confirmable;
             self.sender.enqueue(
                 Purpose::Request(number),
@@ -222,8 +166,8 @@ impl Exchanges {
         }
         self.remember(message, false, cx);
         let number = self.tokens.get(&message.token()).copied();
-        let usable =
-            number.is_some() && read_response(message, &cx.config.accepted_options).is_some();
+        let usable = number.is_some()
+            && read_response(message, &cx.config.accepted_options, BlockSize::MAX).is_some();
         if message.kind() == Kind::Confirmable {
             let reply = if usable {
                 Kind::Acknowledgement
@@ -238,7 +182,7 @@ impl Exchanges {
     }
 
     fn handle_response(&mut self, number: u64, message: &MessageRef<'_>, cx: &mut Context<'_>) {
-        let next = match read_response(message, &cx.config.accepted_options) {
+        let next = match read_response(message, &cx.config.accepted_options, BlockSize::MAX) {
             Some(parts) => self.judge_response(number, message.token(), parts, cx),
             None => Next::Fail(Failure::BadResponse),
         };
@@ -272,8 +216,8 @@ impl Exchanges {
         let Some(outbound) = self.outbound.get_mut(&number) else {
             return Next::Wait;
         };
-        // Before the end of an observation: that is final.
-        let challenge = outbound.challenge_in(&response);
+        // Whatever ends an observation is final.
+        let was_observing = outbound.is_observing();
         let observed = outbound
             .observation
             .as_mut()
@@ -286,12 +230,12 @@ impl Exchanges {
                 (Some(sequence), _) if response.code.is_success() => {
                     observation.newest = Some(Newest::new(sequence, cx.now));
                     // What was being fetched is old now.
-                    outbound.download = None;
+                    outbound.transfer.discard_download();
                 }
                 (_, Some(_)) => {
                     // Over: from here on this is the answer to an ordinary request. (RFC 7641, 3.2)
                     outbound.observation = None;
-                    outbound.download = None;
+                    outbound.transfer.discard_download();
                     if outbound.token != token {
                         self.tokens.remove(&outbound.token);
                         outbound.token = token;
@@ -302,34 +246,19 @@ impl Exchanges {
         }
         self.sender
             .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
-        if challenge.is_some() {
-            outbound.echo = challenge;
-            // Whatever the peer had of the body is gone with its answer.
-            if let Some(upload) = &mut outbound.upload {
-                upload.restart();
-            }
-            return Next::Send(outbound.wanted);
+        if !was_observing && let Some(wanted) = outbound.transfer.take_challenge(&response) {
+            return Next::Send(wanted);
         }
-        if let (Some(upload), Some(echo)) = (outbound.upload.as_mut(), control.block1) {
-            let next_block = match response.code {
-                Code::CONTINUE => Some(upload.advance(echo)),
-                Code::REQUEST_ENTITY_TOO_LARGE if upload.shrink(echo) => Some(true),
-                _ => None,
-            };
-            match next_block {
-                Some(true) => return Next::Send(None),
-                Some(false) => return Next::Fail(Failure::BadResponse),
-                None => {}
-            }
+        let fetched = control.block2.is_some();
+        let step = outbound
+            .transfer
+            .receive(&mut response, &control, cx.config.max_body);
+        match step {
+            Ok(Step::Send(wanted)) => return Next::Send(wanted),
+            Ok(Step::Whole) => {}
+            Err(failure) => return Next::Fail(failure),
         }
-        if let Some(block) = control.block2 {
-            match outbound.receive_block(block, &mut response, cx.config.max_body) {
-                Ok(Some(wanted)) => return Next::Send(Some(wanted)),
-                Ok(None) => {}
-                Err(Broken::Mismatch) => return Next::Fail(Failure::BadResponse),
-                Err(Broken::TooLarge) => return Next::Fail(Failure::TooLarge),
-            }
-        } else if outbound.is_observing() && !response.observable {
+        if outbound.is_observing() && !fetched && !response.observable {
             // The rest of a notification could not be had; the next notification brings newer news.
             return Next::Fail(Failure::BadResponse);
         }
@@ -346,8 +275,7 @@ impl Exchanges {
             return;
         };
         outbound.deadline = None;
-        outbound.download = None;
-        outbound.upload = None;
+        outbound.transfer.rest();
         if let Some(observation) = outbound
             .observation
             .as_ref()
@@ -403,8 +331,12 @@ impl Exchanges {
                 observe: Some(DEREGISTER),
                 ..Control::default()
             };
-            let message =
-                write_request(&outbound.request, observation.token, &control, Bytes::new());
+            let message = write_request(
+                outbound.transfer.request(),
+                observation.token,
+                &control,
+                Bytes::new(),
+            );
             self.sender.enqueue(
                 Purpose::Deregistration(number),
                 message,
@@ -427,49 +359,5 @@ impl Exchanges {
         for number in due {
             self.lose_request(number, Failure::TimedOut, cx);
         }
-    }
-}
-
-impl Outbound {
-    /// The value of the Echo option by which the peer asks to hear the request again. It is heard again once: a second
-    /// challenge is the answer.
-    fn challenge_in(&self, response: &Response) -> Option<Bytes> {
-        let asks = response.code == Code::UNAUTHORIZED && self.echo.is_none();
-        response
-            .option(option::ECHO)
-            .filter(|_| asks && !self.is_observing())
-            .cloned()
-    }
-
-    /// Takes a block of the response; the next one to ask for. Behind the last one `response` is whole.
-    fn receive_block(
-        &mut self,
-        block: Block,
-        response: &mut Response,
-        max_body: usize,
-    ) -> Result<Option<Block>, Broken> {
-        let mut partial = match self.download.take() {
-            Some(partial) => partial,
-            None => Partial {
-                head: Response {
-                    payload: Bytes::new(),
-                    ..response.clone()
-                },
-                body: Download::default(),
-            },
-        };
-        let etag = response.option(option::ETAG).map(|etag| &etag[..]);
-        let wanted = partial
-            .body
-            .receive(block, etag, &response.payload, max_body)?;
-        if wanted.is_some() {
-            self.download = Some(partial);
-        } else {
-            *response = Response {
-                payload: partial.body.into_body().into(),
-                ..partial.head
-            };
-        }
-        Ok(wanted)
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{Request, Response, is_dots};
-use crate::block::Block;
+use crate::block::{Block, BlockSize};
 use crate::codec::MessageRef;
 use crate::message::{Code, Kind, Message, Method, Token};
 use crate::option::rules::{Standing, is_no_cache_key, judge};
@@ -32,10 +32,31 @@ pub(crate) struct Control {
     pub(crate) no_response: u8,
 }
 
-/// Takes a request apart; the code of the answer when it cannot be served.
+impl Control {
+    /// What a request asks of its response, with blocks of its body no larger than `block_size` from here on.
+    pub(crate) fn of_response(self, block_size: BlockSize) -> Self {
+        Self {
+            observe: None,
+            size1: None,
+            block1: self.block1.map(|it| it.with_size_at_most(block_size)),
+            ..self
+        }
+    }
+
+    /// Whether the peer wants a response with this code. (RFC 7967, 2.1)
+    pub(crate) fn wants(&self, code: Code) -> bool {
+        let class_bit = 1_u8
+            .checked_shl(u32::from(code.class()).saturating_sub(1))
+            .unwrap_or(0);
+        code == Code::CONTINUE || self.no_response & class_bit == 0
+    }
+}
+
+/// Takes a request apart; the code of the answer when it cannot be served. `largest` is the largest block of the transport.
 pub(crate) fn read_request(
     message: &MessageRef<'_>,
     accepted: &[u16],
+    largest: BlockSize,
 ) -> Result<RequestParts, Code> {
     let Some(method) = Method::from_code(message.code()) else {
         return Err(Code::METHOD_NOT_ALLOWED);
@@ -75,9 +96,13 @@ pub(crate) fn read_request(
             option::CONTENT_FORMAT => request.content_format = short(value),
             option::ACCEPT => request.accept = short(value),
             option::OBSERVE => control.observe = decode_uint(value),
-            // Size exponent 7 is a bad request, not a bad option. (RFC 7959, 2.2)
-            option::BLOCK1 => control.block1 = Some(Block::decode(value).ok_or(Code::BAD_REQUEST)?),
-            option::BLOCK2 => control.block2 = Some(Block::decode(value).ok_or(Code::BAD_REQUEST)?),
+            // A size exponent of 7 that means nothing is a bad request, not a bad option. (RFC 7959, 2.2)
+            option::BLOCK1 => {
+                control.block1 = Some(Block::decode(value, largest).ok_or(Code::BAD_REQUEST)?);
+            }
+            option::BLOCK2 => {
+                control.block2 = Some(Block::decode(value, largest).ok_or(Code::BAD_REQUEST)?);
+            }
             option::SIZE1 => control.size1 = decode_uint(value),
             option::NO_RESPONSE => control.no_response = value.first().copied().unwrap_or(0),
             option::SIZE2 | option::REQUEST_TAG => {}
@@ -132,7 +157,11 @@ pub(crate) struct ResponseParts {
 }
 
 /// Takes a response apart; `None` when it has a critical option that is not known. (RFC 7252, 5.4.1)
-pub(crate) fn read_response(message: &MessageRef<'_>, accepted: &[u16]) -> Option<ResponseParts> {
+pub(crate) fn read_response(
+    message: &MessageRef<'_>,
+    accepted: &[u16],
+    largest: BlockSize,
+) -> Option<ResponseParts> {
     let mut response = Response::new(message.code());
     response.payload = Bytes::copy_from_slice(message.payload());
     let mut control = Control::default();
@@ -149,8 +178,8 @@ pub(crate) fn read_response(message: &MessageRef<'_>, accepted: &[u16]) -> Optio
             option::CONTENT_FORMAT => response.content_format = short(value),
             option::MAX_AGE => response.max_age = decode_uint(value),
             option::OBSERVE => control.observe = decode_uint(value),
-            option::BLOCK1 => control.block1 = Some(Block::decode(value)?),
-            option::BLOCK2 => control.block2 = Some(Block::decode(value)?),
+            option::BLOCK1 => control.block1 = Some(Block::decode(value, largest)?),
+            option::BLOCK2 => control.block2 = Some(Block::decode(value, largest)?),
             option::SIZE1 | option::SIZE2 => {}
             _ => response
                 .options
@@ -247,6 +276,7 @@ mod tests {
         read_request(
             &parse(&encode(&message).unwrap()).unwrap(),
             &[option::ENOS_MAILBOX],
+            BlockSize::MAX,
         )
     }
 

@@ -66,19 +66,16 @@ impl DeviceCloud {
         );
     }
 
-    /// Remembers that a subscription is to be looked at again once the append is through.
-    pub(super) fn touch(
-        &mut self,
+    /// Whether an append changes a subscription or its queue. Its subscriptions are looked at again once it is through.
+    pub(super) fn touches(
+        &self,
         id: AppendId,
         account: &AccountId,
         subscription: SubscriptionId,
-    ) {
-        if let Some(in_flight) = self.appends.get_mut(&id) {
-            in_flight
-                .batch
-                .touched
-                .insert((account.clone(), subscription));
-        }
+    ) -> bool {
+        let of_account = (account.clone(), subscription);
+        let in_flight = self.appends.get(&id);
+        in_flight.is_none_or(|in_flight| in_flight.batch.touched.contains(&of_account))
     }
 
     pub(super) fn finish_append(&mut self, id: AppendId, appended: Appended, now: Instant) {

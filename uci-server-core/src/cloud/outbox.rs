@@ -74,9 +74,11 @@ impl DeviceCloud {
             self.deliveries.forget(subscription);
             return None;
         };
-        // What is not durable yet must not be sent.
-        if let Some(append) = stream.busy {
-            self.touch(append, account, subscription);
+        // What is not durable yet must not be sent; it is looked at again when it is. Other queues have nothing to wait for: if
+        // they had, every one of an account's would be lined up again for each append of that account.
+        if let Some(append) = stream.busy
+            && self.touches(append, account, subscription)
+        {
             return None;
         }
         let Some(found) = self.account(account).ok()?.subscription(subscription) else {

@@ -99,11 +99,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn start(
-        &self,
-        cloud: DeviceCloud,
-        wall: impl Fn() -> SystemTime + Send + 'static,
-    ) {
+    pub(super) fn start(&self, cloud: DeviceCloud, wall: impl Fn() -> SystemTime + Send + 'static) {
         self.enter(State::Running(Box::new(Machine {
             cloud,
             wall: Box::new(wall),

@@ -37,7 +37,9 @@ impl<T> Queue<T> {
     }
 
     pub fn take(&mut self) -> Option<(Duration, T)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, *entry.what))
+        self.heap
+            .pop()
+            .map(|Reverse(entry)| (entry.at, *entry.what))
     }
 }
 

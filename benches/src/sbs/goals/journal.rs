@@ -115,9 +115,14 @@ pub(super) fn restart(run: &mut Run) {
     let (path, opened) = (folder.file("ours"), folder.file("opened"));
     let mut growing = ours(&path, streams);
     let batches = run.scaled(40, 1);
-    let stages = [100_000, 1_000_000, 10_000_000].map(|events| run.scaled(events, events / 100_000));
+    let stages =
+        [100_000, 1_000_000, 10_000_000].map(|events| run.scaled(events, events / 100_000));
     let mut written = 0;
-    let [(_, rate_at_few), (opened_many, _), (opened_most, rate_at_most)] = stages.map(|events| {
+    let [
+        (_, rate_at_few),
+        (opened_many, _),
+        (opened_most, rate_at_most),
+    ] = stages.map(|events| {
         run.note(&format!("writing events up to {events}"));
         while written < events {
             let batch = (events - written).min(1000);

@@ -13,8 +13,12 @@ fn account(number: usize) -> String {
     format!("account-{number:06}")
 }
 
+/// Accounts of [`EACH`] devices. No body is kept, or few accounts would be answered from memory and many would not.
 pub(super) fn populated(accounts: usize) -> World {
-    let mut world = World::new();
+    let mut settings = config();
+    settings.snapshot_every = u64::MAX;
+    settings.body_cache = 0;
+    let mut world = World::with(settings);
     for number in 0..accounts * EACH {
         world.add_device(&account(number / EACH), number, LINKS);
     }

@@ -99,7 +99,10 @@ fn plain_loop(seed: u64, messages: u64) -> u64 {
         match happening {
             Happening::Arrives { number } => {
                 if let Some(delay) = *back {
-                    queue.put(now + delay, (subscriber, Happening::Acknowledged { number }));
+                    queue.put(
+                        now + delay,
+                        (subscriber, Happening::Acknowledged { number }),
+                    );
                 }
             }
             Happening::Acknowledged { number } if number == *delivered => {

@@ -3,12 +3,11 @@ use crate::block::BlockSize;
 
 const NOW: Instant = Instant::ZERO;
 
-fn small() -> Config {
-    Config {
-        max_body: 64,
-        ..Config::default()
-    }
-}
+const SMALL: Limits = Limits {
+    max_body: 64,
+    max_transfers: 2,
+    room: usize::MAX,
+};
 
 fn block(number: usize, more: bool) -> Block {
     Block::at(number.saturating_mul(16), more, BlockSize::MIN).unwrap()
@@ -20,7 +19,7 @@ fn receive(
     block: Block,
     len: usize,
 ) -> Result<Progress, Refusal> {
-    uploads.receive(key, block, &[7; 64][..len], usize::MAX, &small(), NOW)
+    uploads.receive(key, block, &[7; 64][..len], &SMALL, NOW)
 }
 
 #[test]
@@ -114,7 +113,8 @@ fn the_limits_hold_on_every_block() {
         Err(Refusal(Code::REQUEST_ENTITY_TOO_LARGE))
     );
     assert_eq!(uploads.bytes(), 0);
-    let full = uploads.receive(b"k", block(0, true), &[0; 16], 15, &small(), NOW);
+    let narrow = Limits { room: 15, ..SMALL };
+    let full = uploads.receive(b"k", block(0, true), &[0; 16], &narrow, NOW);
     assert_eq!(full, Err(Refusal(Code::SERVICE_UNAVAILABLE)));
 }
 

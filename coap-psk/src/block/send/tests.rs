@@ -1,7 +1,14 @@
 use super::*;
+use crate::block::BlockSize;
 use crate::option::SIZE2;
 
 const NOW: Instant = Instant::ZERO;
+const CUT: Cut = Cut::plain(BlockSize::MAX);
+const LIMITS: Limits = Limits {
+    max_body: 65_536,
+    max_transfers: 2,
+    room: usize::MAX,
+};
 
 fn response(len: usize) -> Response {
     Response::new(Code::CONTENT).with_payload(60, alloc::vec![9; len])
@@ -16,14 +23,7 @@ fn block(number: usize, size: usize) -> Block {
 fn what_fits_one_block_goes_without_the_option() {
     let mut snapshots = Snapshots::default();
     let (part, block) = snapshots
-        .first_part(
-            b"k",
-            response(1024),
-            None,
-            usize::MAX,
-            &Config::default(),
-            NOW,
-        )
+        .first_part(b"k", response(1024), None, CUT, &LIMITS, NOW)
         .unwrap();
     assert_eq!((part, block), (response(1024), None));
     assert_eq!(snapshots.bytes(), 0);
@@ -31,20 +31,20 @@ fn what_fits_one_block_goes_without_the_option() {
 
 #[test]
 fn a_long_response_is_kept_and_handed_out_in_parts_with_one_etag() {
-    let (mut snapshots, config) = (Snapshots::default(), Config::default());
+    let mut snapshots = Snapshots::default();
     let (first, block0) = snapshots
-        .first_part(b"k", response(2100), None, usize::MAX, &config, NOW)
+        .first_part(b"k", response(2100), None, CUT, &LIMITS, NOW)
         .unwrap();
     assert_eq!((first.payload.len(), block0.unwrap().more), (1024, true));
     assert_eq!(first.option(SIZE2).unwrap()[..], [0x08, 0x34]);
     assert_eq!(snapshots.bytes(), 2100);
     let (second, block1) = snapshots
-        .later_part(b"k", block(1, 1024), &config, NOW)
+        .later_part(b"k", block(1, 1024), NOW)
         .unwrap()
         .unwrap();
     assert_eq!((second.payload.len(), block1.more), (1024, true));
     let (third, block2) = snapshots
-        .later_part(b"k", block(2, 1024), &config, NOW)
+        .later_part(b"k", block(2, 1024), NOW)
         .unwrap()
         .unwrap();
     assert_eq!((third.payload.len(), block2.more), (52, false));
@@ -55,47 +55,40 @@ fn a_long_response_is_kept_and_handed_out_in_parts_with_one_etag() {
         0,
         "nothing is kept behind the last block"
     );
-    assert!(
-        snapshots
-            .later_part(b"k", block(1, 1024), &config, NOW)
-            .is_none()
-    );
+    assert!(snapshots.later_part(b"k", block(1, 1024), NOW).is_none());
 }
 
 #[test]
 fn the_peer_may_choose_a_smaller_size_and_any_number() {
-    let (mut snapshots, config) = (Snapshots::default(), Config::default());
+    let mut snapshots = Snapshots::default();
     let wanted = Some(block(3, 64));
     let (part, sent) = snapshots
-        .first_part(b"k", response(300), wanted, usize::MAX, &config, NOW)
+        .first_part(b"k", response(300), wanted, CUT, &LIMITS, NOW)
         .unwrap();
     assert_eq!((part.payload.len(), sent.unwrap().offset()), (64, 192));
-    let past = snapshots
-        .later_part(b"k", block(5, 64), &config, NOW)
-        .unwrap();
+    let past = snapshots.later_part(b"k", block(5, 64), NOW).unwrap();
     assert_eq!(past.unwrap_err(), Refusal(Code::BAD_REQUEST));
 }
 
 #[test]
 fn without_room_the_answer_is_unavailable() {
-    let kept =
-        Snapshots::default().first_part(b"k", response(2000), None, 1999, &Config::default(), NOW);
+    let narrow = Limits {
+        room: 1999,
+        ..LIMITS
+    };
+    let kept = Snapshots::default().first_part(b"k", response(2000), None, CUT, &narrow, NOW);
     assert_eq!(kept.unwrap_err(), Refusal(Code::SERVICE_UNAVAILABLE));
 }
 
 #[test]
 fn the_oldest_snapshot_goes_and_silence_ends_the_rest() {
-    let (mut snapshots, config) = (Snapshots::default(), Config::default());
+    let mut snapshots = Snapshots::default();
     for key in [b"a", b"b", b"c"] {
         snapshots
-            .first_part(key, response(2000), None, usize::MAX, &config, NOW)
+            .first_part(key, response(2000), None, CUT, &LIMITS, NOW)
             .unwrap();
     }
-    assert!(
-        snapshots
-            .later_part(b"a", block(1, 1024), &config, NOW)
-            .is_none()
-    );
+    assert!(snapshots.later_part(b"a", block(1, 1024), NOW).is_none());
     let lifetime = Duration::from_secs(247);
     snapshots.expire(lifetime, snapshots.next_deadline(lifetime).unwrap());
     assert_eq!(snapshots.bytes(), 0);
@@ -103,12 +96,7 @@ fn the_oldest_snapshot_goes_and_silence_ends_the_rest() {
 
 #[test]
 fn an_upload_advances_and_keeps_its_offset_when_the_size_shrinks() {
-    let mut upload = Upload::new(
-        &Bytes::from(alloc::vec![1; 2048]),
-        BlockSize::MAX,
-        Vec::new(),
-    )
-    .unwrap();
+    let mut upload = Upload::new(&Bytes::from(alloc::vec![1; 2048]), CUT, Vec::new()).unwrap();
     let (_, first) = upload.current().unwrap();
     assert!(first.more);
     let echo = Block {
@@ -133,12 +121,7 @@ fn an_upload_advances_and_keeps_its_offset_when_the_size_shrinks() {
 
 #[test]
 fn only_the_first_block_can_shrink() {
-    let mut upload = Upload::new(
-        &Bytes::from(alloc::vec![1; 2048]),
-        BlockSize::MAX,
-        Vec::new(),
-    )
-    .unwrap();
+    let mut upload = Upload::new(&Bytes::from(alloc::vec![1; 2048]), CUT, Vec::new()).unwrap();
     let (_, first) = upload.current().unwrap();
     assert!(!upload.shrink(first));
     assert!(upload.shrink(Block {
@@ -152,12 +135,5 @@ fn only_the_first_block_can_shrink() {
         size: BlockSize::MIN,
         ..first
     }));
-    assert!(
-        Upload::new(
-            &Bytes::from(alloc::vec![1; 1024]),
-            BlockSize::MAX,
-            Vec::new()
-        )
-        .is_none()
-    );
+    assert!(Upload::new(&Bytes::from(alloc::vec![1; 1024]), CUT, Vec::new()).is_none());
 }
