@@ -14,6 +14,7 @@ import api  # noqa: F401
 import notifications  # noqa: F401
 import descriptions  # noqa: F401
 import tcp  # noqa: F401
+import engine  # noqa: F401
 import operators  # noqa: F401
 import backups  # noqa: F401
 import meta_schema  # noqa: F401

@@ -10,6 +10,10 @@
 //! it. A session that [`connect`](DtlsEndpoint::connect) began and that fails is reported by `Closed` alone.
 //! A new ClientHello from the address of a session leaves that session alone until the new handshake has been verified.
 //! What a datagram brings about is reported when `handle_datagram` returns: the endpoint counts it against who sent that one.
+//! The module `psk` (feature `psk-dtls`) is such an engine.
+
+#[cfg(feature = "psk-dtls")]
+pub mod psk;
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,9 +1,9 @@
 //! Constrained devices over CoAP and DTLS-PSK: identities, derived keys, dynamic activation, presence by lifetime, and a
 //! message layer with reliability, block-wise transfer and observation, in both roles on one session; over TCP as well.
 //!
-//! The crate has no socket, no clock, no runtime and no cipher: a DTLS 1.2 engine plugs in through
-//! [`DtlsEndpoint`](dtls::DtlsEndpoint), and [`Endpoint`] is a machine that is given datagrams and moments and gives back
-//! datagrams and events. It needs `alloc` only; the `driver` module, for tokio, needs std.
+//! The crate has no socket, no clock and no runtime: [`Endpoint`] is a machine that is given datagrams and moments and gives
+//! back datagrams and events. A DTLS 1.2 engine plugs in through [`DtlsEndpoint`](dtls::DtlsEndpoint); the feature `psk-dtls`
+//! brings one. The crate needs `alloc` only; the `driver` module, for tokio, needs std.
 //!
 //! # A device's identity and key
 //!
@@ -135,6 +135,7 @@
 //! | `dtls` | yes | the port to DTLS engines, and [`Endpoint`] |
 //! | `tcp` | no | `tcp`: frames and a connection over TCP or TLS |
 //! | `tokio` | no | `driver`: a UDP socket for an endpoint |
+//! | `psk-dtls` | no | `dtls::psk`: a DTLS engine behind that port |
 //!
 //! # Security
 //!

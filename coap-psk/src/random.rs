@@ -1,4 +1,4 @@
-//! Pseudo-random numbers from a seed: message ids and jitter, never keys.
+//! Pseudo-random numbers and bytes from a seed.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -19,17 +19,10 @@ impl Random {
     }
 
     pub(crate) fn next_u32(&mut self) -> u32 {
-        self.counter = self.counter.wrapping_add(1);
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.seed.as_slice()) else {
-            // HMAC takes keys of any length.
-            return 0;
-        };
-        mac.update(&self.counter.to_be_bytes());
-        mac.finalize()
-            .into_bytes()
-            .into_iter()
+        self.block()
+            .iter()
             .take(4)
-            .fold(0, |number, byte| (number << 8) | u32::from(byte))
+            .fold(0, |number, byte| (number << 8) | u32::from(*byte))
     }
 
     pub(crate) fn next_u16(&mut self) -> u16 {
@@ -37,11 +30,30 @@ impl Random {
         u16::from_be_bytes([high, low])
     }
 
+    /// Fills `bytes`, for nonces and keys.
+    #[cfg(feature = "psk-dtls")]
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            for (to, from) in chunk.iter_mut().zip(self.block().iter()) {
+                *to = *from;
+            }
+        }
+    }
+
     /// A number in `0..=max`.
     pub(crate) fn up_to(&mut self, max: u64) -> u64 {
         let scaled =
             u128::from(self.next_u32()).saturating_mul(u128::from(max).saturating_add(1)) >> 32;
         u64::try_from(scaled).unwrap_or(max)
+    }
+
+    fn block(&mut self) -> Zeroizing<[u8; 32]> {
+        self.counter = self.counter.wrapping_add(1);
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.seed.as_slice())
+            .expect("HMAC takes keys of every length");
+        mac.update(&self.counter.to_be_bytes());
+        Zeroizing::new(mac.finalize().into_bytes().into())
     }
 }
 

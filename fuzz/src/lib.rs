@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod coap;
+pub mod dtls;
 pub mod model;
 pub mod oauth;
 pub mod provisioning;
@@ -33,6 +34,9 @@ pub const TARGETS: &[Target] = &[
     ("coap_dtls", coap::dtls),
     ("coap_tcp_frames", coap::tcp_frames),
     ("coap_endpoint", coap::endpoint),
+    ("dtls_endpoint", dtls::endpoint),
+    ("dtls_record", dtls::record),
+    ("dtls_handshake", dtls::handshake),
     ("server_request", server::request),
     ("server_route", server::route),
     ("server_events_url", server::events_url),

@@ -8,8 +8,8 @@ use fuzz::TARGETS;
 /// Inputs longer than this are replayed whole but not cut and altered at every place.
 const ALTERED_UP_TO: usize = 2048;
 
-/// Targets that do public-key arithmetic at each run, which takes a tenth of a second without optimization.
-const SLOW: &[&str] = &["coap_dtls"];
+/// Targets that do much arithmetic at each run, which takes up to a tenth of a second without optimization.
+const SLOW: &[&str] = &["coap_dtls", "dtls_handshake", "dtls_record"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,0 +1,74 @@
+//! Settings and limits of the engine.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::suite::CipherSuite;
+
+/// Settings of a [`PskEndpoint`](super::PskEndpoint).
+///
+/// ```
+/// # use core::time::Duration;
+/// let mut config = coap_psk::dtls::psk::PskConfig::default();
+/// config.initial_timeout = Duration::from_secs(9); // NB-IoT (RFC 7925, 11)
+/// config.accept = false; // a device, which only connects
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PskConfig {
+    /// Whether handshakes of others are taken up, which is the server role; default yes.
+    pub accept: bool,
+    /// The cipher suites that are offered and taken, the preferred one first; default all that the engine knows.
+    pub suites: Vec<CipherSuite>,
+    /// The identity hint that a server sends; default none. Devices that know who they are ignore it.
+    pub identity_hint: Option<Vec<u8>>,
+    /// Whether a peer without the extended master secret is refused; default no, since older devices do not know it.
+    /// (RFC 7627)
+    pub require_extended_master_secret: bool,
+    /// When a flight is sent again for the first time; default 1 s, and at least 1 ms. The time doubles each time.
+    /// (RFC 6347, 4.2.4.1)
+    pub initial_timeout: Duration,
+    /// The longest time between two transmissions of a flight; default 60 s.
+    pub max_timeout: Duration,
+    /// How long a handshake may take, the lookup of its key included; default 90 s.
+    pub handshake_timeout: Duration,
+    /// After how long the key of cookies changes; default 60 s, and at least 1 s. A cookie is good for one to two times as
+    /// long.
+    pub cookie_lifetime: Duration,
+    /// The bytes of a handshake datagram at most; default 1,200, and at least [`MIN_MTU`]. Only a ClientHello is never
+    /// divided, because a server that keeps no state could not put it together.
+    pub mtu: usize,
+    /// Sessions at most; default 100,000. A handshake beyond is not begun, or is closed when it completes, unless it
+    /// replaces a session.
+    pub max_sessions: usize,
+    /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
+    pub max_handshakes: usize,
+    /// The bytes of a handshake message of a peer, and those of its early records that wait for the key; default 1,024.
+    pub max_message: usize,
+    /// Records that fail authentication until a session is closed; default 2^20, far below what guessing a tag of CCM_8
+    /// takes. (RFC 6347, 4.1.2.7)
+    pub max_rejected: u32,
+}
+
+/// The least that counts as [`PskConfig::mtu`].
+pub const MIN_MTU: usize = 128;
+
+impl Default for PskConfig {
+    fn default() -> Self {
+        Self {
+            accept: true,
+            suites: CipherSuite::ALL.to_vec(),
+            identity_hint: None,
+            require_extended_master_secret: false,
+            initial_timeout: Duration::from_secs(1),
+            max_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(90),
+            cookie_lifetime: Duration::from_secs(60),
+            mtu: 1_200,
+            max_sessions: 100_000,
+            max_handshakes: 1_024,
+            max_message: 1_024,
+            max_rejected: 1 << 20,
+        }
+    }
+}

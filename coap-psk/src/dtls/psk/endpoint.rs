@@ -1,0 +1,336 @@
+//! Many connections as one [`DtlsEndpoint`].
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::net::SocketAddr;
+
+use super::agreement::Agreement;
+use super::alert::Alert;
+use super::client::ClientHandshake;
+use super::config::PskConfig;
+use super::context::Context;
+use super::cookie::Cookies;
+use super::finishing::Progress;
+use super::flight::{self, Part};
+use super::hello::{ClientHello, hello_verify_request};
+use super::message::{Fragment, Message, MessageType, fragments};
+use super::record::{ContentType, Record, records};
+use super::server::ServerHandshake;
+use super::session::{Received, Session};
+use super::table::{Connection, Table};
+use super::timer::Due;
+use super::traffic::Outbound;
+use crate::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId, Transmit};
+use crate::error::{Error, ErrorKind};
+use crate::secret::PskKey;
+use crate::time::Instant;
+
+/// Machine: DTLS 1.2 with pre-shared keys and nothing else, server and client role, for many peers.
+///
+/// Moments must not go back; one that does counts as the latest.
+pub struct PskEndpoint {
+    cx: Context,
+    cookies: Cookies,
+    table: Table,
+    events: VecDeque<DtlsEvent>,
+}
+
+impl PskEndpoint {
+    /// An endpoint without peers. The seed must be secret, random and new in every run: nonces and cookies come from it.
+    #[must_use]
+    pub fn new(config: PskConfig, seed: [u8; 32]) -> Self {
+        let mut cx = Context::new(config, seed);
+        Self {
+            cookies: Cookies::new(&mut cx.random),
+            cx,
+            table: Table::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.table.sessions()
+    }
+
+    fn handle_plain(&mut self, from: SocketAddr, sequence: u64, fragment: &Fragment<'_>) {
+        match fragment.kind {
+            MessageType::ClientHello => self.handle_client_hello(from, sequence, fragment),
+            MessageType::ClientKeyExchange => {
+                if let Some((id, handshake)) = self.table.accepting(from) {
+                    let progress = handshake.handle_fragment(fragment, &mut self.cx);
+                    self.handle_progress(id, progress);
+                }
+            }
+            MessageType::HelloVerifyRequest
+            | MessageType::ServerHello
+            | MessageType::ServerKeyExchange
+            | MessageType::ServerHelloDone => {
+                if let Some((id, handshake)) = self.table.connecting(from) {
+                    let progress = handshake.handle_fragment(fragment, &mut self.cx);
+                    self.handle_progress(id, progress);
+                }
+            }
+            // Never in clear.
+            MessageType::Finished => {}
+        }
+    }
+
+    /// Answers a ClientHello: with a cookie, or with a handshake when it brings that back. Without the cookie nothing is kept,
+    /// so one that comes in fragments cannot be answered.
+    fn handle_client_hello(&mut self, from: SocketAddr, sequence: u64, fragment: &Fragment<'_>) {
+        let hello = fragment.whole().and_then(ClientHello::parse);
+        let Some(hello) = hello.filter(|_| self.cx.config.accept) else {
+            return;
+        };
+        // What is answered without state goes under the number of what it answers. (RFC 6347, 4.2.1)
+        let mut outbound = Outbound::new(sequence);
+        let agreement = match Agreement::reach(&hello, &self.cx.config) {
+            Ok(agreement) => agreement,
+            Err(alert) => return alert.send(from, &mut outbound, &mut self.cx),
+        };
+        let lifetime = self.cx.config.cookie_lifetime;
+        self.cookies
+            .rotate(lifetime, &mut self.cx.random, self.cx.now);
+        if !self.cookies.verify(from, &hello) {
+            let body = hello_verify_request(&self.cookies.issue(from, &hello));
+            let request = Message::new(MessageType::HelloVerifyRequest, fragment.number, &body);
+            return flight::send(&[Part::Plain(request)], from, &mut outbound, &mut self.cx);
+        }
+        if let Some((_, handshake)) = self.table.accepting(from)
+            && handshake.began_with(&hello, fragment.number)
+        {
+            return handshake.handle_repeated_hello(&mut self.cx);
+        }
+        if self.is_full_for(from) {
+            return;
+        }
+        // The client began anew, or another one must give way.
+        let replaced = self.table.accepting(from).map(|(id, _)| id);
+        let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
+        if let Some(id) = replaced.or(oldest) {
+            self.table.remove(id);
+        }
+        let handshake =
+            ServerHandshake::begin(from, sequence, fragment, &hello, agreement, &mut self.cx);
+        self.table.add(Connection::Accepting(Box::new(handshake)));
+    }
+
+    /// Takes a protected record. Whose it is, only keys can tell: those of a handshake under way, or of the session.
+    fn handle_protected(&mut self, from: SocketAddr, record: &Record<'_>) {
+        for id in self.table.all_with(from) {
+            if self.handle_record_of(id, record) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the record was one of this connection.
+    fn handle_record_of(&mut self, id: u64, record: &Record<'_>) -> bool {
+        let progress = match self.table.get_mut(id) {
+            Some(Connection::Accepting(handshake)) => handshake.handle_record(record, &mut self.cx),
+            Some(Connection::Connecting(handshake)) => {
+                handshake.handle_record(record, &mut self.cx)
+            }
+            Some(Connection::Established(session)) => {
+                let received = session.handle_record(record, &mut self.cx);
+                let taken = received.is_some();
+                match received {
+                    Some(Received::Data(data)) => {
+                        let session = SessionId(id);
+                        self.events.push_back(DtlsEvent::Data { session, data });
+                    }
+                    Some(Received::Closed(reason)) => self.remove(id, reason),
+                    Some(Received::Nothing) | None => {}
+                }
+                return taken;
+            }
+            None => None,
+        };
+        let taken = progress.is_some();
+        if let Some(progress) = progress {
+            self.handle_progress(id, progress);
+        }
+        taken
+    }
+
+    fn handle_progress(&mut self, id: u64, progress: Progress) {
+        match progress {
+            Progress::Waiting => self.table.schedule(id),
+            Progress::NeedKey => {
+                self.table.schedule(id);
+                if let Some(Connection::Accepting(handshake)) = self.table.get_mut(id) {
+                    self.events.push_back(DtlsEvent::NeedKey {
+                        handshake: HandshakeId(id),
+                        identity: handshake.identity().to_vec(),
+                    });
+                }
+            }
+            Progress::Established(session) => self.establish(id, session),
+            Progress::Failed => self.remove(id, CloseReason::HandshakeFailed),
+        }
+    }
+
+    fn establish(&mut self, id: u64, mut session: Box<Session>) {
+        let peer = session.peer();
+        let full = self.is_full_for(peer);
+        let (identity, replaced_by) = match self.table.get_mut(id) {
+            Some(Connection::Accepting(_)) if full => {
+                session.close(Alert::CloseNotify, &mut self.cx);
+                self.table.remove(id);
+                return;
+            }
+            Some(Connection::Accepting(handshake)) => {
+                (handshake.identity().to_vec(), CloseReason::Peer)
+            }
+            Some(Connection::Connecting(handshake)) => {
+                (handshake.identity().to_vec(), CloseReason::Local)
+            }
+            Some(Connection::Established(_)) | None => return,
+        };
+        let replaced = self.table.session_with(peer);
+        self.table.establish(id, session);
+        self.events.push_back(DtlsEvent::Established {
+            session: SessionId(id),
+            peer,
+            identity,
+        });
+        if let Some(replaced) = replaced {
+            self.remove(replaced, replaced_by);
+        }
+    }
+
+    /// Whether there is no room for a session with this peer; one that replaces another needs none.
+    fn is_full_for(&self, peer: SocketAddr) -> bool {
+        self.table.sessions_to_be() >= self.cx.config.max_sessions
+            && self.table.session_with(peer).is_none()
+    }
+
+    /// Takes a connection out, and says so if anybody outside knows of it.
+    fn remove(&mut self, id: u64, reason: CloseReason) {
+        if let Some(Connection::Connecting(_) | Connection::Established(_)) = self.table.remove(id)
+        {
+            let session = SessionId(id);
+            self.events.push_back(DtlsEvent::Closed { session, reason });
+        }
+    }
+}
+
+impl DtlsEndpoint for PskEndpoint {
+    fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        self.cx.advance(now);
+        for record in records(datagram) {
+            match (record.header.epoch, record.header.content) {
+                (0, ContentType::Handshake) => {
+                    for fragment in fragments(record.body) {
+                        self.handle_plain(from, record.header.sequence, &fragment);
+                    }
+                }
+                // A ChangeCipherSpec says nothing that the epoch of what follows does not, and alerts in clear are anybody's.
+                (0, _) => {}
+                (1, _) => self.handle_protected(from, &record),
+                _ => {}
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.cx.advance(now);
+        while let Some(id) = self.table.take_due(self.cx.now) {
+            let due = match self.table.get_mut(id) {
+                Some(Connection::Accepting(handshake)) => handshake.handle_timeout(&mut self.cx),
+                Some(Connection::Connecting(handshake)) => handshake.handle_timeout(&mut self.cx),
+                Some(Connection::Established(_)) | None => continue,
+            };
+            match due {
+                Due::Nothing | Due::Repetition => self.table.schedule(id),
+                Due::End => self.remove(id, CloseReason::HandshakeTimeout),
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.table.next_deadline()
+    }
+
+    fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.events.pop_front()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.cx.transmits.pop_front()
+    }
+
+    fn provide_key(&mut self, handshake: HandshakeId, key: Option<PskKey>, now: Instant) {
+        self.cx.advance(now);
+        let HandshakeId(id) = handshake;
+        let Some(Connection::Accepting(handshake)) = self.table.get_mut(id) else {
+            return;
+        };
+        for held in handshake
+            .provide_key(key, &mut self.cx)
+            .into_iter()
+            .flatten()
+        {
+            self.handle_record_of(id, &held.record());
+        }
+    }
+
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        identity: &[u8],
+        key: PskKey,
+        now: Instant,
+    ) -> Result<SessionId, Error> {
+        self.cx.advance(now);
+        if self.table.sessions_to_be() >= self.cx.config.max_sessions {
+            return Err(ErrorKind::Full.into());
+        }
+        if u16::try_from(identity.len()).is_err() {
+            return Err(Error::with_source(
+                ErrorKind::Transport,
+                "no message has room for the identity",
+            ));
+        }
+        if let Some((id, _)) = self.table.connecting(to) {
+            self.remove(id, CloseReason::HandshakeFailed);
+        }
+        let handshake = ClientHandshake::begin(to, identity, key, &mut self.cx);
+        let id = self.table.add(Connection::Connecting(Box::new(handshake)));
+        Ok(SessionId(id))
+    }
+
+    fn send(&mut self, session: SessionId, data: &[u8], now: Instant) -> Result<(), Error> {
+        self.cx.advance(now);
+        match self.table.get_mut(session.0) {
+            Some(Connection::Established(session)) => session.send(data, &mut self.cx),
+            _ => Err(ErrorKind::UnknownSession.into()),
+        }
+    }
+
+    fn close(&mut self, session: SessionId, now: Instant) {
+        self.cx.advance(now);
+        match self.table.get_mut(session.0) {
+            Some(Connection::Established(session)) => {
+                session.close(Alert::CloseNotify, &mut self.cx);
+            }
+            Some(Connection::Connecting(_)) => {}
+            // A handshake that another began is not a session yet.
+            Some(Connection::Accepting(_)) | None => return,
+        }
+        self.remove(session.0, CloseReason::Local);
+    }
+}
+
+impl fmt::Debug for PskEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PskEndpoint")
+            .field("sessions", &self.table.sessions())
+            .field("events", &self.events.len())
+            .field("transmits", &self.cx.transmits.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Flights: what one side sends before it waits for the other, and again until the other answers. (RFC 6347, 4.2.4)
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::mem;
+use core::net::SocketAddr;
+
+use super::alert::Alert;
+use super::config::MIN_MTU;
+use super::context::Context;
+use super::message::{Message, MessageType};
+use super::protection::Protection;
+use super::record::ContentType;
+use super::timer::{Due, Timer};
+use super::traffic::Outbound;
+use crate::random::Random;
+use crate::time::Instant;
+
+/// The one message of its kind. (RFC 5246, 7.1)
+const CHANGE_CIPHER_SPEC: &[u8] = &[1];
+
+/// A part of a flight.
+pub(super) enum Part {
+    Plain(Message),
+    ChangeCipherSpec,
+    Protected(Message),
+}
+
+impl Part {
+    /// All of it.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::ChangeCipherSpec => CHANGE_CIPHER_SPEC,
+            Self::Plain(message) | Self::Protected(message) => message.bytes(),
+        }
+    }
+
+    /// What its records carry when one has room for `room` bytes.
+    fn contents(&self, room: usize) -> Vec<Cow<'_, [u8]>> {
+        match self {
+            // A server without state could not put a ClientHello together.
+            Self::Plain(message) | Self::Protected(message)
+                if message.bytes().len() > room && message.kind() != MessageType::ClientHello =>
+            {
+                message.fragments(room).map(Cow::Owned).collect()
+            }
+            _ => Vec::from([Cow::Borrowed(self.bytes())]),
+        }
+    }
+
+    const fn is_protected(&self) -> bool {
+        matches!(self, Self::Protected(_))
+    }
+
+    fn put(
+        &self,
+        content: &[u8],
+        outbound: &mut Outbound,
+        random: &mut Random,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        match self {
+            Self::Plain(_) => outbound.put_plain(ContentType::Handshake, content, out),
+            Self::ChangeCipherSpec => {
+                outbound.put_plain(ContentType::ChangeCipherSpec, content, out)
+            }
+            Self::Protected(_) => {
+                outbound.put_protected(ContentType::Handshake, content, random, out)
+            }
+        }
+    }
+}
+
+/// The present flight of one side of a handshake, and all that sending it takes.
+pub(super) struct Flight {
+    peer: SocketAddr,
+    parts: Vec<Part>,
+    outbound: Outbound,
+    timer: Timer,
+}
+
+impl Flight {
+    /// Without anything to send yet; the first record will have this sequence number.
+    pub(super) fn new(peer: SocketAddr, first_sequence: u64, cx: &Context) -> Self {
+        Self {
+            peer,
+            parts: Vec::new(),
+            outbound: Outbound::new(first_sequence),
+            timer: Timer::new(&cx.config, cx.now),
+        }
+    }
+
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.timer.deadline()
+    }
+
+    /// Goes on to the next flight.
+    pub(super) fn send(&mut self, parts: Vec<Part>, cx: &mut Context) {
+        self.parts = parts;
+        self.timer.start(&cx.config, cx.now);
+        self.transmit(cx);
+    }
+
+    /// The peer repeats what this flight answers: it was lost.
+    pub(super) fn handle_repetition(&mut self, cx: &mut Context) {
+        if self.timer.take_repetition(&cx.config, cx.now) {
+            self.transmit(cx);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context) -> Due {
+        let due = self.timer.handle_timeout(&cx.config, cx.now);
+        if due == Due::Repetition {
+            self.transmit(cx);
+        }
+        due
+    }
+
+    /// The peer has answered. It is now for the peer to repeat.
+    pub(super) const fn stop(&mut self) {
+        self.timer.stop();
+    }
+
+    pub(super) fn protect(&mut self, keys: Protection) {
+        self.outbound.protect(keys);
+    }
+
+    /// Says in clear that the handshake is over.
+    pub(super) fn refuse(&mut self, alert: Alert, cx: &mut Context) {
+        alert.send(self.peer, &mut self.outbound, cx);
+    }
+
+    /// What goes on into the session.
+    pub(super) fn take_outbound(&mut self) -> Outbound {
+        mem::replace(&mut self.outbound, Outbound::new(0))
+    }
+
+    fn transmit(&mut self, cx: &mut Context) {
+        send(&self.parts, self.peer, &mut self.outbound, cx);
+    }
+}
+
+/// Sends parts in as few datagrams as they take. What has no sequence number left is as good as lost.
+pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx: &mut Context) {
+    let mtu = cx.config.mtu.max(MIN_MTU);
+    let len = |part: &Part| {
+        outbound
+            .overhead(part.is_protected())
+            .saturating_add(part.bytes().len())
+    };
+    let total = parts.iter().map(len).fold(0, usize::saturating_add);
+    let mut datagram = Vec::with_capacity(total.min(mtu));
+    for part in parts {
+        let overhead = outbound.overhead(part.is_protected());
+        for content in part.contents(mtu.saturating_sub(overhead)) {
+            let len = overhead.saturating_add(content.len());
+            if !datagram.is_empty() && datagram.len().saturating_add(len) > mtu {
+                cx.transmit(peer, mem::take(&mut datagram));
+            }
+            if part
+                .put(&content, outbound, &mut cx.random, &mut datagram)
+                .is_none()
+            {
+                return;
+            }
+        }
+    }
+    cx.transmit(peer, datagram);
+}

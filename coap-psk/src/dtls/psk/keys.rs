@@ -1,0 +1,96 @@
+//! From the pre-shared key to the keys of records.
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::prf::prf;
+use super::protection::KeyPair;
+use crate::secret::PskKey;
+use crate::suite::CipherSuite;
+
+/// The random bytes of both hellos.
+#[derive(Clone, Copy)]
+pub(super) struct Randoms {
+    pub(super) client: [u8; 32],
+    pub(super) server: [u8; 32],
+}
+
+/// One side of a handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// The master secret of a session. (RFC 5246, 8.1)
+pub(super) struct MasterSecret(Zeroizing<[u8; 48]>);
+
+impl MasterSecret {
+    /// Derives it from the key; `transcript` goes up to the ClientKeyExchange.
+    pub(super) fn derive(
+        key: &PskKey,
+        extended: bool,
+        randoms: &Randoms,
+        transcript: &Sha256,
+    ) -> Self {
+        let premaster = premaster(key);
+        let mut master = Zeroizing::new([0; 48]);
+        if extended {
+            // RFC 7627, 4
+            let session_hash = transcript.clone().finalize();
+            prf(
+                premaster.as_slice(),
+                b"extended master secret",
+                &[&session_hash],
+                master.as_mut_slice(),
+            );
+        } else {
+            prf(
+                premaster.as_slice(),
+                b"master secret",
+                &[&randoms.client, &randoms.server],
+                master.as_mut_slice(),
+            );
+        }
+        Self(master)
+    }
+
+    /// The keys of both directions. (RFC 5246, 6.3)
+    pub(super) fn key_pair(&self, suite: CipherSuite, randoms: &Randoms) -> KeyPair {
+        let mut material = Zeroizing::new([0; KeyPair::MAX_MATERIAL]);
+        let (material, _) = material.split_at_mut(KeyPair::material_len(suite));
+        prf(
+            self.0.as_slice(),
+            b"key expansion",
+            &[&randoms.server, &randoms.client],
+            material,
+        );
+        KeyPair::cut(suite, material)
+    }
+
+    /// What the Finished of a side says; `transcript` goes up to it. (RFC 5246, 7.4.9)
+    pub(super) fn verify_data(&self, side: Side, transcript: &Sha256) -> [u8; 12] {
+        let label: &[u8] = match side {
+            Side::Client => b"client finished",
+            Side::Server => b"server finished",
+        };
+        let mut data = [0; 12];
+        let hash = transcript.clone().finalize();
+        prf(self.0.as_slice(), label, &[&hash], &mut data);
+        data
+    }
+}
+
+/// The premaster secret of plain PSK: as many zeros as the key has bytes, and the key. (RFC 4279, 2)
+fn premaster(key: &PskKey) -> Zeroizing<[u8; 36]> {
+    let mut secret = Zeroizing::new([0; 36]);
+    let zeros = [0; 16];
+    let parts: [&[u8]; 4] = [&[0, 16], &zeros, &[0, 16], key.expose()];
+    for (to, from) in secret.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+    }
+    secret
+}
+
+#[cfg(test)]
+mod tests;
