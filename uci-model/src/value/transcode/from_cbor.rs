@@ -1,7 +1,7 @@
 //! CBOR straight into JSON text.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{
@@ -38,11 +38,39 @@ struct Item<'o> {
 }
 
 impl Item<'_> {
-    /// Writes what has no items of its own.
-    #[inline]
-    fn scalar<T: Serialize + ?Sized, E: Error>(self, value: &T) -> Result<(), E> {
-        serde_json::to_writer(self.out, value).map_err(E::custom)
+    /// Writes what is long or seldom enough to be made elsewhere first.
+    fn made<T: Serialize + ?Sized, E: Error>(self, value: &T) -> Result<(), E> {
+        let made = serde_json::to_vec(value).map_err(E::custom)?;
+        self.out.extend_from_slice(&made);
+        Ok(())
     }
+
+    #[inline]
+    fn number<E>(self, number: impl fmt::Display) -> Result<(), E> {
+        // Writing to a `Vec` cannot fail.
+        let _ = write!(Text(self.out), "{number}");
+        Ok(())
+    }
+}
+
+/// JSON as text that numbers are formatted into.
+struct Text<'o>(&'o mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Whether a text stands in JSON as it is (RFC 8259, 7).
+#[inline]
+fn is_plain(text: &str) -> bool {
+    // Without a way out in the middle, many bytes are looked at together.
+    text.bytes().fold(true, |plain, byte| {
+        plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+    })
 }
 
 impl<'de> DeserializeSeed<'de> for Item<'_> {
@@ -71,32 +99,39 @@ impl<'de> Visitor<'de> for Item<'_> {
     }
 
     #[inline]
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<(), E> {
-        self.scalar(&truth)
+    fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
+        let text: &[u8] = if truth { b"true" } else { b"false" };
+        self.out.extend_from_slice(text);
+        Ok(())
     }
 
     #[inline]
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.scalar(&number)
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.number(number)
     }
 
     #[inline]
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.scalar(&number)
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.number(number)
     }
 
-    #[inline]
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.scalar(&number)
+        self.made(&number)
     }
 
     #[inline]
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.scalar(text)
+        if !is_plain(text) {
+            return self.made(text);
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+        Ok(())
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        self.scalar(&STANDARD.encode(bytes))
+        self.visit_str(&STANDARD.encode(bytes))
     }
 
     #[inline]
