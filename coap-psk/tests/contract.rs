@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "support/plain.rs"]
 mod plain;
 
@@ -23,6 +25,7 @@ use coap_psk::{
 };
 use proptest::prelude::*;
 
+use machine::Machine;
 use plain::Plain;
 
 #[derive(Clone, Debug)]
@@ -149,6 +152,10 @@ impl Run {
         self.endpoint
             .handle_datagram(address(from), &datagram, self.now);
     }
+}
+
+impl Machine for Run {
+    type Step = Step;
 
     fn take(&mut self, step: &Step) {
         let now = self.now;
@@ -269,25 +276,39 @@ impl Run {
             }
         }
     }
+
+    fn is_drained(&mut self) -> bool {
+        self.endpoint.poll_output().is_none()
+    }
+
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.endpoint.next_deadline()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn go_on_to(&mut self, now: Instant) {
+        self.now = now;
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// C2: the same inputs give the same outputs. C4: asking more often changes nothing.
+    /// C2 and C4.
     #[test]
     fn the_same_steps_give_the_same_outputs(steps in steps()) {
-        let (mut one, mut two) = (Run::online(), Run::online());
-        for step in &steps {
-            one.take(step);
-            one.drain();
-            two.take(step);
-            two.drain();
-            prop_assert!(two.endpoint.poll_output().is_none());
-            prop_assert_eq!(one.endpoint.next_deadline(), two.endpoint.next_deadline());
-            prop_assert_eq!(two.endpoint.next_deadline(), two.endpoint.next_deadline());
-        }
-        prop_assert_eq!(one.outputs, two.outputs);
+        machine::same_steps_same_outputs(Run::online, &steps)?;
     }
 
     /// C3: draining late gives the same outputs in the same order.
@@ -305,39 +326,21 @@ proptest! {
         prop_assert_eq!(eager.outputs, late.outputs);
     }
 
-    /// C5: after a timeout the next deadline lies ahead; repeating it does nothing, and neither does going back.
+    /// C5.
     #[test]
     fn timeouts_make_progress(steps in steps()) {
-        let mut run = Run::online();
-        for step in &steps {
-            run.take(step);
-            run.endpoint.handle_timeout(run.now);
-            prop_assert!(run.endpoint.next_deadline().is_none_or(|deadline| deadline > run.now));
-            run.drain();
-            run.endpoint.handle_timeout(run.now);
-            run.endpoint.handle_timeout(Instant::ZERO);
-            prop_assert!(run.endpoint.poll_output().is_none());
-        }
+        machine::timeouts_make_progress(Run::online(), &steps)?;
     }
 
     /// C6 and C7: with a driver that answers nothing more, every exchange of ours ends, once, and every session that came
     /// online goes offline.
     #[test]
     fn everything_ends_once(steps in steps()) {
-        let mut run = Run::online();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::online(), &steps);
         for session in 0..100 {
             run.endpoint.close(SessionId(session), run.now);
         }
-        for _ in 0..10_000 {
-            run.drain();
-            let Some(deadline) = run.endpoint.next_deadline() else { break };
-            run.now = run.now.max(deadline);
-            run.endpoint.handle_timeout(run.now);
-        }
+        machine::run_out(&mut run, 10_000);
         prop_assert_eq!(run.endpoint.next_deadline(), None);
         for exchange in &run.begun {
             prop_assert_eq!(run.ends.get(exchange), Some(&1), "{:?}", exchange);
@@ -358,12 +361,7 @@ proptest! {
                 run.drain();
             }
         }
-        for _ in 0..10_000 {
-            run.drain();
-            let Some(deadline) = run.endpoint.next_deadline() else { break };
-            run.now = run.now.max(deadline);
-            run.endpoint.handle_timeout(run.now);
-        }
+        machine::run_out(&mut run, 10_000);
         for exchange in &run.begun {
             prop_assert_eq!(run.ends.get(exchange), Some(&1), "{:?}", exchange);
         }
@@ -372,11 +370,7 @@ proptest! {
     /// C8: answers that are late, repeated or about nothing are ignored.
     #[test]
     fn answers_about_nothing_change_nothing(steps in steps(), session in 50_u64..60) {
-        let mut run = Run::online();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::online(), &steps);
         let deadline = run.endpoint.next_deadline();
         run.endpoint.provide_key(HandshakeId(session), Some(key()), run.now);
         run.endpoint.close(SessionId(session), run.now);

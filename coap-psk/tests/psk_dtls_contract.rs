@@ -7,6 +7,9 @@
     missing_docs
 )]
 
+#[path = "support/machine.rs"]
+mod machine;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -15,6 +18,8 @@ use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
 use coap_psk::dtls::{DtlsEndpoint, DtlsEvent, HandshakeId, SessionId};
 use coap_psk::{Instant, PskKey};
 use proptest::prelude::*;
+
+use machine::Machine;
 
 /// What is done to an endpoint and to three peers of the same kind, whose datagrams wait until they are delivered.
 #[derive(Clone, Debug)]
@@ -129,6 +134,29 @@ impl Run {
         }
     }
 
+    /// What waits for a peer goes to it, and its answers come back. Only what was drained can go.
+    fn pass(&mut self, number: u8, at: usize, change: u8) {
+        let peer = &mut self.peers[usize::from(number)];
+        for datagram in self.to_peers[usize::from(number)].drain(..) {
+            peer.handle_datagram(our_address(), &datagram, self.now);
+        }
+        while let Some(event) = peer.poll_event() {
+            if let DtlsEvent::NeedKey { handshake, .. } = event {
+                peer.provide_key(handshake, Some(key()), self.now);
+            }
+        }
+        while let Some(mut out) = peer.poll_transmit() {
+            let place = at % out.datagram.len();
+            out.datagram[place] ^= change;
+            self.endpoint
+                .handle_datagram(address(number), &out.datagram, self.now);
+        }
+    }
+}
+
+impl Machine for Run {
+    type Step = Step;
+
     fn take(&mut self, step: &Step) {
         let now = self.now;
         match step {
@@ -184,25 +212,6 @@ impl Run {
         }
     }
 
-    /// What waits for a peer goes to it, and its answers come back. Only what was drained can go.
-    fn pass(&mut self, number: u8, at: usize, change: u8) {
-        let peer = &mut self.peers[usize::from(number)];
-        for datagram in self.to_peers[usize::from(number)].drain(..) {
-            peer.handle_datagram(our_address(), &datagram, self.now);
-        }
-        while let Some(event) = peer.poll_event() {
-            if let DtlsEvent::NeedKey { handshake, .. } = event {
-                peer.provide_key(handshake, Some(key()), self.now);
-            }
-        }
-        while let Some(mut out) = peer.poll_transmit() {
-            let place = at % out.datagram.len();
-            out.datagram[place] ^= change;
-            self.endpoint
-                .handle_datagram(address(number), &out.datagram, self.now);
-        }
-    }
-
     fn drain(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             self.outputs.push(format!("{event:?}"));
@@ -229,26 +238,39 @@ impl Run {
             self.to_peers[peer].push_back(out.datagram);
         }
     }
+
+    fn is_drained(&mut self) -> bool {
+        self.endpoint.poll_event().is_none() && self.endpoint.poll_transmit().is_none()
+    }
+
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.endpoint.next_deadline()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn go_on_to(&mut self, now: Instant) {
+        self.now = now;
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// C2: the same inputs give the same outputs. C4: asking more often changes nothing.
+    /// C2 and C4.
     #[test]
     fn the_same_steps_give_the_same_outputs(steps in steps()) {
-        let (mut one, mut two) = (Run::new(), Run::new());
-        for step in &steps {
-            one.take(step);
-            one.drain();
-            two.take(step);
-            two.drain();
-            prop_assert!(two.endpoint.poll_event().is_none());
-            prop_assert!(two.endpoint.poll_transmit().is_none());
-            prop_assert_eq!(one.endpoint.next_deadline(), two.endpoint.next_deadline());
-            prop_assert_eq!(two.endpoint.next_deadline(), two.endpoint.next_deadline());
-        }
-        prop_assert_eq!(one.outputs, two.outputs);
+        machine::same_steps_same_outputs(Run::new, &steps)?;
     }
 
     /// C3: draining late gives the same events and the same datagrams, each in the same order.
@@ -277,37 +299,18 @@ proptest! {
         prop_assert_eq!(order(eager), order(late));
     }
 
-    /// C5: after a timeout the next deadline lies ahead; repeating it does nothing, and neither does going back.
+    /// C5.
     #[test]
     fn timeouts_make_progress(steps in steps()) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.endpoint.handle_timeout(run.now);
-            prop_assert!(run.endpoint.next_deadline().is_none_or(|deadline| deadline > run.now));
-            run.drain();
-            run.endpoint.handle_timeout(run.now);
-            run.endpoint.handle_timeout(Instant::ZERO);
-            prop_assert!(run.endpoint.poll_event().is_none());
-            prop_assert!(run.endpoint.poll_transmit().is_none());
-        }
+        machine::timeouts_make_progress(Run::new(), &steps)?;
     }
 
     /// C6 and C7: with a driver that answers nothing more, every handshake ends by itself, every session that we began ends
     /// once, and no session ends that was neither begun nor established.
     #[test]
     fn everything_ends_once(steps in steps()) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
-        for _ in 0..1_000 {
-            let Some(deadline) = run.endpoint.next_deadline() else { break };
-            run.now = run.now.max(deadline);
-            run.endpoint.handle_timeout(run.now);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::new(), &steps);
+        machine::run_out(&mut run, 1_000);
         prop_assert_eq!(run.endpoint.next_deadline(), None);
         for session in 0..100 {
             run.endpoint.close(SessionId(session), run.now);
@@ -326,11 +329,7 @@ proptest! {
     /// C8: answers that are late, repeated or about nothing are ignored.
     #[test]
     fn answers_about_nothing_change_nothing(steps in steps(), unknown in 50_u64..60) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::new(), &steps);
         let deadline = run.endpoint.next_deadline();
         run.endpoint.provide_key(HandshakeId(unknown), Some(key()), run.now);
         run.endpoint.close(SessionId(unknown), run.now);

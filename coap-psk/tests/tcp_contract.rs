@@ -9,6 +9,9 @@
     missing_docs
 )]
 
+#[path = "support/machine.rs"]
+mod machine;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ use coap_psk::message::{Kind, Message, Token};
 use coap_psk::tcp::{Config, Connection, Event, ExchangeId, Output, Release, frame};
 use coap_psk::{CoapOption, Code, Instant, Method, Request, Response, option};
 use proptest::prelude::*;
+
+use machine::Machine;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -113,6 +118,10 @@ impl Run {
         run.drain();
         run
     }
+}
+
+impl Machine for Run {
+    type Step = Step;
 
     fn take(&mut self, step: &Step) {
         let (connection, now) = (&mut self.connection, self.now);
@@ -204,25 +213,39 @@ impl Run {
             }
         }
     }
+
+    fn is_drained(&mut self) -> bool {
+        self.connection.poll_output().is_none()
+    }
+
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.connection.next_deadline()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.connection.handle_timeout(now);
+    }
+
+    fn go_on_to(&mut self, now: Instant) {
+        self.now = now;
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// C2: the same inputs give the same outputs. C4: asking more often changes nothing.
+    /// C2 and C4.
     #[test]
     fn the_same_steps_give_the_same_outputs(steps in steps()) {
-        let (mut one, mut two) = (Run::new(), Run::new());
-        for step in &steps {
-            one.take(step);
-            one.drain();
-            two.take(step);
-            two.drain();
-            prop_assert!(two.connection.poll_output().is_none());
-            prop_assert_eq!(one.connection.next_deadline(), two.connection.next_deadline());
-            prop_assert_eq!(two.connection.next_deadline(), two.connection.next_deadline());
-        }
-        prop_assert_eq!(one.outputs, two.outputs);
+        machine::same_steps_same_outputs(Run::new, &steps)?;
     }
 
     /// C3: draining late gives the same outputs in the same order. And so do bytes that come one by one.
@@ -246,36 +269,18 @@ proptest! {
         prop_assert_eq!(&eager.outputs, &slow.outputs);
     }
 
-    /// C5: after a timeout the next deadline lies ahead; repeating it does nothing, and neither does going back.
+    /// C5.
     #[test]
     fn timeouts_make_progress(steps in steps()) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.connection.handle_timeout(run.now);
-            prop_assert!(run.connection.next_deadline().is_none_or(|deadline| deadline > run.now));
-            run.drain();
-            run.connection.handle_timeout(run.now);
-            run.connection.handle_timeout(Instant::ZERO);
-            prop_assert!(run.connection.poll_output().is_none());
-        }
+        machine::timeouts_make_progress(Run::new(), &steps)?;
     }
 
     /// C6 and C7: with a driver that answers nothing more, every exchange of ours ends, once, and so does the connection.
     #[test]
     fn everything_ends_once(steps in steps()) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::new(), &steps);
         // The peer is silent from here on, which the keepalive finds out.
-        for _ in 0..1_000 {
-            run.drain();
-            let Some(deadline) = run.connection.next_deadline() else { break };
-            run.now = run.now.max(deadline);
-            run.connection.handle_timeout(run.now);
-        }
+        machine::run_out(&mut run, 1_000);
         prop_assert!(run.connection.is_closed());
         prop_assert_eq!((run.connection.next_deadline(), run.closed), (None, 1));
         for exchange in &run.begun {
@@ -287,11 +292,7 @@ proptest! {
     /// C8: answers that are late, repeated or about nothing are ignored.
     #[test]
     fn answers_about_nothing_change_nothing(steps in steps()) {
-        let mut run = Run::new();
-        for step in &steps {
-            run.take(step);
-            run.drain();
-        }
+        let mut run = machine::take_all(Run::new(), &steps);
         let deadline = run.connection.next_deadline();
         for exchange in run.begun.iter().filter(|exchange| run.ends.contains_key(exchange)) {
             run.connection.cancel(*exchange, run.now);
