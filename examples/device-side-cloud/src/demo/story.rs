@@ -17,7 +17,9 @@ use crate::config;
 use crate::error::Error;
 use crate::outbound::{Outbound, Schemes};
 
+use super::browser::Browser;
 use super::process::{PATIENCE, Process};
+use super::secrets::Secrets;
 
 /// How many steps the story has.
 const STEPS: usize = 12;
@@ -41,6 +43,7 @@ pub(crate) struct Story {
     pub(crate) device: Option<Process>,
     pub(crate) client: Option<Process>,
     pub(crate) http: Option<Outbound>,
+    pub(crate) secrets: Secrets,
     step: usize,
     since: Instant,
 }
@@ -66,6 +69,7 @@ impl Story {
             device: None,
             client: None,
             http: None,
+            secrets: Secrets::default(),
             step: 0,
             since: clock::now(),
         })
@@ -244,6 +248,38 @@ impl Story {
             ))
             .map_err(|cause| Error::new("the request cannot be made", cause))?;
         self.http()?.send(request).await
+    }
+
+    /// Lists the devices with a bearer token.
+    pub(crate) async fn list_devices(&self, token: &str) -> Result<Response<Bytes>, Error> {
+        self.uci(Method::GET, "/devices", token, "application/json", None)
+            .await
+    }
+
+    /// Keeps in mind what servers had a browser keep.
+    pub(crate) fn overheard(&mut self, browser: &Browser) {
+        for cookie in browser.cookies() {
+            self.secrets.add("a cookie", cookie);
+        }
+    }
+
+    /// How many attempts to deliver a notification ended so, by the cloud's figures since it was started.
+    pub(crate) async fn deliveries(&self, outcome: &str) -> Result<u64, Error> {
+        let request = Request::builder()
+            .uri(format!(
+                "http://127.0.0.1:{}/metrics",
+                self.ports.monitoring
+            ))
+            .body(Bytes::new())
+            .map_err(|cause| Error::new("the request cannot be made", cause))?;
+        let response = self.http()?.send(request).await?;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        let name = format!("device_cloud_deliveries_total{{outcome=\"{outcome}\"}} ");
+        // Absent until there is one.
+        Ok(text
+            .lines()
+            .find_map(|line| line.strip_prefix(&name)?.parse().ok())
+            .unwrap_or_default())
     }
 
     /// Tries something until it fits or time is up.
