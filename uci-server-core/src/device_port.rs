@@ -55,6 +55,8 @@ pub enum DeviceAnswer {
         /// How long the answer is good for, or, with 5.03 and 4.29, when to come back.
         max_age: Option<Duration>,
     },
+    /// The device answered well, but with a payload in a format that this cloud does not read.
+    Unreadable,
     /// The device could not be reached or did not answer.
     Unreachable,
 }

@@ -272,6 +272,7 @@ impl DeviceCloud {
                 content,
                 max_age,
             } => (*code, content.as_ref(), *max_age),
+            DeviceAnswer::Unreadable => return unreadable().into_response(),
             DeviceAnswer::Unreachable => {
                 let detail = "the device does not answer";
                 let status = StatusCode::GATEWAY_TIMEOUT;

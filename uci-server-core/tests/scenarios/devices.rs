@@ -200,6 +200,23 @@ fn device_codes_become_http_statuses() {
 }
 
 #[test]
+fn content_in_a_format_that_is_not_read_is_a_bad_gateway() {
+    let mut world = World::new();
+    world.light();
+    let update = post(&path(1, LIGHT), "application/json", "{}");
+    for request in [request(Method::GET, &path(1, LIGHT)), update] {
+        let id = world.start(&request, granted("alice", "g1"));
+        let (ask, _) = world.asks.pop_front().unwrap();
+        world
+            .cloud
+            .handle_answer(ask, DeviceAnswer::Unreadable, world.now);
+        world.settle();
+        assert_eq!(world.responses[&id].status(), StatusCode::BAD_GATEWAY);
+        assert!(!world.responses[&id].body().is_empty());
+    }
+}
+
+#[test]
 fn a_collection_is_an_array() {
     let mut world = World::new();
     world.light();
