@@ -18,7 +18,7 @@ use uci_server_core::{
 use crate::clock;
 use crate::config;
 use crate::error::Error;
-use crate::gateway::{Ask, Command, Presumed};
+use crate::gateway::{Ask, Command, Known};
 use crate::monitor::Monitor;
 use crate::outbound::Outbound;
 use crate::store::Store;
@@ -205,7 +205,7 @@ impl Outside for Surroundings {
             } => {
                 let gateway = self.gateway.clone();
                 tokio::spawn(async move {
-                    let presumed = Presumed {
+                    let presumed = Known {
                         account,
                         device,
                         generation,
