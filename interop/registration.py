@@ -9,7 +9,7 @@ import libcoap
 from checks import check, expect
 from cloud import derive_key
 from dtls import Session
-from notifications import DEVICES, call, judge, subscribe
+from notifications import DEVICES, call, judge, subscribe, unsubscribe
 from receiver import Receiver
 
 # Of the configuration's sample: how long the cloud waits for a publication.
@@ -78,6 +78,7 @@ def devices_that_never_publish_are_registered_and_their_lifetime_is_kept(world):
                 expect(lifetime - 1 < gone < lifetime + 10, f"lifetime {lifetime} s, offline after {gone:.1f} s")
                 expect(status_of(world, device.di) == "offline", "a silent device is online")
         judge(subscription, told.at(subscription.events))
+        unsubscribe(world, subscription)
     # It keeps its id in the cloud when it publishes one of its own after all, and its links come under the cloud's.
     given, busy.di = busy.di, str(uuid.uuid4())
     libcoap.publish(world, libcoap.CLIENTS[0], busy)
