@@ -45,7 +45,7 @@ impl Operator {
             // It is registered when it comes in.
             return Ok(());
         }
-        // It was there and published no id while it was nobody's.
+        // It has been there and published no id.
         self.products.give_id(name).await?;
         let Some(id) = self.id_in_core(name).await? else {
             return Ok(());
