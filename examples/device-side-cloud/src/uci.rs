@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config;
 use crate::error::Error;
 use crate::gateway::{Ask, Command, Known};
+use crate::linking::Unsettled;
 use crate::monitor::Monitor;
 use crate::outbound::Outbound;
 use crate::store::Store;
@@ -74,11 +75,16 @@ pub(crate) async fn drive(
     Ok(())
 }
 
-/// Has every account that still owes something go on: what a killed cloud had promised is kept.
+/// Has every account that still owes something go on, less those with unsettled ends: what a killed cloud had promised is
+/// kept.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub(crate) async fn wake_all(store: &Store, cloud: &Handle) -> Result<(), Error> {
+pub(crate) async fn wake_all(
+    store: &Store,
+    cloud: &Handle,
+    unsettled: &Unsettled,
+) -> Result<(), Error> {
     let owing = store
         .owing(u64::MAX)
         .await
@@ -87,6 +93,8 @@ pub(crate) async fn wake_all(store: &Store, cloud: &Handle) -> Result<(), Error>
     for account in owing
         .iter()
         .filter_map(|due| due.stream.strip_prefix("account/"))
+        // What these owe may be owed to a client whose access has ended.
+        .filter(|account| !unsettled.contains(*account))
         .filter_map(|account| account.parse().ok())
     {
         count = count.saturating_add(1);

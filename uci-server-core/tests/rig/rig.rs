@@ -330,11 +330,20 @@ impl World {
 
     /// A process that starts again: nothing is left but the journal; due accounts are woken.
     pub(crate) fn restart(&mut self) {
+        self.reboot();
+        self.wake_due();
+    }
+
+    /// A process that starts again and has not looked after anything yet.
+    pub(crate) fn reboot(&mut self) {
         self.starts = self.starts.wrapping_add(1);
         self.cloud = DeviceCloud::new(self.config.clone(), [self.starts; 32], Arc::new(Labels));
         self.asks.clear();
         self.deliveries.clear();
         self.unanswered.clear();
+    }
+
+    pub(crate) fn wake_due(&mut self) {
         let due: Vec<String> = self.journal.due.keys().cloned().collect();
         for stream in due {
             if let Some(id) = stream.strip_prefix("account/") {
