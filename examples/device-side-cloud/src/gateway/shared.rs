@@ -108,3 +108,20 @@ pub(super) fn refusal(failure: Failure, wanted: impl fmt::Display) -> Response {
 pub(super) fn unavailable() -> Response {
     Response::new(Code::SERVICE_UNAVAILABLE).with_max_age(AGAIN_SECONDS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_refusal_is_final_and_trouble_says_when_to_come_again() {
+        let answer = |failure: fn(Error) -> Failure| {
+            let response = refusal(failure(Error::plain("why")), "something");
+            (response.code, response.max_age)
+        };
+        assert_eq!(answer(Failure::Refused), (Code::FORBIDDEN, None));
+        let again = (Code::SERVICE_UNAVAILABLE, Some(AGAIN_SECONDS));
+        assert_eq!(answer(Failure::Unavailable), again);
+    }
+}
