@@ -1,16 +1,22 @@
 """A disk that is really full: a small file system of its own under the cloud's data directory."""
 
 import errno
+import json
 import os
 import pathlib
 import subprocess
 import tempfile
 import time
 
+import libcoap
+import linking
 import monitoring
 from bad_input import raw_https
 from checks import Skipped, check, expect
-from cloud import Cloud
+from cloud import Cloud, derive_key
+from dtls import Session
+from notifications import DEVICES, call
+from receiver import Receiver
 
 # The journal's file must fit, and little else.
 SIZE = 8 << 20
@@ -106,3 +112,54 @@ def a_full_disk_is_named_and_the_cloud_goes_on_when_there_is_room(world):
         after = cloud.admin("product", "add", "after")
         expect(after["product_key"] != first["product_key"], "the product after the full disk is a new one")
         expect(cloud.stop() == 0, "the cloud did not stop in good order")
+
+
+@check
+def with_a_full_disk_devices_and_clients_are_told_to_come_again(world):
+    with SmallDisk() as disk, Cloud(world.cloud.program, data=disk.folder, private_receivers=True) as cloud:
+        small = type(world)(cloud)
+        small.link, _, _ = linking.link(small, small.client)
+        client = libcoap.CLIENTS[0]
+        asking, new, known, waiting = small.device, small.add_device(), small.add_device(), small.add_device()
+        libcoap.publish(small, client, known)
+        with Receiver(small) as receiver:
+            steps = (
+                ("an activation", lambda: libcoap.request(small, client, *libcoap.activation(asking))[0], "2.04"),
+                ("a publication", lambda: said(libcoap.publish, small, client, new), "2.04"),
+                ("a new state", lambda: said(libcoap.represent, small, client, known), "2.04"),
+                ("a subscription", lambda: ask_to_subscribe(small, receiver), 201),
+            )
+            filler = disk.fill()
+            add_until_refused(cloud)
+            for what, step, _ in steps:
+                answer = step()
+                expect(answer in ("5.03", 503), f"with a full disk {what} is answered {answer}")
+            with Session(cloud, waiting.identity(2), derive_key(waiting.secret)) as session:
+                # Whoever comes in now has not to ask again: the cloud sees to it that what follows is kept.
+                session.wait_until_open()
+                os.unlink(filler)
+                time.sleep(8)
+                codes, _, _ = libcoap.exchange(small, client, *libcoap.activation(waiting), patience=3)
+                expect(codes == [], f"the product's secret still opens a device that has its own: {codes}")
+            for what, step, good in steps:
+                answer = step()
+                expect(answer == good, f"with room again {what} is answered {answer}")
+            came = receiver.wait("/events/full", len(DEVICES))
+            expect(sorted(one.kind for one in came) == sorted(DEVICES), f"told {[one.kind for one in came]}")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")
+
+
+def said(act, world, client, device):
+    """The code with which the cloud answers what `act` does for a device."""
+    try:
+        act(world, client, device)
+    except AssertionError as refused:
+        return str(refused).rsplit(" ", 1)[-1]
+    return "2.04"
+
+
+def ask_to_subscribe(world, receiver):
+    body = {"eventsUrl": receiver.url + "/events/full", "eventTypes": DEVICES, "signingSecret": "s" * 32}
+    status, headers, _ = call(world, "POST", "/devices/subscriptions", json.dumps(body), Content_Type="application/json")
+    expect((status == 503) == ("retry-after" in headers), f"{status} comes with {headers}")
+    return status

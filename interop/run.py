@@ -12,6 +12,7 @@ import libcoap  # noqa: F401
 import linking  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
+import registration  # noqa: F401
 import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
