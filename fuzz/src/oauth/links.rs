@@ -100,8 +100,16 @@ impl Peer {
         }
     }
 
-    /// Does everything that the machine wants done, but keeps what it sends.
+    /// Does everything that the machine wants done, at this time, but keeps what it sends.
     fn run(&mut self) {
+        self.drain();
+        while self.machine.next_deadline().is_some_and(|at| at <= self.now) {
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send { exchange, request } => self.sent.push_back((exchange, request)),
@@ -185,7 +193,6 @@ impl Peer {
         let end = self.now + LONG;
         while let Some(deadline) = self.machine.next_deadline().filter(|at| *at <= end) {
             self.now = deadline;
-            self.machine.handle_timeout(deadline);
             self.run();
         }
     }
