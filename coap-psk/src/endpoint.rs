@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Context, Exchanges};
+use crate::exchange::{Action, Context, Exchanges};
 use crate::guard::{Counters, Guard};
 use crate::identity::{DeviceName, PskIdentity, SecureMode};
 use crate::mailbox;
@@ -383,11 +383,20 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .saturating_sub(remembered_before)
             .saturating_add(session.exchanges.remembered().bytes());
         memory::place(&mut self.oldest_answered, id, session);
+        let mut refused = false;
         for datagram in out {
             // A record that the engine cannot take is as good as lost on the way.
-            let _ = self.dtls.send(id, &datagram, now);
+            let sent = self.dtls.send(id, &datagram, now);
+            refused |= sent.is_err_and(|error| error.kind() == ErrorKind::Refused);
+        }
+        if refused && let Some(probe) = session.exchanges.probe(&mut self.random) {
+            // The peer is owed more than may go to an address that it has not answered at.
+            let _ = self.dtls.send(id, &probe, now);
         }
         for action in actions {
+            if matches!(action, Action::Reached) {
+                self.dtls.confirm_path(id, now);
+            }
             if let Some(output) = session.output_of(id, action, now) {
                 self.outputs.push_back(output);
             }

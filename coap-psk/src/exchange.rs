@@ -54,6 +54,8 @@ pub(crate) struct Exchanges {
     tokens: BTreeMap<Token, u64>,
     bodies: Bodies,
     observers: Observers,
+    /// The message that was to show whether the peer is there, until it is answered.
+    probe: Option<u16>,
 }
 
 /// What the exchanges of all sessions share, and where their outputs go.
@@ -110,6 +112,8 @@ pub(crate) enum Action {
     Unobserved {
         number: u64,
     },
+    /// The peer answered a probe.
+    Reached,
 }
 
 impl Exchanges {
@@ -125,6 +129,7 @@ impl Exchanges {
             tokens: BTreeMap::new(),
             bodies: Bodies::default(),
             observers: Observers::default(),
+            probe: None,
         }
     }
 
@@ -173,7 +178,22 @@ impl Exchanges {
     fn handle_reset(&mut self, message_id: u16, cx: &mut Context<'_>) {
         if let Some(purpose) = self.sender.reset(message_id, &mut means(&mut self.ids, cx)) {
             self.give_up(purpose, Failure::Reset, cx);
+        } else if self.probe.take() == Some(message_id) {
+            // One that does not match was a guess, and uses the probe up as well.
+            cx.actions.push_back(Action::Reached);
         }
+    }
+
+    /// An Empty message that a peer answers with a Reset if it gets it: the same until it is answered. (RFC 7252, 4.3)
+    pub(crate) fn probe(&mut self, random: &mut Random) -> Option<Vec<u8>> {
+        let ids = &self.ids;
+        let message_id = *self.probe.get_or_insert_with(|| ids.unforeseen(random));
+        codec::encode(&Message::empty(Kind::Confirmable, message_id)).ok()
+    }
+
+    /// Forgets the probe: it went to where the peer is no longer.
+    pub(crate) const fn forget_probe(&mut self) {
+        self.probe = None;
     }
 
     /// Ends what a message of ours was for that the peer refused or never acknowledged.

@@ -41,6 +41,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             DtlsEvent::Moved { session, to, .. } => {
                 if let Some(it) = self.sessions.get_mut(&session) {
                     it.peer = to;
+                    it.exchanges.forget_probe();
                     self.outputs
                         .push_back(Output::Event(Event::Moved { session, peer: to }));
                 }
