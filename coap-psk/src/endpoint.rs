@@ -58,6 +58,8 @@ pub struct Endpoint<D> {
     /// The sessions by when their oldest answered message expires, or earlier: a place is put right when its turn comes.
     oldest_answered: BTreeSet<(Instant, SessionId)>,
     guard: Guard,
+    /// Whether a session that appears now is one of an earlier run.
+    resuming: bool,
     /// The paths of the commands that wait, by the session of their device.
     mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
@@ -83,6 +85,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             transfer_bytes: 0,
             remembered_bytes: 0,
             oldest_answered: BTreeSet::new(),
+            resuming: false,
             mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
@@ -255,6 +258,20 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             self.dtls.provide_key(handshake, key, now);
         }
         self.pump(None, now);
+    }
+
+    /// Works with the engine itself, for what engines do beyond their port, such as saving sessions and going on with them after a
+    /// restart; then lets out what comes of it.
+    ///
+    /// A session of an earlier run that appears is taken for one that the peer began. Its exchanges are not those of before: a
+    /// request that the peer repeats over the restart is new here, and observers must register again.
+    pub fn with_engine<T>(&mut self, step: impl FnOnce(&mut D) -> T, now: Instant) -> T {
+        let now = self.advance(now);
+        let result = step(&mut self.dtls);
+        self.resuming = true;
+        self.pump(None, now);
+        self.resuming = false;
+        result
     }
 
     /// Takes a datagram. One that begins a handshake is dropped while its network asks too much; see [`Limits`](crate::Limits).

@@ -133,6 +133,12 @@ impl Exchanges {
         }
     }
 
+    /// Begins where an earlier program has left the session. Which tokens it used is not known: few, from the smallest on, or as
+    /// here, at a place of the large ones that chance has chosen.
+    pub(crate) fn resume(&mut self, random: &mut Random) {
+        self.next_token = u64::from(random.next_u32() | 1 << 31) << 32;
+    }
+
     /// Takes one message of the peer.
     pub(crate) fn handle_datagram(&mut self, datagram: &[u8], cx: &mut Context<'_>) {
         let message = match codec::parse(datagram) {
@@ -340,4 +346,29 @@ fn reject(message_id: u16, cx: &mut Context<'_>) {
 fn send_empty(kind: Kind, message_id: u16, cx: &mut Context<'_>) {
     cx.out
         .extend(codec::encode(&Message::empty(kind, message_id)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_was_brought_back_uses_none_of_its_earlier_tokens() {
+        let mut random = Random::new([1; 32]);
+        let mut tokens = [false, true, true, true].map(|resumed| {
+            let mut exchanges = Exchanges::new(&mut random, Instant::ZERO);
+            if resumed {
+                exchanges.resume(&mut random);
+            }
+            (0..1_000).map(|_| exchanges.new_token()).collect()
+        });
+        let mut all: Vec<Token> = tokens
+            .iter_mut()
+            .flat_map(core::mem::take::<Vec<_>>)
+            .collect();
+        assert!(all.iter().all(|token| !token.as_bytes().is_empty()));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 4_000);
+    }
 }

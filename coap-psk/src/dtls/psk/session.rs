@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Whether a new session of `identity` at the address of this one takes its place. Without an id this one could not be told
-    /// from it (RFC 6347, 4.2.8); with one it may be somebody's whose address passed to another since he was last heard.
+    /// from it (RFC 6347, 4.2.8); with one it may be that of a peer whose address passed to another since it was last heard.
     pub(super) fn gives_way_to(&self, identity: &[u8]) -> bool {
         self.connection_id().is_empty() || *self.identity == *identity
     }

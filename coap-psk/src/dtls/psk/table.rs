@@ -113,7 +113,7 @@ impl Table {
         self.by_id.get(&connection_id).copied()
     }
 
-    /// Notes that a session goes on elsewhere. Whoever is there keeps the place: without an id he has no other.
+    /// Notes that a session goes on elsewhere. Whoever is there keeps the place: a session without an id has no other.
     pub(super) fn handle_move(&mut self, id: u64, from: SocketAddr, to: SocketAddr) {
         if self.sessions.get(&from) == Some(&id) {
             self.sessions.remove(&from);

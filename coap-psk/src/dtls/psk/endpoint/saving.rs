@@ -20,7 +20,8 @@ impl PskEndpoint {
     /// for another one. Exports of one session are to be stored in their order, each in the place of the one before.
     ///
     /// What arrived after the export is not known to the endpoint that imports it. A record of that time can be replayed to
-    /// it, once. Export before you act on what must not be done twice, or last of all, when the program ends in good order.
+    /// it, once. Export before you act on what must not be done twice, or last of all, when the program ends in good order. A
+    /// client whose handshake had ended here and not there, because the last flight was lost, makes a new one.
     pub fn export(&mut self, session: SessionId, now: Instant) -> Option<SavedSession> {
         self.cx.advance(now);
         let count = self.cx.config.reserved_records;

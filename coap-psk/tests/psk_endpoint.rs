@@ -1,4 +1,5 @@
-//! A device that gets a new address, through the whole endpoint: our DTLS engine, the message layer, presence. (RFC 9146)
+//! A device that gets a new address (RFC 9146) and a cloud that is restarted, through the whole endpoint: our DTLS engine, the
+//! message layer, presence.
 #![cfg(feature = "psk-dtls")]
 #![allow(
     clippy::unwrap_used,
@@ -120,7 +121,11 @@ impl World {
                     .handle_datagram(self.device_at, &out.datagram, self.now);
             }
             Output::Event(event) => self.device_events.push(event),
-            Output::KeyWanted { .. } | Output::Request { .. } => panic!("{output:?}"),
+            Output::Request { exchange, .. } => {
+                let response = Response::new(Code::CONTENT);
+                self.device.respond(exchange, response, self.now).unwrap();
+            }
+            Output::KeyWanted { .. } => panic!("{output:?}"),
         }
     }
 
@@ -305,4 +310,61 @@ fn who_sends_a_caught_record_on_in_the_name_of_another_gets_little_sent_there() 
     world.get();
     world.run_for(Duration::from_secs(5));
     assert_eq!(world.bodies().0, [1_000]);
+}
+
+#[test]
+fn a_cloud_that_was_restarted_goes_on_with_its_devices() {
+    let mut world = World::new();
+    let request = || Request::new(Method::Get, "/state").unwrap();
+    let (now, at_cloud) = (world.now, world.at_cloud);
+    world.cloud.request(at_cloud, request(), now).unwrap();
+    world.get();
+    world.settle();
+    assert_eq!(world.bodies().0, [2]);
+    assert!(matches!(&world.cloud_events[..], [Event::Response { .. }]));
+    let saved = world
+        .cloud
+        .with_engine(|engine| engine.export(at_cloud, now), now)
+        .unwrap();
+
+    world.cloud = Endpoint::new(
+        Config::default(),
+        PskEndpoint::new(PskConfig::default(), [5; 32]),
+        [6; 32],
+    );
+    world.cloud_events.clear();
+    let session = world.cloud.with_engine(
+        |engine| {
+            let session = engine.import(saved.expose(), now).unwrap();
+            let again = engine.export(session, now).unwrap();
+            engine.handle_stored(&again, now);
+            session
+        },
+        now,
+    );
+    world.settle();
+    let [
+        Event::Online {
+            session: online,
+            peer,
+            replaced: None,
+            ..
+        },
+    ] = &world.cloud_events[..]
+    else {
+        panic!("{:?}", world.cloud_events)
+    };
+    assert_eq!((*online, *peer), (session, home()));
+    world.cloud_events.clear();
+    world.get();
+    world.cloud.request(session, request(), now).unwrap();
+    world.settle();
+    assert_eq!(world.bodies().0, [2, 2]);
+    assert!(matches!(&world.cloud_events[..], [Event::Response { .. }]));
+    let hellos = |up: &Vec<u8>| up[0] == 22 && up[13] == 1;
+    assert_eq!(
+        world.up.iter().filter(|up| hellos(up)).count(),
+        2,
+        "one handshake"
+    );
 }
