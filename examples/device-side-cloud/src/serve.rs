@@ -92,7 +92,13 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         metrics(&monitor),
     ));
     tasks.spawn(reloader.run());
-    let gateway = Gateway::new(products.clone(), cloud.clone(), calls, metrics(&monitor));
+    let gateway = Gateway::new(
+        products.clone(),
+        cloud.clone(),
+        calls,
+        &config.coaps,
+        metrics(&monitor),
+    );
     tasks.spawn(async move {
         gateway.run(device_outputs, asked).await;
         Ok(())

@@ -18,7 +18,7 @@ use uci_server_core::{
 use crate::clock;
 use crate::config;
 use crate::error::Error;
-use crate::gateway::{Ask, Command, Presumed};
+use crate::gateway::{Ask, Command, Known};
 use crate::linking::Unsettled;
 use crate::monitor::Monitor;
 use crate::outbound::Outbound;
@@ -215,7 +215,7 @@ impl Outside for Surroundings {
             } => {
                 let gateway = self.gateway.clone();
                 tokio::spawn(async move {
-                    let presumed = Presumed {
+                    let presumed = Known {
                         account,
                         device,
                         generation,

@@ -260,6 +260,7 @@ impl World {
             let answer = match argument % 4 {
                 0 => DeviceAnswer::Unreachable,
                 1 => DeviceAnswer::answered(argument, None, None),
+                2 => DeviceAnswer::Unreadable,
                 _ => DeviceAnswer::answered(0x45, Some(content(argument)), None),
             };
             self.machine.handle_answer(id, answer, self.now);

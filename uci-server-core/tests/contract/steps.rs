@@ -90,10 +90,11 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 pub(crate) fn device_answer(choice: u8) -> DeviceAnswer {
-    match choice % 4 {
+    match choice % 5 {
         0 => DeviceAnswer::Unreachable,
         1 => DeviceAnswer::answered(132, None, None),
         2 => DeviceAnswer::answered(choice, None, None),
+        3 => DeviceAnswer::Unreadable,
         _ => DeviceAnswer::answered(69, Some(cbor("{}")), None),
     }
 }

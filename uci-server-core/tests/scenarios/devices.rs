@@ -338,26 +338,6 @@ fn cbor_of(bytes: &'static [u8]) -> uci_model::Content {
 }
 
 #[test]
-fn a_success_in_a_format_that_is_not_known_is_a_bad_gateway() {
-    let mut world = World::new();
-    world.light();
-    let light = path(1, LIGHT);
-    for request in [
-        request(Method::GET, &light),
-        post(&light, "application/json", "{}"),
-    ] {
-        let id = world.start(&request, granted("alice", "g1"));
-        let (ask, _) = world.asks.pop_front().unwrap();
-        let answer = uci_server_core::DeviceAnswer::Unreadable;
-        world.cloud.handle_answer(ask, answer, world.now);
-        world.settle();
-        let response = &world.responses[&id];
-        assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-        assert!(!response.body().is_empty());
-    }
-}
-
-#[test]
 fn a_device_that_has_not_the_format_is_asked_once_more_for_whatever_it_has() {
     let mut world = World::new();
     world.light();
@@ -386,6 +366,23 @@ fn a_device_that_has_not_the_format_is_asked_once_more_for_whatever_it_has() {
         world.answer_ask(134, None);
         assert_eq!(world.responses[&id].status(), StatusCode::NOT_ACCEPTABLE);
         assert!(world.asks.is_empty());
+    }
+}
+
+#[test]
+fn content_in_a_format_that_is_not_read_is_a_bad_gateway() {
+    let mut world = World::new();
+    world.light();
+    let update = post(&path(1, LIGHT), "application/json", "{}");
+    for request in [request(Method::GET, &path(1, LIGHT)), update] {
+        let id = world.start(&request, granted("alice", "g1"));
+        let (ask, _) = world.asks.pop_front().unwrap();
+        world
+            .cloud
+            .handle_answer(ask, uci_server_core::DeviceAnswer::Unreadable, world.now);
+        world.settle();
+        assert_eq!(world.responses[&id].status(), StatusCode::BAD_GATEWAY);
+        assert!(!world.responses[&id].body().is_empty());
     }
 }
 
