@@ -103,7 +103,11 @@ impl Peer {
     /// Does everything that the machine wants done, at this time, but keeps what it sends.
     fn run(&mut self) {
         self.drain();
-        while self.machine.next_deadline().is_some_and(|at| at <= self.now) {
+        while self
+            .machine
+            .next_deadline()
+            .is_some_and(|at| at <= self.now)
+        {
             self.machine.handle_timeout(self.now);
             self.drain();
         }
