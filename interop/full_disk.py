@@ -12,7 +12,7 @@ import libcoap
 import linking
 import monitoring
 from bad_input import raw_https
-from checks import check, expect
+from checks import Skipped, check, expect
 from cloud import Cloud, derive_key
 from dtls import Session
 from notifications import DEVICES, call
@@ -23,18 +23,49 @@ SIZE = 8 << 20
 
 
 class SmallDisk:
-    """A tmpfs of SIZE bytes mounted at a folder of its own; needs the right to mount."""
+    """A tmpfs of SIZE bytes, mounted as root or else in a name space of its own, in which this user is root."""
 
     def __enter__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="small-disk-"))
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", self.folder]
-        done = subprocess.run(mount, capture_output=True, text=True)
-        expect(done.returncode == 0, f"run as root, to mount a small disk: {done.stderr}")
-        return self
+        self.place = pathlib.Path(tempfile.mkdtemp(prefix="small-disk-"))
+        lacks = []
+        for mounted in (self._mounted, self._mounted_with_sudo, self._mounted_in_a_name_space):
+            if (lack := mounted()) is None:
+                return self
+            lacks.append(lack)
+        self.place.rmdir()
+        raise Skipped(f"a small disk cannot be mounted: {'; '.join(lacks)}")
 
     def __exit__(self, *_):
-        subprocess.run(["umount", "--lazy", self.folder], check=True)
-        self.folder.rmdir()
+        self.unmount()
+        self.place.rmdir()
+
+    def _mounted(self, *root):
+        """Mounts as root; what it lacks, if it cannot."""
+        mount = [*root, "mount", "-t", "tmpfs", "-o", f"size={SIZE},uid={os.getuid()}", "tmpfs", self.place]
+        try:
+            done = subprocess.run(mount, capture_output=True, text=True)
+        except FileNotFoundError as error:
+            return str(error)
+        if done.returncode != 0:
+            return done.stderr.partition("\n")[0]
+        self.folder = self.place
+        self.unmount = lambda: subprocess.run([*root, "umount", "--lazy", self.place], check=True)
+        return None
+
+    def _mounted_with_sudo(self):
+        return self._mounted("sudo", "-n")
+
+    def _mounted_in_a_name_space(self):
+        """Others see the disk below the root of the process that keeps the name space; with it, the disk goes."""
+        script = f'mount -t tmpfs -o size={SIZE} tmpfs "$0" && echo mounted && exec cat'
+        command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, self.place]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        keeper = subprocess.Popen(command, text=True, **pipes)
+        if keeper.stdout.readline() != "mounted\n":
+            return keeper.communicate()[1].partition("\n")[0]
+        self.folder = pathlib.Path(f"/proc/{keeper.pid}/root{self.place}")
+        self.unmount = keeper.communicate
+        return None
 
     def fill(self):
         """Takes all that is left; the path of the file that holds it."""

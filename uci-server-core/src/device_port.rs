@@ -55,7 +55,7 @@ pub enum DeviceAnswer {
         /// How long the answer is good for, or, with 5.03 and 4.29, when to come back.
         max_age: Option<Duration>,
     },
-    /// The device answered well, but with a payload in a format that this cloud does not read.
+    /// The device answered with a success whose payload is in no format that this cloud knows.
     Unreadable,
     /// The device could not be reached or did not answer.
     Unreachable,

@@ -162,6 +162,7 @@ impl World {
                     stream.snapshot = Some(snapshot);
                 }
                 Output::Ask { .. }
+                | Output::Abort { .. }
                 | Output::Erase { .. }
                 | Output::SaveSnapshot { .. }
                 | Output::Event(_) => {}

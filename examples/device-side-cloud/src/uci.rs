@@ -151,12 +151,14 @@ impl Outside for Surroundings {
         }
     }
 
-    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) {
+    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) -> bool {
         let snapshot = journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
-        if let Err(cause) = self.store.save_snapshot(&stream, snapshot).await {
+        let saved = self.store.save_snapshot(&stream, snapshot).await;
+        if let Err(cause) = &saved {
             // The changes are still there, so nothing but time is lost.
             warn!(stream, %cause, "a snapshot was not kept");
         }
+        saved.is_ok()
     }
 
     async fn erase(&self, stream: String) -> bool {
