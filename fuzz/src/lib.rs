@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("dtls_endpoint", dtls::endpoint),
     ("dtls_record", dtls::record),
     ("dtls_handshake", dtls::handshake),
+    ("dtls_saved", dtls::saved),
     ("server_request", server::request),
     ("server_route", server::route),
     ("server_events_url", server::events_url),
