@@ -87,7 +87,7 @@ async fn a_notification_that_comes_in_chunks_is_verified_whole() {
     let folder = std::env::temp_dir().join(format!("in-chunks-{}", std::process::id()));
     let accounts = Arc::new(Accounts::new(Arc::new(shared(&folder))));
     let user: UserId = "ann".parse().unwrap();
-    let cloud = config::FULL.parse().unwrap();
+    let cloud = FULL.parse().unwrap();
     accounts.open(&user, cloud, "link-1".to_owned()).unwrap();
     let account = accounts.get(&user).unwrap();
     let id = account.subscribe(Target::Devices).await.unwrap();
