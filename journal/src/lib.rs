@@ -70,7 +70,8 @@
 //!
 //! A journal stores what it is given. Secrets go in sealed ([`seal::Keyring`]), with the master key and the folder of
 //! data keys outside the data directory; erasing a person is [`Journal::erase`] and [`seal::Keyring::destroy`], which holds for
-//! older backups too ([`seal::Keyring::backup`]). Files are made readable by their owner alone.
+//! older backups too ([`seal::Keyring::backup`]). What a snapshot leaves out is gone with [`Journal::condense`]. Files are made
+//! readable by their owner alone.
 
 #[cfg(test)]
 extern crate self as journal; // The load that unit and integration tests share names the crate as a user does.

@@ -286,6 +286,28 @@ fn who_was_erased_stays_erased_in_an_older_backup() {
     assert_eq!(opened.expose(), secret("bob").as_bytes());
 }
 
+/// With another master key nothing in the backup would count as destroyed, and who was erased would come back.
+#[test]
+fn keys_are_neither_restored_nor_backed_up_with_another_master_key() {
+    let folder = Folder::new("wrong-master");
+    let Cloud { keys, .. } = cloud(folder.path());
+    keys.seal("a", "f", [1; 32], b"secret").unwrap();
+    keys.destroy("a").unwrap();
+    let mirror = folder.path().join("mirror");
+    keys.backup(&mirror).unwrap();
+    let machine = Folder::new("wrong-master-anew");
+    let path = machine.path().join("keys");
+    let wrong = Keyring::load(MasterKey::new([8; 32]), &path).unwrap();
+    for result in [wrong.restore(&mirror), wrong.backup(&mirror)] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::KeyFile);
+    }
+    drop(wrong);
+    let master = MasterKey::load(folder.path().join("master.key")).unwrap();
+    let right = Keyring::load(master, &path).unwrap();
+    right.restore(&mirror).unwrap();
+    assert!(right.is_destroyed("a").unwrap());
+}
+
 #[test]
 fn a_folder_of_keys_that_lost_its_files_empties_no_backup() {
     let folder = Folder::new("lost-keys");
