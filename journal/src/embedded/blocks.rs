@@ -11,6 +11,8 @@
 //! torn is of no commit; and a torn block of checksums is either way the same where nothing changed. Only the store's first
 //! block, its header, is written in place. It guards itself against tearing and has no checksum while it is in use.
 
+mod layout;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
@@ -20,17 +22,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use redb::{BackendError, StorageBackend};
 
 use crate::ErrorKind;
+pub(super) use crate::embedded::blocks::layout::head;
+use crate::embedded::blocks::layout::{
+    BLOCK, BLOCK_BYTES, GROUP, HEAD, MAGIC, Span, blocks_in, checksum, place_of_sum, position,
+    position_of_sums, run_of,
+};
 use crate::embedded::failure::Failure;
 use crate::embedded::schema::FORMAT;
 
-/// The bytes of a block, which is also what the store calls a page.
-const BLOCK: usize = 4096;
-const BLOCK_BYTES: u64 = BLOCK as u64;
-/// How many blocks have their checksums in one block.
-const SUMS: usize = BLOCK / size_of::<u32>();
-const GROUP: u64 = SUMS as u64;
-const MAGIC: [u8; 8] = *b"journal\x1a";
-const HEAD: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 /// The store's block that is written in place.
 const HEADER: u64 = 0;
 
@@ -46,8 +45,9 @@ struct State {
     groups: BTreeMap<u64, Group>,
     /// Whether the header was written, and so has no checksum until the file is closed.
     in_use: bool,
-    /// Whether everything that was written is on the disk.
-    synced: bool,
+    /// How many writes there were, and how many of them are on the disk.
+    written: u64,
+    synced: u64,
 }
 
 #[derive(Debug)]
@@ -115,12 +115,13 @@ impl<B: StorageBackend> Blocks<B> {
             number = number.saturating_add((run.len() / BLOCK) as u64);
             rest = beyond;
         }
-        let mut state = self.state();
         for (number, block) in (first..).zip(out.chunks_exact(BLOCK)) {
-            let (sums, place) = state.sums_with(&self.file, number)?;
-            let is_as_written = match sums.sums.get(place) {
-                Some(0) => number == HEADER || block.iter().all(|byte| *byte == 0),
-                sum => sum == Some(&checksum(number, block)),
+            let noted = self.state().noted(&self.file, number)?;
+            let sum = checksum(number, block);
+            let is_as_written = match noted {
+                _ if number == HEADER => is_of_header(noted, sum),
+                0 => block.iter().all(|byte| *byte == 0),
+                _ => noted == sum,
             };
             if !is_as_written {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, Damaged(number)));
@@ -131,11 +132,10 @@ impl<B: StorageBackend> Blocks<B> {
 
     /// Writes whole blocks; their checksums follow at the next sync.
     fn write_blocks(&self, first: u64, blocks: &[u8]) -> io::Result<()> {
-        let mut state = self.state();
         if first == HEADER {
-            self.use_header(&mut state)?;
+            self.use_header()?;
         }
-        state.synced = false;
+        self.state().count_write();
         let (mut number, mut rest) = (first, blocks);
         while !rest.is_empty() {
             let (run, beyond) = rest.split_at(run_of(number, rest.len()));
@@ -143,6 +143,7 @@ impl<B: StorageBackend> Blocks<B> {
             number = number.saturating_add((run.len() / BLOCK) as u64);
             rest = beyond;
         }
+        let mut state = self.state();
         for (number, block) in (first..).zip(blocks.chunks_exact(BLOCK)) {
             if number != HEADER {
                 state.note(&self.file, number, checksum(number, block))?;
@@ -151,8 +152,9 @@ impl<B: StorageBackend> Blocks<B> {
         Ok(())
     }
 
-    /// Takes the checksum of the header away, durably before the header is changed.
-    fn use_header(&self, state: &mut State) -> io::Result<()> {
+    /// Takes the checksum of the header away, durably, before the header is changed.
+    fn use_header(&self) -> io::Result<()> {
+        let mut state = self.state();
         if !state.in_use {
             state.note(&self.file, HEADER, 0)?;
             state.write_sums(&self.file)?;
@@ -165,7 +167,7 @@ impl<B: StorageBackend> Blocks<B> {
     /// Gives the header its checksum, unless it is not known whether it is whole.
     fn seal_header(&self) -> io::Result<()> {
         let mut state = self.state();
-        if state.in_use && state.synced {
+        if state.in_use && state.synced == state.written {
             let mut header = [0; BLOCK];
             self.file.read(position(HEADER), &mut header)?;
             state.note(&self.file, HEADER, checksum(HEADER, &header))?;
@@ -177,13 +179,17 @@ impl<B: StorageBackend> Blocks<B> {
 }
 
 impl State {
+    fn count_write(&mut self) {
+        self.written = self.written.saturating_add(1);
+    }
+
     /// The group of checksums that a block's is in, and its place there.
     fn sums_with(
         &mut self,
         file: &impl StorageBackend,
         block: u64,
     ) -> io::Result<(&mut Group, usize)> {
-        let (number, place) = (block / GROUP, (block % GROUP) as usize);
+        let (number, place) = place_of_sum(block);
         let group = match self.groups.entry(number) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
@@ -197,6 +203,11 @@ impl State {
             }
         };
         Ok((group, place))
+    }
+
+    fn noted(&mut self, file: &impl StorageBackend, block: u64) -> io::Result<u32> {
+        let (group, place) = self.sums_with(file, block)?;
+        Ok(group.sums.get(place).copied().unwrap_or(0))
     }
 
     fn note(&mut self, file: &impl StorageBackend, block: u64, sum: u32) -> io::Result<()> {
@@ -222,12 +233,8 @@ impl State {
 
 impl<B: StorageBackend> StorageBackend for Blocks<B> {
     fn len(&self) -> io::Result<u64> {
-        let behind_head = (self.file.len()? / BLOCK_BYTES).saturating_sub(1);
-        let (groups, rest) = (behind_head / (GROUP + 1), behind_head % (GROUP + 1));
-        let blocks = groups.saturating_mul(GROUP);
-        Ok(blocks
-            .saturating_add(rest.saturating_sub(1))
-            .saturating_mul(BLOCK_BYTES))
+        let blocks = blocks_in(self.file.len()? / BLOCK_BYTES);
+        Ok(blocks.saturating_mul(BLOCK_BYTES))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -245,7 +252,7 @@ impl<B: StorageBackend> StorageBackend for Blocks<B> {
         let blocks = len.div_ceil(BLOCK_BYTES);
         let kept = blocks.min(self.len()? / BLOCK_BYTES);
         let mut state = self.state();
-        state.synced = false;
+        state.count_write();
         // What is cut off, or comes anew, is not written yet.
         if !kept.is_multiple_of(GROUP) {
             let (group, place) = state.sums_with(&self.file, kept)?;
@@ -263,8 +270,11 @@ impl<B: StorageBackend> StorageBackend for Blocks<B> {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
         state.write_sums(&self.file)?;
+        let written = state.written;
+        // Who reads meanwhile does not wait for the disk.
+        drop(state);
         self.file.sync_data()?;
-        state.synced = true;
+        self.state().synced = written;
         Ok(())
     }
 
@@ -313,73 +323,11 @@ impl<B: StorageBackend> StorageBackend for Blocks<B> {
     }
 }
 
-/// The blocks that some bytes of the store lie in.
-struct Span {
-    first: u64,
-    /// Where the bytes begin in the first block.
-    start: usize,
-    /// The length of the blocks.
-    bytes: usize,
-}
-
-impl Span {
-    fn of(offset: u64, length: usize) -> Self {
-        let start = (offset % BLOCK_BYTES) as usize;
-        Self {
-            first: offset / BLOCK_BYTES,
-            start,
-            bytes: start.saturating_add(length).next_multiple_of(BLOCK),
-        }
-    }
-
-    fn is_whole(&self, length: usize) -> bool {
-        self.bytes == length
-    }
-
-    fn part<'b>(&self, blocks: &'b mut [u8], length: usize) -> io::Result<&'b mut [u8]> {
-        let from = blocks.get_mut(self.start..);
-        let part = from.and_then(|from| from.get_mut(..length));
-        part.ok_or_else(|| io::ErrorKind::InvalidInput.into())
-    }
-}
-
-/// The first bytes of a file of that format.
-pub(super) fn head(format: u64) -> [u8; HEAD] {
-    let mut head = [0; HEAD];
-    let format = format.to_le_bytes();
-    let sum = crc32fast::hash(&[MAGIC, format].concat()).to_le_bytes();
-    let bytes = MAGIC.iter().chain(&format).chain(&sum);
-    for (place, byte) in head.iter_mut().zip(bytes) {
-        *place = *byte;
-    }
-    head
-}
-
-/// The checksum of a block, in its place; never zero, which stands for a block that was not written yet.
-fn checksum(number: u64, block: &[u8]) -> u32 {
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(&number.to_le_bytes());
-    sum.update(block);
-    sum.finalize().max(1)
-}
-
-/// How many of so many bytes from a block on lie behind one another.
-fn run_of(number: u64, length: usize) -> usize {
-    let blocks = SUMS.saturating_sub((number % GROUP) as usize);
-    length.min(blocks.saturating_mul(BLOCK))
-}
-
-/// Where a block of the store is in the file.
-fn position(number: u64) -> u64 {
-    position_of_sums(number / GROUP).saturating_add(
-        (number % GROUP)
-            .saturating_add(1)
-            .saturating_mul(BLOCK_BYTES),
-    )
-}
-
-/// Where the checksums of a group are in the file.
-fn position_of_sums(group: u64) -> u64 {
-    let blocks = group.saturating_mul(GROUP + 1).saturating_add(1);
-    blocks.saturating_mul(BLOCK_BYTES)
+/// Whether a header may have the checksum that is noted: none, its own, or half of it where the power failed as it was
+/// noted or taken away.
+fn is_of_header(noted: u32, sum: u32) -> bool {
+    [0, 8, 16, 24, 32].into_iter().any(|bits| {
+        let written = u32::MAX.checked_shl(bits).unwrap_or(0);
+        noted == sum & written || noted == sum & !written
+    })
 }

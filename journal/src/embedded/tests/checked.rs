@@ -146,5 +146,18 @@ fn the_header_of_a_closed_file_is_checked_and_of_an_open_one_is_not() {
     }
     assert_eq!(disk.open().unwrap().load("a").unwrap().version, 3);
     assert_eq!(open[4096..4100], [0; 4], "no checksum while it is in use");
-    assert_ne!(disk.bytes()[4096..4100], [0; 4]);
+    // The power failed as it was noted, or as it was taken away.
+    for written in 0..=4 {
+        for noted_last in [true, false] {
+            let mut torn = disk.bytes()[4096..4100].to_vec();
+            assert!(torn != [0; 4], "the file is closed");
+            if noted_last {
+                torn[written..].fill(0);
+            } else {
+                torn[..written].fill(0);
+            }
+            disk.write(4096, &torn).unwrap();
+            assert_eq!(disk.open().unwrap().load("a").unwrap().version, 3);
+        }
+    }
 }
