@@ -45,7 +45,7 @@ impl Span {
 }
 
 /// The first bytes of a file of that format.
-pub(super) fn head(format: u64) -> [u8; HEAD] {
+pub(in crate::embedded) fn head(format: u64) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     let format = format.to_le_bytes();
     let sum = crc32fast::hash(&[MAGIC, format].concat()).to_le_bytes();
