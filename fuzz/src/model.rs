@@ -9,6 +9,10 @@ use uci_model::{
 
 use crate::text::Parts;
 
+mod endpoints;
+
+pub use self::endpoints::endpoints;
+
 const FORMATS: [ContentFormat; 2] = [ContentFormat::Json, ContentFormat::OcfCbor];
 
 fn contents(bytes: &[u8]) -> [Content; 2] {
@@ -37,6 +41,11 @@ pub fn value_cbor(bytes: &[u8]) {
         let device = value.to_device_cbor();
         let again = Value::from_cbor(&device, &limits).expect("what a device gets can be read");
         assert_eq!(device, again.to_device_cbor());
+        let content = Content::new(ContentFormat::OcfCbor, Bytes::copy_from_slice(bytes));
+        let received = content.for_device(&limits).expect("what was read is CBOR");
+        let read = received.decode(&limits).expect("a device gets CBOR");
+        assert_eq!(device, read.to_device_cbor());
+        assert_eq!(received.for_device(&limits).ok(), Some(received));
     }
 }
 

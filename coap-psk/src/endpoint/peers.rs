@@ -41,6 +41,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             DtlsEvent::Moved { session, to, .. } => {
                 if let Some(it) = self.sessions.get_mut(&session) {
                     it.peer = to;
+                    it.exchanges.forget_probe();
                     self.outputs
                         .push_back(Output::Event(Event::Moved { session, peer: to }));
                 }
@@ -58,7 +59,13 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     ) {
         // Until it is verified a handshake counts as one that failed.
         let admitted = source.is_none_or(|source| self.guard.admits_handshake(source, now));
-        let known = PskIdentity::parse(identity)
+        let parsed = PskIdentity::parse(identity);
+        if let (Err(_), Some(peer), true) = (&parsed, source, admitted) {
+            let len = identity.len();
+            self.outputs
+                .push_back(Output::Event(Event::MalformedIdentity { peer, len }));
+        }
+        let known = parsed
             .ok()
             .filter(|_| admitted && self.handshakes.len() < self.config.max_handshakes);
         let Some(identity) = known else {
@@ -112,12 +119,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         if role != Role::Initiated && taken >= self.config.max_sessions {
             return self.dtls.close(id, now);
         }
-        let mut session = Session::new(
-            identity.clone(),
-            role,
-            peer,
-            Exchanges::new(&mut self.random, now),
-        );
+        let mut exchanges = Exchanges::new(&mut self.random, now);
+        if self.resuming {
+            exchanges.resume(&mut self.random);
+        }
+        let mut session = Session::new(identity.clone(), role, peer, exchanges);
         self.mailboxes.extend(waiting.map(|command| (id, command)));
         if role != Role::Initiated {
             self.accepted

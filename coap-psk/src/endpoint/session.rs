@@ -101,6 +101,8 @@ impl Session {
                 }
                 return None;
             }
+            // For the engine alone.
+            Action::Reached => return None,
         })
     }
 }
