@@ -31,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("model_event_headers", model::event_headers),
     ("model_event_body", model::event_body),
     ("model_text", model::text),
+    ("model_endpoints", model::endpoints),
     ("coap_identity", coap::identity),
     ("coap_message", coap::message),
     ("coap_activate_info", coap::activate_info),
@@ -58,6 +59,8 @@ pub const TARGETS: &[Target] = &[
     ("oauth_basic_header", oauth::basic_header),
     ("oauth_redirect_uri", oauth::redirect_uri),
     ("oauth_access_token", oauth::access_token),
+    ("oauth_token_response", oauth::token_response),
+    ("oauth_stored", oauth::stored),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
 ];

@@ -379,7 +379,7 @@ fn content_in_a_format_that_is_not_read_is_a_bad_gateway() {
         let (ask, _) = world.asks.pop_front().unwrap();
         world
             .cloud
-            .handle_answer(ask, DeviceAnswer::Unreadable, world.now);
+            .handle_answer(ask, uci_server_core::DeviceAnswer::Unreadable, world.now);
         world.settle();
         assert_eq!(world.responses[&id].status(), StatusCode::BAD_GATEWAY);
         assert!(!world.responses[&id].body().is_empty());
