@@ -25,7 +25,8 @@ use coap_psk::message::Code;
 use coap_psk::{Endpoint, Event, ExchangeId, Output, Request, Response};
 use dtls_dimpl::{DimplEndpoint, Limits};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use uci_model::DeviceId;
 use uci_server_core::driver::Handle as Cloud;
@@ -46,6 +47,8 @@ const JSON: u16 = 50;
 const OUTPUTS: usize = 4096;
 /// How many tasks may wait at one session.
 const TASKS: usize = 64;
+/// How long telling all devices that their sessions are over may take.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a device that counted as online before a restart has for coming back.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -68,6 +71,8 @@ pub(crate) enum Command {
     Expect(Presumed),
     /// Close the device's session: it changed hands, and begins anew.
     Part(DeviceId),
+    /// Close every session: the program ends. To be answered when that is done.
+    Stop(oneshot::Sender<()>),
 }
 
 /// The gateway task.
@@ -143,6 +148,12 @@ impl Gateway {
                     Command::Ask(ask) => self.ask(ask),
                     Command::Expect(presumed) => self.expect(presumed),
                     Command::Part(device) => self.part(device),
+                    Command::Stop(stopped) => {
+                        self.stop(outputs).await;
+                        // Whoever asked may have gone.
+                        let _ = stopped.send(());
+                        return;
+                    }
                 },
                 Some((session, device)) = self.identified_here.recv() => {
                     if self.sessions.contains_key(&session) {
@@ -151,6 +162,26 @@ impl Gateway {
                 }
                 Some(presumed) = self.overdue_here.recv() => self.give_up(presumed),
             }
+        }
+    }
+
+    /// Tells every device that its session is over, so that none has to find out by not being answered. They still count as
+    /// online: a cloud that is back soon sees them again.
+    async fn stop(self, mut outputs: mpsc::Receiver<Output>) {
+        let Self {
+            calls, sessions, ..
+        } = self;
+        drop(sessions);
+        let told = async {
+            calls.call(Endpoint::close_all).await;
+            // The driver sends what the closing made before it takes the next call.
+            calls.call(|_, _| ()).await;
+        };
+        let ignored = async { while outputs.recv().await.is_some() {} };
+        tokio::select! {
+            () = told => {}
+            () = ignored => {}
+            () = sleep(FAREWELL) => warn!("not every device was told that its session is over"),
         }
     }
 
