@@ -84,7 +84,10 @@ fn a_stranger_takes_no_place_from_a_device_that_is_online() {
     }
     assert!(answers(&mut cloud, 1) && answers(&mut cloud, 2));
     let counters = cloud.endpoint.counters();
-    assert_eq!((counters.sessions_refused, counters.sessions_evicted), (10, 0));
+    assert_eq!(
+        (counters.sessions_refused, counters.sessions_evicted),
+        (10, 0)
+    );
 }
 
 #[test]
@@ -106,7 +109,10 @@ fn who_has_been_silent_for_longest_beyond_its_lifetime_gives_way() {
         assert!(answers(&mut cloud, device), "device {device}");
     }
     let counters = cloud.endpoint.counters();
-    assert_eq!((counters.sessions_refused, counters.sessions_evicted), (1, 2));
+    assert_eq!(
+        (counters.sessions_refused, counters.sessions_evicted),
+        (1, 2)
+    );
 }
 
 #[test]

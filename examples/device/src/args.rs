@@ -127,7 +127,12 @@ mod tests {
 
     #[test]
     fn a_fleet_is_a_word_of_its_own_and_needs_nothing_of_a_device() {
-        let fleet = role(&["device", "fleet", "--cloud=127.0.0.1:5684", "--devices-file=f"]);
+        let fleet = role(&[
+            "device",
+            "fleet",
+            "--cloud=127.0.0.1:5684",
+            "--devices-file=f",
+        ]);
         assert!(matches!(fleet, Ok(Role::Fleet(_))), "{fleet:?}");
         assert!(matches!(parse("--lifetime=60"), Ok(Role::Device(_))));
         assert!(role(&["device"]).is_err());

@@ -99,9 +99,7 @@ impl Fleet {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let turn = self.due.first().map(|(at, _)| *at);
-        turn.into_iter()
-            .chain(self.endpoint.next_deadline())
-            .min()
+        turn.into_iter().chain(self.endpoint.next_deadline()).min()
     }
 
     /// Whether every device has done what it was to do, or has given up.
@@ -167,7 +165,8 @@ impl Fleet {
     }
 
     /// The address that the device of this number sends from.
-    fn address(&self, index: usize) -> SocketAddr {
+    #[must_use]
+    pub fn address(&self, index: usize) -> SocketAddr {
         let offset = u32::try_from(index).unwrap_or(u32::MAX);
         let address = Ipv4Addr::from_bits(FIRST.to_bits().saturating_add(offset));
         (address, self.port).into()

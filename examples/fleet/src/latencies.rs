@@ -113,7 +113,10 @@ mod tests {
             assert!(bucket < BUCKETS, "{micros}");
             let longest = longest_in(bucket);
             assert!(longest >= micros, "{micros} is in a bucket up to {longest}");
-            assert!(longest - micros <= micros / 16, "{micros} counts as {longest}");
+            assert!(
+                longest - micros <= micros / 16,
+                "{micros} counts as {longest}"
+            );
             assert!(bucket == 0 || longest_in(bucket - 1) < micros, "{micros}");
         }
     }

@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_file_names_devices_with_either_secret() {
-        let text = "# a comment\n\npk,dev1,2,M3yy874uGY8INjEGddTR\r\n pk,dev2,3,the-product's,secret \n";
+        let text =
+            "# a comment\n\npk,dev1,2,M3yy874uGY8INjEGddTR\r\n pk,dev2,3,the-product's,secret \n";
         let members = Member::read(text).unwrap();
         let identities: Vec<_> = members
             .iter()
@@ -145,7 +146,12 @@ mod tests {
 
     #[test]
     fn a_line_that_is_wrong_is_named_by_its_number_alone() {
-        for wrong in ["pk,dev1,2", "pk,d,2,M3yy874uGY8INjEGddTR", "pk,dev1,4,M3yy874uGY8INjEGddTR", "pk,dev1,2,short"] {
+        for wrong in [
+            "pk,dev1,2",
+            "pk,d,2,M3yy874uGY8INjEGddTR",
+            "pk,dev1,4,M3yy874uGY8INjEGddTR",
+            "pk,dev1,2,short",
+        ] {
             let error = Member::read(&format!("\n{wrong}")).unwrap_err().chain();
             assert!(error.starts_with("line 2 "), "{error}");
             assert!(!error.contains("M3yy"), "{error}");

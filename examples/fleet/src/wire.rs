@@ -3,6 +3,7 @@
 use std::future;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use coap_psk::Instant;
@@ -49,6 +50,26 @@ impl Wire {
         let options = SockRef::from(&socket);
         options.set_recv_buffer_size(SOCKET_BUFFER)?;
         options.set_send_buffer_size(SOCKET_BUFFER)?;
+        Self::over(socket, cloud)
+    }
+
+    /// The socket once more, for somebody else who sends from the addresses of these devices.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
+    }
+
+    /// A wire over such a [`duplicate`](Self::duplicate), in another runtime. What arrives goes to either.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn on(duplicate: OwnedFd, cloud: SocketAddr) -> io::Result<Self> {
+        Self::over(UdpSocket::from_std(duplicate.into())?, cloud)
+    }
+
+    fn over(socket: UdpSocket, cloud: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             state: UdpSocketState::new((&socket).into())?,
             port: socket.local_addr()?.port(),

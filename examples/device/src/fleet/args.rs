@@ -123,7 +123,11 @@ mod tests {
             &[][..],
             &["--product-key=pk"],
             &["--product-secret-file=s"],
-            &["--devices-file=f", "--product-key=pk", "--product-secret-file=s"],
+            &[
+                "--devices-file=f",
+                "--product-key=pk",
+                "--product-secret-file=s",
+            ],
             &["--devices-file=f", "--interval=-1"],
             &["--devices-file=f", "--at-once=0"],
             &["--devices-file=f", "--endless", "--requests=1"],

@@ -75,7 +75,15 @@ impl Fleet {
                 self.tally.requests.note(device.began, now);
                 self.tally.answered(response.code);
                 let next = now.saturating_add(self.plan.interval);
-                self.become_idle(index, session, if next > now { Turn::At(next) } else { Turn::Now });
+                self.become_idle(
+                    index,
+                    session,
+                    if next > now {
+                        Turn::At(next)
+                    } else {
+                        Turn::Now
+                    },
+                );
             }
             State::Away | State::Connecting(_) | State::Idle(_) => {}
         }

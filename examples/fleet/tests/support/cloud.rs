@@ -19,7 +19,10 @@ pub fn members(count: usize) -> Vec<Member> {
     (0..count)
         .map(|number| {
             let device = format!("dev-{number:06}").parse().unwrap();
-            Member::new(DeviceName::new(product().0, device), Secret::Device(secret_of(number)))
+            Member::new(
+                DeviceName::new(product().0, device),
+                Secret::Device(secret_of(number)),
+            )
         })
         .collect()
 }

@@ -1,18 +1,77 @@
-//! Rounds, medians and the table.
+//! Goals side by side: each measures this family and a reference in the same run, interleaved, and compares medians.
+//!
+//! What counts is the ratio: both sides see the same machine, the same input and the same neighbors.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "figures go to the terminal"
+)]
 
-use super::clock;
+pub mod clock;
+
+use std::process::ExitCode;
 
 /// How long one round of a case of plain computing takes, in CPU nanoseconds.
 const ROUND: u64 = 60_000_000;
 
+/// Something to be compared.
+#[expect(clippy::exhaustive_structs, reason = "programs list their goals")]
+#[derive(Debug)]
+pub struct Goal {
+    /// How it is asked for.
+    pub name: &'static str,
+    /// What is measured.
+    pub what: &'static str,
+    /// Measures it.
+    pub measure: fn(&mut Run),
+}
+
+/// Runs the goals that are named, or all of them, and prints the table.
+///
+/// With `--smoke` every goal runs for a moment only: it is seen to work, no figure is taken and nothing can fail.
+pub fn main(goals: &[Goal], arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let (flags, names): (Vec<String>, Vec<String>) = arguments
+        .into_iter()
+        .partition(|argument| argument.starts_with("--"));
+    let smoke = flags.iter().any(|flag| flag == "--smoke");
+    if let Some(unknown) = flags.iter().find(|flag| *flag != "--smoke") {
+        eprintln!("unknown option {unknown}");
+        return ExitCode::from(2);
+    }
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !goals.iter().any(|goal| goal.name == name.as_str()))
+    {
+        eprintln!("unknown goal {unknown}; there are:");
+        for goal in goals {
+            eprintln!("  {:<14} {}", goal.name, goal.what);
+        }
+        return ExitCode::from(2);
+    }
+    let mut run = Run::new(smoke);
+    for goal in goals {
+        if names.is_empty() || names.iter().any(|name| name == goal.name) {
+            run.begin(goal.name);
+            (goal.measure)(&mut run);
+        }
+    }
+    run.print_table();
+    // A figure is taken to be read; only a run that did not work fails.
+    ExitCode::SUCCESS
+}
+
 /// One run: how much of everything, and what was found so far.
-pub(super) struct Run {
+#[derive(Debug)]
+pub struct Run {
     smoke: bool,
     goal: &'static str,
     rows: Vec<Row>,
 }
 
 /// One line of the table.
+#[derive(Debug)]
 struct Row {
     goal: &'static str,
     what: String,
@@ -23,17 +82,20 @@ struct Row {
 }
 
 /// What the ratio of ours to the reference must keep.
-#[derive(Clone, Copy)]
-pub(super) enum Limit {
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// No higher than this.
     AtMost(f64),
+    /// No lower than this.
     AtLeast(f64),
 }
 
 /// A case: measures one round and says what an operation took.
-pub(super) type Case<'a> = Box<dyn FnMut() -> f64 + 'a>;
+pub type Case<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 impl Run {
-    pub(super) fn new(smoke: bool) -> Self {
+    fn new(smoke: bool) -> Self {
         Self {
             smoke,
             goal: "",
@@ -42,26 +104,29 @@ impl Run {
     }
 
     /// `full`, or `smoke` when the run is only to see that it works.
-    pub(super) fn scaled(&self, full: usize, smoke: usize) -> usize {
+    #[must_use]
+    pub fn scaled(&self, full: usize, smoke: usize) -> usize {
         if self.smoke { smoke } else { full }
     }
 
-    pub(super) fn rounds(&self) -> usize {
+    /// How many rounds a comparison takes.
+    #[must_use]
+    pub fn rounds(&self) -> usize {
         self.scaled(9, 1)
     }
 
-    pub(super) fn begin(&mut self, goal: &'static str) {
+    fn begin(&mut self, goal: &'static str) {
         self.goal = goal;
         eprintln!("goal {goal}");
     }
 
     /// What did not become a line of the table.
-    pub(super) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         eprintln!("  {text}");
     }
 
     /// The medians of the cases, all of them once in each round.
-    pub(super) fn medians<const N: usize>(&self, mut cases: [Case<'_>; N]) -> [f64; N] {
+    pub fn medians<const N: usize>(&self, mut cases: [Case<'_>; N]) -> [f64; N] {
         let mut samples: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
         for round in 0..self.rounds() {
             // Who goes first changes with each round.
@@ -77,7 +142,7 @@ impl Run {
     }
 
     /// A case of plain computing, in nanoseconds of CPU time for each call.
-    pub(super) fn computing<'a>(&self, mut work: impl FnMut() + 'a) -> Case<'a> {
+    pub fn computing<'a>(&self, mut work: impl FnMut() + 'a) -> Case<'a> {
         let count = if self.smoke {
             1
         } else {
@@ -100,7 +165,7 @@ impl Run {
     }
 
     /// Compares two figures of the same unit.
-    pub(super) fn row(
+    pub fn row(
         &mut self,
         what: &str,
         unit: &'static str,
@@ -119,7 +184,7 @@ impl Run {
         self.rows.push(row);
     }
 
-    pub(super) fn print_table(&self) {
+    fn print_table(&self) {
         if self.smoke {
             println!("every goal that was asked for works; no figure was taken");
             return;
@@ -166,13 +231,15 @@ fn figure(number: f64) -> String {
 }
 
 /// The value in the middle.
-pub(super) fn median(mut samples: Vec<f64>) -> f64 {
+#[must_use]
+pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The value below which `share` of the samples are.
-pub(super) fn quantile(mut samples: Vec<f64>, share: f64) -> f64 {
+#[must_use]
+pub fn quantile(mut samples: Vec<f64>, share: f64) -> f64 {
     samples.sort_by(f64::total_cmp);
     let index = (samples.len() as f64 * share) as usize;
     let last = samples.len().saturating_sub(1);

@@ -9,16 +9,19 @@ fn read(clock: ClockId) -> u64 {
 }
 
 /// CPU time of this process, all threads together.
-pub(super) fn process_cpu() -> u64 {
+#[must_use]
+pub fn process_cpu() -> u64 {
     read(ClockId::ProcessCPUTime)
 }
 
 /// CPU time of the calling thread.
-pub(super) fn thread_cpu() -> u64 {
+#[must_use]
+pub fn thread_cpu() -> u64 {
     read(ClockId::ThreadCPUTime)
 }
 
 /// Time that passes.
-pub(super) fn wall() -> u64 {
+#[must_use]
+pub fn wall() -> u64 {
     read(ClockId::Monotonic)
 }
