@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
 use crate::SERVE;
@@ -79,6 +79,8 @@ impl Drop for Server {
 /// A port that nobody listens on, and the one before it neither.
 #[expect(clippy::disallowed_types, reason = "a port is asked of the system")]
 fn free_port() -> SocketAddr {
+    use std::net::UdpSocket;
+
     loop {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = socket.local_addr().expect("an address");

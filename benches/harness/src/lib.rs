@@ -4,6 +4,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::print_stderr,
     clippy::print_stdout,
     reason = "figures go to the terminal"

@@ -37,7 +37,11 @@ pub(super) fn oversized(scene: &Scene) -> u64 {
         let mut sent = 0_u64;
         while !scene.is_over() {
             let [.., high, low] = sent.to_be_bytes();
-            let options = if sent % 2 == 0 { &many[..] } else { &long[..] };
+            let options = if sent.is_multiple_of(2) {
+                &many[..]
+            } else {
+                &long[..]
+            };
             let message = [&[0x40, 0x01, high, low], options].concat();
             let record = insider.seal(&message);
             insider.wire.send(at, &record).await;
