@@ -52,6 +52,8 @@ pub(crate) struct Peers {
     runtime: Runtime,
     pub(crate) fleet: Fleet,
     pub(crate) wire: Wire,
+    /// What a handshake cost the server, in CPU microseconds.
+    pub(crate) handshake: f64,
 }
 
 impl Peers {
@@ -71,8 +73,11 @@ impl Peers {
             runtime,
             fleet,
             wire,
+            handshake: f64::NAN,
         };
+        let began = server.cpu();
         peers.settle();
+        peers.handshake = (server.cpu() - began) as f64 / 1e3 / count as f64;
         assert_eq!(
             peers.fleet.tally().online,
             count,
