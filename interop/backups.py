@@ -8,7 +8,7 @@ import shutil
 import libcoap
 import linking
 from checks import check, expect
-from cloud import Cloud
+from cloud import Cloud, derive_key
 from notifications import DEVICES, call, judge, lit, subscribe, turn, unsubscribe
 from operators import add_user, as_user, known_to
 from receiver import Receiver
@@ -23,7 +23,7 @@ def a_world_of_its_own(world):
         made.published = [made.lamp.di]
         libcoap.publish(made, libcoap.CLIENTS[0], made.lamp)
         libcoap.represent(made, libcoap.CLIENTS[0], made.lamp)
-        made.link, _, _ = linking.link(made, made.client)
+        made.link, made.answer, made.verifier = linking.link(made, made.client)
         add_user(made, "frank")
         made.frank = as_user(made, "frank")
         try:
@@ -100,6 +100,48 @@ def a_backup_of_a_running_cloud_is_a_new_machine_s_beginning(world):
             expect("was not restored" in str(error), str(error))
         else:
             raise AssertionError("a journal was replaced by a backup")
+
+
+def secrets_of(world, subscription):
+    """Everything that was told to one side alone, or is to be read by this cloud alone: what it is, and its bytes."""
+    yield "a password", world.user.password
+    yield "a password", "the password of frank"
+    yield "a client's secret", world.client.secret
+    yield "the product's secret", world.product["product_secret"]
+    for device in (world.device, world.lamp):
+        yield "a device's secret", device.secret
+        yield "a device's key", derive_key(device.secret)
+    yield "an authorization code", linking.of_answer(world.answer, "code")
+    yield "a code verifier", world.verifier
+    for link in (world.link, world.frank):
+        yield "an access token", link.token["access_token"]
+        yield "a refresh token", link.token["refresh_token"]
+    yield "a signing secret", subscription.secret
+    for file in (world.cloud.config.parent / "keys").iterdir():
+        if file.is_file():
+            yield f"the operator's {file.name}", file.read_bytes()
+
+
+def files_with(folder, text):
+    return [file for file in folder.rglob("*") if file.is_file() and text in file.read_bytes()]
+
+
+@check
+def data_and_backups_of_a_run_hold_none_of_its_secrets(world):
+    with a_world_of_its_own(world) as ours, Receiver(ours) as receiver:
+        subscription = lit(ours, receiver)
+        back_up(ours)
+        expect(ours.cloud.stop() == 0, "the cloud did not stop in good order")
+        folders = (ours.cloud.data, ours.cloud.path / "backups")
+        for folder in folders:
+            # What is no secret is found, so that the search can be believed.
+            expect(files_with(folder, ours.client.id.encode()), f"the client's id is not in {folder}")
+        for what, secret in secrets_of(ours, subscription):
+            secret = secret if isinstance(secret, bytes) else secret.encode()
+            expect(len(secret) >= 16, f"{what} is too short to be looked for")
+            found = [file for folder in folders for file in files_with(folder, secret)]
+            expect(not found, f"{what} stands in {found}")
+            expect(secret not in ours.cloud.log.read_bytes(), f"{what} stands in the log")
 
 
 @check

@@ -25,13 +25,14 @@ def derive_key(secret):
 
 
 class Cloud:
-    """Use as a context manager; `with Cloud(program) as cloud`."""
+    """Use as a context manager; `with Cloud(program) as cloud`. `settings` are keys of the sample with other values."""
 
-    def __init__(self, program, data=None, private_receivers=False, arguments=(), environment=None):
+    def __init__(self, program, data=None, private_receivers=False, arguments=(), environment=None, settings=None):
         self.program = program
         self.private_receivers = private_receivers
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
+        self.settings = settings or {}
         self.folder = tempfile.TemporaryDirectory(prefix="interop-")
         self.path = pathlib.Path(self.folder.name)
         self.config = self.path / "cloud.toml"
@@ -53,6 +54,7 @@ class Cloud:
             (r'"127\.0\.0\.1:9464"', f'"127.0.0.1:{self.monitoring_port}"'),
             (r'(?m)^data_dir = "data"', f'data_dir = "{self.data}"'),
             (r"(?m)^allow_private_addresses = false", f"allow_private_addresses = {str(self.private_receivers).lower()}"),
+            *((rf"(?m)^(# )?{key} = .*", f"{key} = {value}") for key, value in self.settings.items()),
         ):
             text, count = re.subn(old, new, text)
             if count == 0:

@@ -55,6 +55,12 @@ def link(world, client):
     return session, answer, verifier
 
 
+def of_answer(answer, name):
+    """A parameter of the URL to which the browser was sent back."""
+    (value,) = urllib.parse.parse_qs(urllib.parse.urlsplit(answer).query)[name]
+    return value
+
+
 def refused(call):
     """The OAuth error code that a call ends with."""
     try:
@@ -75,12 +81,12 @@ def devices(world, token):
 
 @check
 def authlib_links_an_account_with_pkce(world):
-    session, answer, verifier = link(world, world.client)
+    session, _, _ = link(world, world.client)
     token = session.token
     expect(token["token_type"].lower() == "bearer", f"token type {token['token_type']}")
     expect(token.get("refresh_token"), "no refresh token although offline_access was asked for")
     expect(devices(world, token["access_token"]).status_code == 200, "the fresh access token is not accepted")
-    world.link, world.spent_answer, world.spent_verifier = session, answer, verifier
+    world.link = session
 
 
 @check
@@ -105,6 +111,25 @@ def wrong_verifier_gets_nothing(world):
         )
     )
     expect(code == "invalid_grant", f"a wrong verifier is answered with {code}")
+
+
+@check
+def a_code_is_good_once_and_a_second_use_ends_what_the_first_gave(world):
+    """Runs on a link of its own: it ends."""
+    server = metadata(world)
+    session, answer, verifier = link(world, world.client)
+    access, refresh = session.token["access_token"], session.token["refresh_token"]
+    thief = session_for(world, world.client)
+    state = of_answer(answer, "state")
+    code = refused(
+        lambda: thief.fetch_token(
+            server["token_endpoint"], authorization_response=answer, code_verifier=verifier, state=state
+        )
+    )
+    expect(code == "invalid_grant", f"a spent code is answered with {code}")
+    expect(devices(world, access).status_code == 401, "the access token outlived the second use of its code")
+    code = refused(lambda: session.refresh_token(server["token_endpoint"], refresh))
+    expect(code == "invalid_grant", f"after the second use of its code a refresh token is answered with {code}")
 
 
 @check

@@ -167,6 +167,21 @@ def standard_library_is_told_of_changes_in_order_and_signed(world):
 
 
 @check
+def standard_library_sees_connections_used_again_for_many_notifications(world):
+    with Receiver(world) as receiver:
+        subscriptions = [lit(world, receiver) for _ in range(3)]
+        for count in range(2, 12):
+            turn(world, 100 + count)
+            for subscription in subscriptions:
+                receiver.wait(subscription.events, count)
+        # No more than were under way at once.
+        expect(receiver.connections <= len(subscriptions), f"{receiver.connections} connections for {len(receiver.came)}")
+        for subscription in subscriptions:
+            judge(subscription, receiver.at(subscription.events))
+            unsubscribe(world, subscription)
+
+
+@check
 def standard_library_gets_the_same_number_again_after_a_503_with_a_new_timestamp(world):
     with Receiver(world) as receiver:
         subscription = lit(world, receiver)

@@ -71,6 +71,7 @@ class Receiver:
     def __init__(self, world):
         chain, key = certificate(world.cloud.path, world.cloud.data / "ca", "receiver")
         self.came = []
+        self.connections = 0
         self.decide = lambda _: (200, {})
         self.lock = threading.Condition()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -86,6 +87,12 @@ class Receiver:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                """A connection begins; its requests follow."""
+                super().setup()
+                with receiver.lock:
+                    receiver.connections += 1
 
             def do_POST(self):
                 body = self._body()

@@ -13,8 +13,9 @@ CARGO_FUZZ_VERSION=0.13.2
 NO_STD_TARGET=thumbv7em-none-eabihf
 WASM_TARGET=wasm32-unknown-unknown
 
-# Crates that promise to build without std, and cores that promise to touch nothing outside themselves.
-NO_STD_CRATES=(uci-model coap-psk)
+# Crates that promise to build without std, and their features that do.
+declare -A NO_STD_FEATURES=([uci-model]="" [coap-psk]="dtls,psk-dtls,tcp")
+# Cores that promise to touch nothing outside themselves.
 PURE_CRATES=(uci-model uci-server-core uci-client coap-psk provisioning-proto account-linking)
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}

@@ -63,6 +63,13 @@ pub enum Event {
         /// Why.
         why: OfflineReason,
     },
+    /// A peer in a handshake named an identity that has not the form of one. The peer learns no more than with a wrong key.
+    MalformedIdentity {
+        /// The peer.
+        peer: SocketAddr,
+        /// How many bytes it named. What they are is not told: a device that is set up wrongly may send its secret.
+        len: usize,
+    },
     /// The peer's address changed.
     Moved {
         /// The session.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use coap_psk::codec::parse;
 use coap_psk::dtls::SessionId;
+use coap_psk::limit::Rate;
 use coap_psk::message::Kind;
 use coap_psk::{
     CoapOption, Code, Config, Event, ExchangeId, Method, OfflineReason, Output, PskKey, Request,
@@ -615,12 +616,34 @@ fn a_malformed_identity_goes_on_with_a_random_key_and_nobody_is_asked() {
         let hello = [&[1, 0, 0, 0, 0, 0, 0, 0, 7][..], identity].concat();
         pair.cloud
             .handle_datagram(pair.device_address, &hello, pair.now);
+        let Some(Output::Event(Event::MalformedIdentity { peer, len })) = pair.cloud.poll_output()
+        else {
+            panic!("not told")
+        };
+        assert_eq!((peer, len), (pair.device_address, identity.len()));
         let Some(Output::Transmit(proof)) = pair.cloud.poll_output() else {
             panic!("no answer")
         };
         assert_eq!((proof.datagram[0], &proof.datagram[9..]), (2, &[0; 16][..]));
         assert!(pair.cloud.poll_output().is_none());
     }
+}
+
+#[test]
+fn malformed_identities_beyond_the_rate_of_their_network_are_not_told() {
+    let mut config = Config::default();
+    config.limits.handshakes = Rate::new(1, Duration::from_secs(60));
+    let mut pair = Pair::new(config, 1);
+    for _ in 0..3 {
+        let hello = [&[1, 0, 0, 0, 0, 0, 0, 0, 7][..], b"\xff"].concat();
+        pair.cloud
+            .handle_datagram(pair.device_address, &hello, pair.now);
+    }
+    let outputs = std::iter::from_fn(|| pair.cloud.poll_output());
+    let told = outputs
+        .filter(|output| matches!(output, Output::Event(Event::MalformedIdentity { .. })))
+        .count();
+    assert_eq!(told, 1);
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub fn value_cbor(bytes: &[u8]) {
         let device = value.to_device_cbor();
         let again = Value::from_cbor(&device, &limits).expect("what a device gets can be read");
         assert_eq!(device, again.to_device_cbor());
+        let content = Content::new(ContentFormat::OcfCbor, Bytes::copy_from_slice(bytes));
+        let received = content.for_device(&limits).expect("what was read is CBOR");
+        let read = received.decode(&limits).expect("a device gets CBOR");
+        assert_eq!(device, read.to_device_cbor());
+        assert_eq!(received.for_device(&limits).ok(), Some(received));
     }
 }
 

@@ -86,6 +86,7 @@ impl Cloud {
                     self.machine.handle_answer(ask, answer, self.now);
                 }
                 Output::Deliver { .. }
+                | Output::Abort { .. }
                 | Output::SaveSnapshot { .. }
                 | Output::Erase { .. }
                 | Output::Event(_) => {}

@@ -164,7 +164,7 @@ pub struct Device {
     pub secret: SealedSecret,
     /// The account that owns it.
     pub owner: Option<AccountId>,
-    /// The device id that it published first, and to which it is bound.
+    /// The device id that it published first, or was given, and to which it is bound.
     pub id: Option<DeviceId>,
     /// False keeps it out, whatever it proves.
     pub enabled: bool,
@@ -174,6 +174,9 @@ pub struct Device {
     pub activated_at: Option<u64>,
     /// When it first used its present secret, in Unix milliseconds.
     pub first_session_at: Option<u64>,
+    /// For how many seconds it may be silent before it counts as offline, as it said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<u32>,
 }
 
 impl Device {

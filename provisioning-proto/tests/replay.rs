@@ -54,6 +54,8 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(device, byte)| Command::ReplaceSecret { device, secret: sealed(byte) }),
         2 => device().prop_map(|device| Command::Activate { device }),
         2 => device().prop_map(|device| Command::BeginSession { device }),
+        1 => (device(), any::<u32>())
+            .prop_map(|(device, seconds)| Command::SetLifetime { device, seconds }),
         2 => (device(), (0..4_u8).prop_map(id)).prop_map(|(device, id)| Command::BindDeviceId { device, id }),
         1 => device().prop_map(|device| Command::RemoveDevice { device }),
     ]
@@ -221,6 +223,10 @@ fn every_change() -> Vec<(Command, u32)> {
             owner: None,
         },
         Command::RemoveDevice { device: key(1) },
+        Command::SetLifetime {
+            device: device(),
+            seconds: 3600,
+        },
     ];
     (0..)
         .step_by(10)

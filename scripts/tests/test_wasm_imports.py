@@ -2,7 +2,7 @@
 
 import unittest
 
-from test_check_conformance import load
+from test_conformance_tables import load
 
 wasm = load("wasm-imports")
 HEAD = b"\0asm\1\0\0\0"

@@ -136,16 +136,21 @@ impl Content {
         Ok(Self::new(format, body.into()))
     }
 
-    /// What a device receives of this: the CBOR of [`encode_for_device`](Self::encode_for_device), but of JSON the
-    /// members keep their order.
+    /// What a device receives of this: the same bytes when they are CBOR that devices read, otherwise the CBOR of
+    /// [`encode_for_device`](Self::encode_for_device), but of JSON the members keep their order.
+    ///
+    /// Devices do not read floats shorter than 64 bits, arrays of integers and floats, bignums, and integers below 64 bits.
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode), when it must be converted.
+    /// As [`decode`](Self::decode).
     pub fn for_device(&self, limits: &Limits) -> Result<Self, Error> {
         let body = match self.format {
             ContentFormat::Json => value::json_to_cbor(&self.body, Receiver::Device, limits)?,
-            ContentFormat::OcfCbor => Value::from_cbor(&self.body, limits)?.to_device_cbor(),
+            ContentFormat::OcfCbor => match value::cbor_for_device(&self.body, limits)? {
+                Some(body) => body,
+                None => return Ok(self.clone()),
+            },
         };
         Ok(Self::new(ContentFormat::OcfCbor, body.into()))
     }

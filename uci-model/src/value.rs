@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use cbor::array as cbor_array;
 pub use de::Mismatch;
 pub(crate) use json::{array as json_array, encode as to_json};
-pub(crate) use transcode::{Receiver, cbor_to_json, check, json_to_cbor};
+pub(crate) use transcode::{Receiver, cbor_for_device, cbor_to_json, check, json_to_cbor};
 
 use crate::{
     error::{Error, ErrorKind},

@@ -103,6 +103,7 @@ proptest! {
             let kind = |error: uci_model::Error| error.kind();
             let tree = content.decode(&limits()).map_err(kind);
             prop_assert_eq!(content.check(&limits()).map_err(kind), tree.clone().map(drop));
+            prop_assert_eq!(content.for_device(&limits()).map_err(kind).map(drop), tree.clone().map(drop));
             let typed: Result<Value, _> = content.decode_as(&limits()).map_err(kind);
             prop_assert_eq!(typed.map(|value| value.to_cbor()), tree.clone().map(|value| value.to_cbor()));
             for to in [ContentFormat::Json, ContentFormat::OcfCbor] {
@@ -177,6 +178,23 @@ proptest! {
         prop_assert!(floats == 0 || floats == items.len());
         let same = items.iter().zip(&numbers).all(|(a, b)| a.as_f64() == b.as_f64());
         prop_assert!(same && items.len() == numbers.len());
+    }
+
+    #[test]
+    fn a_device_gets_the_same_bytes_unless_it_could_not_read_them(value in cbor_value()) {
+        let written = value.to_device_cbor();
+        let mut shortened = Vec::new();
+        ciborium::into_writer(&value, &mut shortened).unwrap();
+        for bytes in [shortened, value.to_cbor(), written.clone()] {
+            let content = Content::new(ContentFormat::OcfCbor, bytes.into());
+            let received = content.for_device(&limits()).unwrap();
+            let read = received.decode(&limits()).unwrap();
+            prop_assert_eq!(read.to_device_cbor(), written.clone());
+            let untouched = received.body().as_ptr() == content.body().as_ptr();
+            prop_assert_eq!(untouched, content.body() == received.body());
+            let again = received.for_device(&limits()).unwrap();
+            prop_assert_eq!(again.body().as_ptr(), received.body().as_ptr());
+        }
     }
 
     #[test]

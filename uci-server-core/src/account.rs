@@ -80,6 +80,9 @@ struct Index {
     by_target: BTreeMap<Target, BTreeSet<SubscriptionId>>,
     owing: BTreeSet<SubscriptionId>,
     online: BTreeSet<DeviceId>,
+    /// Consents under which there were subscriptions that are gone: since the snapshot that was loaded, at least, so that
+    /// their secrets may still be in the history.
+    left_behind: BTreeSet<GrantId>,
 }
 
 /// A device in its account.
@@ -175,6 +178,11 @@ impl Account {
     pub fn due(&self) -> Option<UnixMillis> {
         let owes = !self.index.owing.is_empty() || !self.index.online.is_empty() || self.erased;
         owes.then_some(self.clock)
+    }
+
+    /// When something was written into it the last time.
+    pub(crate) fn clock(&self) -> UnixMillis {
+        self.clock
     }
 
     /// Whether all that is left to do is to erase its stream.

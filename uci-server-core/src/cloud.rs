@@ -18,15 +18,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use uci_model::{ContentFormat, DeviceId, SubscriptionId};
+use uci_model::{ContentFormat, SubscriptionId};
 
 use crate::account::{Command, Models};
-use crate::append::{AppendId, Appended, Loaded};
+use crate::append::{AppendId, Appended};
 use crate::authorization::Authentication;
 use crate::config::Config;
 use crate::delivery::Deliveries;
 use crate::device_port::{
-    DeliveryOutcome, DeviceAnswer, DeviceReport, Occurrence, TransportFailure,
+    DeliveryOutcome, DeviceAnswer, DeviceReport, DeviceRequest, Occurrence, TransportFailure,
 };
 use crate::entropy::Entropy;
 use crate::ids::{
@@ -50,12 +50,14 @@ mod operator;
 mod outbox;
 mod ownership;
 mod perform;
+mod saving;
 mod stream;
 
 use appends::InFlight;
 use bodies::Bodies;
 use clock::SteadyClock;
 use line::{Task, TaskId, Work};
+use saving::Saving;
 use stream::{Stream, StreamName};
 
 /// A device-side cloud.
@@ -80,10 +82,14 @@ pub struct DeviceCloud {
     movable: BTreeSet<StreamName>,
     tasks: BTreeMap<TaskId, Task>,
     appends: BTreeMap<AppendId, InFlight>,
+    /// Of each stream the latest snapshot that is owed and not known to be kept.
+    saving: BTreeMap<StreamName, Saving>,
     requests: BTreeMap<RequestId, PendingRequest>,
     quotas: Quotas,
     asks: BTreeMap<AskId, Asked>,
     deliveries: Deliveries,
+    /// The ends of grants that are durable, and how many attempts must be over before they are acknowledged.
+    ending: BTreeMap<GrantEndId, usize>,
     /// Accounts that are to be woken, in order, and those that are on their way.
     to_wake: VecDeque<AccountId>,
     waking: BTreeSet<AccountId>,
@@ -109,13 +115,11 @@ struct PendingRequest {
 #[derive(Debug)]
 struct Asked {
     request: RequestId,
-    account: AccountId,
     grant: GrantId,
-    device: DeviceId,
-    generation: u64,
+    /// What it was asked.
+    question: Box<DeviceRequest>,
     deadline: Instant,
     format: ContentFormat,
-    updates: bool,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -126,6 +130,7 @@ enum Timer {
     Idle(StreamName),
     Load(StreamName),
     Request(RequestId),
+    Save(StreamName),
 }
 
 impl fmt::Debug for DeviceCloud {
@@ -160,10 +165,12 @@ impl DeviceCloud {
             movable: BTreeSet::new(),
             tasks: BTreeMap::new(),
             appends: BTreeMap::new(),
+            saving: BTreeMap::new(),
             requests: BTreeMap::new(),
             quotas: Quotas::default(),
             asks: BTreeMap::new(),
             deliveries,
+            ending: BTreeMap::new(),
             to_wake: VecDeque::new(),
             waking: BTreeSet::new(),
             bodies,
@@ -263,7 +270,11 @@ impl DeviceCloud {
     }
 
     /// Ends all subscriptions of a grant and refuses its access tokens from now on. Exactly one [`Event::GrantEnded`]
-    /// follows, after it is durable.
+    /// follows, after it is durable and no notification with a body is under way for any of them: attempts are stopped
+    /// ([`Output::Abort`]), and waited for as long as an attempt may take.
+    ///
+    /// A cloud that starts again knows of the end only when that was durable. Until whoever ends grants has repeated an end
+    /// that was not acknowledged, what was subscribed under it is still told: repeat them before accounts are woken.
     pub fn end_grant(
         &mut self,
         account: AccountId,
@@ -304,7 +315,8 @@ impl DeviceCloud {
         self.advance(now);
     }
 
-    /// Takes what a receiver answered to an [`Output::Deliver`], or why it could not.
+    /// Takes what a receiver answered to an [`Output::Deliver`], or why it could not; after an [`Output::Abort`], that the
+    /// attempt is over.
     pub fn handle_delivery(
         &mut self,
         delivery: DeliveryId,
@@ -314,25 +326,6 @@ impl DeviceCloud {
     ) {
         let now = self.tick(wall, now);
         self.end_delivery(delivery, result, now);
-        self.advance(now);
-    }
-
-    /// Takes what the journal holds of a stream, after an [`Output::Load`].
-    pub fn handle_loaded(&mut self, stream: &str, loaded: &Loaded, wall: SystemTime, now: Instant) {
-        let now = self.tick(wall, now);
-        if let Some(name) = StreamName::parse(stream) {
-            self.finish_loading(&name, loaded, now);
-        }
-        self.advance(now);
-    }
-
-    /// Takes that a stream could not be loaded: what waits for it fails, and the next that needs it tries again.
-    pub fn handle_load_failed(&mut self, stream: &str, now: Instant) {
-        let now = self.tick(self.wall, now);
-        let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
-        if let Some(name) = StreamName::parse(stream).filter(loading) {
-            self.stall(&name);
-        }
         self.advance(now);
     }
 
@@ -360,7 +353,8 @@ impl DeviceCloud {
                 Timer::Append(id) => self.finish_append(id, Appended::Unknown, now),
                 Timer::Ask(ask) => {
                     if let Some(asked) = self.take_ask(ask) {
-                        let response = self.answer_response(&asked, &DeviceAnswer::Unreachable);
+                        let silence = &DeviceAnswer::Unreachable;
+                        let response = self.answer_response(&asked, silence, None);
                         self.respond(asked.request, response);
                     }
                 }
@@ -368,9 +362,12 @@ impl DeviceCloud {
                 Timer::Idle(name) => self.unload_idle(&name, now),
                 Timer::Load(name) => self.stall(&name),
                 Timer::Request(id) => self.respond_unavailable(id),
+                Timer::Save(name) => self.stop_saving(&name, now),
             }
         }
-        for delivery in self.deliveries.overdue(now) {
+        let overdue = self.deliveries.overdue(now);
+        self.abort_attempts();
+        for delivery in overdue {
             self.end_delivery(delivery, Err(TransportFailure::Timeout), now);
         }
         for (account, subscription) in self.deliveries.awake(now) {

@@ -157,7 +157,8 @@ pub struct DeliveryRules {
     pub backoff: Backoff,
     /// Most attempts under way at once.
     pub max_concurrent: usize,
-    /// Most attempts under way at once to one host and port; to one that could not be reached, one.
+    /// Most attempts under way at once to one host and port: to one that has not answered yet, at most four, and to one that
+    /// could not be reached, one.
     pub max_concurrent_per_host: usize,
     /// How long one attempt may take before it counts as failed.
     pub attempt_timeout: Duration,

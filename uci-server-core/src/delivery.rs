@@ -3,14 +3,18 @@
 //! ```text
 //!          enqueue            start           2xx, 410                the ledger has moved on
 //! (idle) ──────────▶ Queued ─────────▶ InFlight ─────▶ Confirmed ─────────────────────────▶ (idle)
-//!    ▲              for a slot            │
-//!    │                          failure   ▼
-//!    └────────────────── delay ◀────── Waiting
+//!    ▲              for a slot          │    │
+//!    │                          failure ▼    ▼ aborted
+//!    ├────────────────── delay ◀── Waiting  Ready
+//!    └────────────────────────────────────────┘
 //! ```
 //!
 //! A notification that was confirmed keeps its line until the ledger says so durably: only then may the next one be sent,
 //! or a crash in between could change what was already sent. After a 410 the ledger forgets the subscription, and nothing
 //! is sent until it has.
+//!
+//! An attempt is aborted when what it tells must not be told any more, or nobody is left to whom its outcome matters. Who
+//! sends it stops then and says so; until that, or until its time is up, it counts as under way.
 //!
 //! An answer that asks for a pause (`Retry-After`) pauses its subscription alone: who answers may be one of many behind a
 //! name, and a pause of the whole host would let one of them silence the others.
@@ -24,10 +28,13 @@ use uci_model::SubscriptionId;
 use crate::backoff::Backoff;
 use crate::config::DeliveryRules;
 use crate::device_port::{DeliveryOutcome, TransportFailure};
-use crate::ids::{AccountId, DeliveryId};
+use crate::ids::{AccountId, DeliveryId, GrantEndId};
 
+mod attempts;
 mod slots;
 
+pub(crate) use attempts::Consent;
+use attempts::{Attempt, Attempts};
 use slots::{HostName, Slots};
 
 /// All lines of one machine.
@@ -35,9 +42,9 @@ use slots::{HostName, Slots};
 pub(crate) struct Deliveries {
     slots: Slots,
     lines: BTreeMap<SubscriptionId, Line>,
-    attempts: BTreeMap<DeliveryId, SubscriptionId>,
-    timers: BTreeSet<(Instant, SubscriptionId)>,
-    next_id: u64,
+    attempts: Attempts,
+    /// When the delays of lines are over.
+    delays: BTreeSet<(Instant, SubscriptionId)>,
 }
 
 #[derive(Debug)]
@@ -54,7 +61,6 @@ struct Line {
 enum State {
     InFlight {
         id: DeliveryId,
-        until: Instant,
     },
     Waiting {
         until: Instant,
@@ -79,6 +85,17 @@ pub(crate) enum Verdict {
     Refused,
     /// It will be tried again.
     Retry,
+    /// It was stopped: whatever is at the head of the queue now may be sent.
+    Aborted,
+}
+
+/// An attempt that is over.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Whose it was and what became of it; `None` when nobody is left to whom that matters.
+    pub(crate) outcome: Option<(AccountId, SubscriptionId, Verdict)>,
+    /// The ends of consents that waited for it.
+    pub(crate) awaited_by: Vec<GrantEndId>,
 }
 
 impl Deliveries {
@@ -87,9 +104,8 @@ impl Deliveries {
         Self {
             slots: Slots::new(rules),
             lines: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            next_id: 0,
+            attempts: Attempts::default(),
+            delays: BTreeSet::new(),
         }
     }
 
@@ -103,11 +119,13 @@ impl Deliveries {
         sequence: u64,
         events_url: &str,
     ) {
+        let under_way = self.attempts.of(subscription);
         let line = self.lines.entry(subscription).or_insert_with(|| Line {
             account: account.clone(),
             host: self.slots.enter(events_url),
             sequence,
-            state: State::Ready,
+            // What a forgotten line has left behind is over before anything else is sent.
+            state: under_way.map_or(State::Ready, |id| State::InFlight { id }),
             failures: 0,
             refusals: 0,
         });
@@ -129,11 +147,12 @@ impl Deliveries {
         Some((line.account.clone(), subscription))
     }
 
-    /// Begins the attempt of a subscription that was next.
+    /// Begins the attempt of a subscription that was next. Under `consent` it tells something.
     pub(crate) fn start(
         &mut self,
         subscription: SubscriptionId,
         sequence: u64,
+        consent: Option<Consent>,
         until: Instant,
     ) -> Option<DeliveryId> {
         let line = self.lines.get_mut(&subscription)?;
@@ -141,12 +160,10 @@ impl Deliveries {
             return None;
         }
         line.renew(sequence);
-        let id = DeliveryId::new(self.next_id);
-        self.next_id = self.next_id.wrapping_add(1);
-        line.state = State::InFlight { id, until };
         self.slots.take(&line.host);
-        self.attempts.insert(id, subscription);
-        self.timers.insert((until, subscription));
+        let attempt = Attempt::new(subscription, sequence, line.host.clone(), consent, until);
+        let id = self.attempts.begin(attempt);
+        line.state = State::InFlight { id };
         Some(id)
     }
 
@@ -165,7 +182,7 @@ impl Deliveries {
             line.renew(sequence);
             line.fail(rules.backoff, jitter, None, now);
             if let State::Waiting { until } = line.state {
-                self.timers.insert((until, subscription));
+                self.delays.insert((until, subscription));
             }
         }
     }
@@ -178,16 +195,34 @@ impl Deliveries {
         rules: &DeliveryRules,
         jitter: impl FnOnce() -> u64,
         now: Instant,
-    ) -> Option<(AccountId, SubscriptionId, Verdict)> {
-        let subscription = self.attempts.remove(&id)?;
-        let line = self.lines.get_mut(&subscription)?;
-        let State::InFlight { until, .. } = line.state else {
-            return None;
+    ) -> Option<Ended> {
+        let attempt = self.attempts.end(id)?;
+        self.slots.free(&attempt.host);
+        // An attempt that was stopped says nothing about its host, unless it was answered all the same.
+        let stopped = attempt.aborted && result.is_err();
+        if !stopped {
+            self.slots.note(&attempt.host, result.is_ok());
+        }
+        let subscription = attempt.subscription;
+        let awaited_by = attempt.awaited_by;
+        let Some(line) = self
+            .lines
+            .get_mut(&subscription)
+            .filter(|line| line.state == State::InFlight { id })
+        else {
+            let outcome = None;
+            return Some(Ended {
+                outcome,
+                awaited_by,
+            });
         };
-        self.timers.remove(&(until, subscription));
-        self.slots.free(&line.host);
-        self.slots.note(&line.host, result.is_ok());
-        let verdict = judge(line, result, rules);
+        // Of a line before this one it says nothing about what is to be sent now, but that nothing is.
+        let gone = result.is_ok_and(|outcome| outcome.status == StatusCode::GONE);
+        let verdict = if stopped || attempt.sequence != line.sequence && !gone {
+            Verdict::Aborted
+        } else {
+            judge(line, result, rules)
+        };
         let retry_after = result.ok().and_then(|outcome| outcome.retry_after);
         match verdict {
             Verdict::Delivered { .. } | Verdict::Gone => line.state = State::Confirmed,
@@ -195,11 +230,26 @@ impl Deliveries {
             Verdict::Refused | Verdict::Retry => {
                 line.fail(rules.backoff, jitter(), retry_after, now);
                 if let State::Waiting { until } = line.state {
-                    self.timers.insert((until, subscription));
+                    self.delays.insert((until, subscription));
                 }
             }
+            Verdict::Aborted => line.state = State::Ready,
         }
-        Some((line.account.clone(), subscription, verdict))
+        Some(Ended {
+            outcome: Some((line.account.clone(), subscription, verdict)),
+            awaited_by,
+        })
+    }
+
+    /// Has everything stopped that is being told under a consent, and notes that its end waits for that; how many attempts
+    /// it waits for.
+    pub(crate) fn await_all_of(&mut self, consent: &Consent, end: GrantEndId) -> usize {
+        self.attempts.await_all_of(consent, end)
+    }
+
+    /// The next attempt whose driver is to be told to stop it.
+    pub(crate) fn poll_abort(&mut self) -> Option<DeliveryId> {
+        self.attempts.poll_abort()
     }
 
     /// Whether the notification of this number was tried in vain.
@@ -208,20 +258,16 @@ impl Deliveries {
         line.is_some_and(|line| line.sequence == sequence && line.failures > 0)
     }
 
-    /// Forgets a subscription and whatever is under way for it.
+    /// Forgets a subscription; what is under way for it is stopped.
     pub(crate) fn forget(&mut self, subscription: SubscriptionId) {
         let Some(line) = self.lines.remove(&subscription) else {
             return;
         };
         match line.state {
-            State::InFlight { id, until } => {
-                self.attempts.remove(&id);
-                self.timers.remove(&(until, subscription));
-                self.slots.free(&line.host);
-            }
+            State::InFlight { id } => self.attempts.abort(id),
             State::Queued { ticket } => self.slots.withdraw(&line.host, ticket),
             State::Waiting { until } => {
-                self.timers.remove(&(until, subscription));
+                self.delays.remove(&(until, subscription));
             }
             State::Ready | State::Confirmed => {}
         }
@@ -255,28 +301,18 @@ impl Deliveries {
         }
     }
 
-    /// The attempts whose time is up by `now`.
-    pub(crate) fn overdue(&self, now: Instant) -> Vec<DeliveryId> {
-        self.due(now)
-            .filter_map(|(_, line)| match line.state {
-                State::InFlight { id, .. } => Some(id),
-                _ => None,
-            })
-            .collect()
+    /// The attempts whose time is up by `now`; whatever is left of them is stopped.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<DeliveryId> {
+        self.attempts.overdue(now)
     }
 
     /// Ends the delays that are over by `now` and returns whose they were.
     pub(crate) fn awake(&mut self, now: Instant) -> Vec<(AccountId, SubscriptionId)> {
-        let due: Vec<(SubscriptionId, Instant)> = self
-            .due(now)
-            .filter_map(|(id, line)| match line.state {
-                State::Waiting { until } => Some((id, until)),
-                _ => None,
-            })
-            .collect();
-        let mut awake = Vec::with_capacity(due.len());
-        for (id, until) in due {
-            self.timers.remove(&(until, id));
+        let mut awake = Vec::new();
+        while let Some((at, _)) = self.delays.first()
+            && *at <= now
+            && let Some((_, id)) = self.delays.pop_first()
+        {
             if let Some(line) = self.lines.get_mut(&id) {
                 line.state = State::Ready;
                 awake.push((line.account.clone(), id));
@@ -285,15 +321,9 @@ impl Deliveries {
         awake
     }
 
-    fn due(&self, now: Instant) -> impl Iterator<Item = (SubscriptionId, &Line)> {
-        self.timers
-            .iter()
-            .take_while(move |(at, _)| *at <= now)
-            .filter_map(|(_, id)| Some((*id, self.lines.get(id)?)))
-    }
-
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        let delay = self.delays.first().map(|(at, _)| *at);
+        delay.into_iter().chain(self.attempts.next_deadline()).min()
     }
 }
 

@@ -55,6 +55,8 @@ pub enum DeviceAnswer {
         /// How long the answer is good for, or, with 5.03 and 4.29, when to come back.
         max_age: Option<Duration>,
     },
+    /// The device answered with a success whose payload is in no format that this cloud knows.
+    Unreadable,
     /// The device could not be reached or did not answer.
     Unreachable,
 }

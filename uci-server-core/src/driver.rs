@@ -39,8 +39,12 @@ pub trait Outside: Send + Sync + 'static {
     fn load(&self, stream: String) -> impl Future<Output = Option<Loaded>> + Send;
     /// Makes changes durable.
     fn append(&self, append: Append) -> impl Future<Output = Appended> + Send;
-    /// Keeps a snapshot, or not.
-    fn save_snapshot(&self, stream: String, snapshot: Snapshot) -> impl Future<Output = ()> + Send;
+    /// Keeps a snapshot and removes what it covers; whether that is done for good.
+    fn save_snapshot(
+        &self,
+        stream: String,
+        snapshot: Snapshot,
+    ) -> impl Future<Output = bool> + Send;
     /// Erases a stream, and the key under which its secrets are sealed; whether that is done for good.
     fn erase(&self, stream: String) -> impl Future<Output = bool> + Send;
     /// Asks a device.
@@ -50,7 +54,8 @@ pub trait Outside: Send + Sync + 'static {
     /// At each connect every address that the name resolves to is passed through
     /// [`EventsUrlPolicy::judge_address`](crate::EventsUrlPolicy::judge_address), also one that the URL holds as it is, and the
     /// connection goes to an address that was allowed. Connections are kept and used again. No redirect is followed, no proxy
-    /// used, and little of the body read: it says nothing.
+    /// used, and little of the body read: it says nothing. When the future is dropped before it is ready, nothing more is
+    /// sent: a connection on which the request is half written is closed.
     fn deliver(
         &self,
         request: Request<Bytes>,

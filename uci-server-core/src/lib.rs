@@ -86,8 +86,9 @@
 //!   Only right before that may a number be missing: that of a notification which may have been sent already when it was
 //!   given up, or dropped because the user withdrew the consent.
 //! - The end of a consent is durable before anything follows from it. From then on nothing but that cancellation is sent for
-//!   its subscriptions; with it their signing secrets go, out of the history too, as soon as the journal removes what a
-//!   snapshot covers.
+//!   its subscriptions, and what was being sent is stopped; the end is acknowledged when nothing of that is under way any
+//!   more. With the last word their signing secrets go, out of the history too: the snapshot that lets the journal remove
+//!   them is owed until it is kept.
 //! - A subscription ends when there is nothing left to hear of: when its device is unregistered or changes hands, and when the
 //!   link of its resource is withdrawn. A client that is told so subscribes anew when the link is back.
 //! - A representation that waits behind the head of a queue may be replaced by a newer one; nothing else is ever left out.
@@ -99,8 +100,9 @@
 //! # Bounds
 //!
 //! What a client may ask for is bounded by [`ClientQuota`] and [`AccountLimits`]: beyond it the answer is 429 with
-//! `Retry-After`. Attempts to deliver are bounded over all and for each host ([`DeliveryRules`]); hosts take turns, and one
-//! that is down holds one attempt at a time. The interface is described in OpenAPI ([`openapi`]).
+//! `Retry-After`. Attempts to deliver are bounded over all and for each host ([`DeliveryRules`]); hosts take turns, one that
+//! has not answered yet holds few attempts at a time, and one that is down a single one. The interface is described in
+//! OpenAPI ([`openapi`]).
 //!
 //! # Features
 //!

@@ -41,6 +41,12 @@ pub enum Output {
         /// The request; its URI is the `eventsUrl`.
         request: http::Request<Bytes>,
     },
+    /// Stop an attempt to deliver: what it has not sent yet must not be sent. If it is not answered yet, answer with
+    /// [`handle_delivery`](crate::DeviceCloud::handle_delivery) when it sends nothing any more.
+    Abort {
+        /// The attempt's id.
+        delivery: DeliveryId,
+    },
     /// Read a stream; answer with [`handle_loaded`](crate::DeviceCloud::handle_loaded).
     Load {
         /// Which stream.
@@ -48,8 +54,9 @@ pub enum Output {
     },
     /// Make changes durable; answer with [`handle_appended`](crate::DeviceCloud::handle_appended).
     Append(Append),
-    /// Keep a snapshot, so that loading gets shorter, and remove the changes that it covers. Expects no answer and may be
-    /// skipped; until it is done, secrets and owners that are to be forgotten are still in the history.
+    /// Keep a snapshot, so that loading gets shorter, and remove the changes that it covers; answer with
+    /// [`handle_saved`](crate::DeviceCloud::handle_saved). Until it is done, secrets and owners that are to be forgotten are
+    /// still in the history: then it is asked for again after a failure, and when the stream is loaded the next time.
     SaveSnapshot {
         /// Of which stream.
         stream: String,
@@ -77,7 +84,7 @@ pub enum Event {
         /// What became of it.
         result: Result<(), Error>,
     },
-    /// A grant's subscriptions are ended, durably. Final for its id.
+    /// A grant's subscriptions are ended, durably, and none of them is being told anything but its end. Final for its id.
     GrantEnded {
         /// Which call.
         end: GrantEndId,

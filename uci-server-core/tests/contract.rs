@@ -12,103 +12,24 @@
 
 #[path = "rig/rig.rs"]
 mod rig;
+#[path = "contract/steps.rs"]
+mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Method, StatusCode};
+use http::Method;
 use proptest::prelude::*;
 use rig::{
     Journal, LIGHT, Labels, account, cbor, device, granted, link, request, subscribe_request,
 };
+use steps::{Input, JournalMood, Step, delivery_result, device_answer, steps};
+use uci_server_core::account::{Change, Fact};
 use uci_server_core::{
-    AppendId, Appended, AskId, Config, DeliveryId, DeliveryOutcome, DeviceAnswer, DeviceCloud,
-    DeviceReport, Event, Occurrence, Output, TransportFailure,
+    Append, AppendId, Appended, AskId, Config, DeliveryId, DeliveryOutcome, DeviceCloud,
+    DeviceReport, Event, GrantEndId, Occurrence, Output, TransportFailure,
 };
-
-/// Something that happens to the machine without an output of its own.
-#[derive(Clone, Debug)]
-enum Input {
-    Request {
-        account: u8,
-        kind: u8,
-    },
-    Report {
-        account: u8,
-        device: u8,
-        kind: u8,
-    },
-    EndGrant {
-        account: u8,
-    },
-    Wake {
-        account: u8,
-    },
-    Operator {
-        account: u8,
-        device: u8,
-        kind: u8,
-    },
-    Timeout {
-        milliseconds: u64,
-    },
-    /// A timeout in the past.
-    Backwards,
-}
-
-/// Inputs in a row, then the outside answers what there is to answer.
-#[derive(Clone, Debug)]
-struct Step {
-    burst: Vec<Input>,
-    journal: JournalMood,
-    /// How many asks and deliveries are answered, and how.
-    answers: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum JournalMood {
-    Good,
-    Silent,
-    Unsure,
-    Conflicting,
-    Fencing,
-}
-
-fn inputs() -> impl Strategy<Value = Input> {
-    prop_oneof![
-        4 => (0..3_u8, 0..8_u8).prop_map(|(account, kind)| Input::Request { account, kind }),
-        6 => (0..3_u8, 0..3_u8, 0..8_u8)
-            .prop_map(|(account, device, kind)| Input::Report { account, device, kind }),
-        1 => (0..3_u8).prop_map(|account| Input::EndGrant { account }),
-        1 => (0..3_u8).prop_map(|account| Input::Wake { account }),
-        2 => (0..3_u8, 0..3_u8, 0..4_u8)
-            .prop_map(|(account, device, kind)| Input::Operator { account, device, kind }),
-        2 => (0..100_000_u64).prop_map(|milliseconds| Input::Timeout { milliseconds }),
-        1 => Just(Input::Backwards),
-    ]
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let mood = prop_oneof![
-        8 => Just(JournalMood::Good),
-        1 => Just(JournalMood::Silent),
-        1 => Just(JournalMood::Unsure),
-        1 => Just(JournalMood::Conflicting),
-        1 => Just(JournalMood::Fencing),
-    ];
-    let step = (
-        prop::collection::vec(inputs(), 1..6),
-        mood,
-        prop::collection::vec(any::<u8>(), 0..6),
-    );
-    let step = step.prop_map(|(burst, journal, answers)| Step {
-        burst,
-        journal,
-        answers,
-    });
-    prop::collection::vec(step, 1..20)
-}
 
 /// When outputs are taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,6 +51,12 @@ struct Driver {
     old_deliveries: Vec<DeliveryId>,
     old_appends: Vec<AppendId>,
     open: BTreeMap<String, usize>,
+    /// The accounts of the subscriptions that are durable.
+    subscribed: BTreeMap<String, String>,
+    /// Whose grants are being ended.
+    ending: BTreeMap<GrantEndId, &'static str>,
+    /// Notifications with a body under way: of which subscription, and since when.
+    telling: BTreeMap<DeliveryId, (String, Instant)>,
 }
 
 fn owner(number: u8) -> &'static str {
@@ -156,6 +83,9 @@ impl Driver {
             old_deliveries: Vec::new(),
             old_appends: Vec::new(),
             open: BTreeMap::new(),
+            subscribed: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            telling: BTreeMap::new(),
         }
     }
 
@@ -205,6 +135,7 @@ impl Driver {
                     .cloud
                     .end_grant(account(owner(*number)), grant, wall, now);
                 self.opened(format!("grant end {id}"));
+                self.ending.insert(id, owner(*number));
             }
             Input::Wake { account: number } => {
                 self.cloud.wake(account(owner(*number)), wall, now);
@@ -271,8 +202,11 @@ impl Driver {
                 Output::Event(Event::Reported { report, .. }) => {
                     self.closed(&format!("report {report}"));
                 }
-                Output::Event(Event::GrantEnded { end, .. }) => {
+                Output::Event(Event::GrantEnded { end, result }) => {
                     self.closed(&format!("grant end {end}"));
+                    if result.is_ok() {
+                        self.check_nothing_is_told(self.ending[end]);
+                    }
                 }
                 Output::Event(Event::OwnerChanged { change, .. }) => {
                     self.closed(&format!("owner {change}"));
@@ -283,9 +217,55 @@ impl Driver {
                 Output::Event(Event::AccountErased { erasure, .. }) => {
                     self.closed(&format!("erasure {erasure}"));
                 }
+                Output::Deliver { delivery, request } => {
+                    let to = request.headers()["subscription-id"].to_str().unwrap();
+                    if !request.body().is_empty() {
+                        self.telling.insert(*delivery, (to.to_owned(), self.now));
+                    }
+                    self.pending.push_back(output);
+                }
                 _ => self.pending.push_back(output),
             }
         }
+    }
+
+    /// All subscriptions of an account are made under the one grant that has ended.
+    fn check_nothing_is_told(&self, owner: &str) {
+        // What has had its time is over without an answer.
+        let time = Config::default().delivery.attempt_timeout;
+        let told = self.telling.values().any(|(id, since)| {
+            let account = self.subscribed.get(id);
+            account.is_some_and(|account| account == owner) && self.now < *since + time
+        });
+        assert!(!told, "{owner} is told of something after the end");
+    }
+
+    fn end_delivery(
+        &mut self,
+        delivery: DeliveryId,
+        result: Result<DeliveryOutcome, TransportFailure>,
+    ) {
+        self.old_deliveries.push(delivery);
+        self.telling.remove(&delivery);
+        self.cloud
+            .handle_delivery(delivery, result, self.wall, self.now);
+    }
+
+    fn append(&mut self, append: &Append) -> Appended {
+        let appended = self.journal.append(append);
+        if appended == Appended::Done {
+            for part in &append.streams {
+                let Some(owner) = part.stream.strip_prefix("account/") else {
+                    continue;
+                };
+                for change in &part.changes {
+                    if let Fact::Subscribed { id, .. } = Change::decode(change).unwrap().fact {
+                        self.subscribed.insert(id.to_string(), owner.to_owned());
+                    }
+                }
+            }
+        }
+        appended
     }
 
     /// The outside answers; what the answers cause is answered too.
@@ -298,10 +278,7 @@ impl Driver {
                     .handle_answer(ask, device_answer(*answer), self.now);
             }
             if let Some(delivery) = self.deliveries.pop_front() {
-                self.old_deliveries.push(delivery);
-                let result = delivery_result(*answer);
-                self.cloud
-                    .handle_delivery(delivery, result, self.wall, self.now);
+                self.end_delivery(delivery, delivery_result(*answer));
             }
         }
         self.carry_out(step);
@@ -331,10 +308,10 @@ impl Driver {
                         JournalMood::Fencing if odd => Appended::Fenced,
                         JournalMood::Unsure if tries == 1 => {
                             // It happened, but the answer was lost.
-                            self.journal.append(&append);
+                            self.append(&append);
                             Appended::Unknown
                         }
-                        _ => self.journal.append(&append),
+                        _ => self.append(&append),
                     };
                     self.cloud
                         .handle_appended(append.id, appended, self.wall, self.now);
@@ -347,8 +324,21 @@ impl Driver {
                     self.cloud
                         .handle_erased(&stream, erased, self.wall, self.now);
                 }
+                Output::SaveSnapshot { .. } if matches!(step.journal, JournalMood::Silent) => {}
                 Output::SaveSnapshot { stream, snapshot } => {
-                    self.journal.snapshots.insert(stream, snapshot);
+                    let (version, saved) = (
+                        snapshot.version,
+                        !matches!(step.journal, JournalMood::Unsure),
+                    );
+                    if saved {
+                        self.journal.snapshots.insert(stream.clone(), snapshot);
+                    }
+                    self.cloud
+                        .handle_saved(&stream, version, saved, self.wall, self.now);
+                }
+                Output::Abort { delivery } => {
+                    self.deliveries.retain(|open| *open != delivery);
+                    self.end_delivery(delivery, Err(TransportFailure::Connection));
                 }
                 Output::Ask { ask, .. } => self.asks.push_back(ask),
                 Output::Deliver { delivery, .. } => self.deliveries.push_back(delivery),
@@ -377,30 +367,6 @@ impl Driver {
 fn start() -> Instant {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     *START.get_or_init(|| Instant::now() + Duration::from_secs(3600))
-}
-
-fn device_answer(choice: u8) -> DeviceAnswer {
-    match choice % 4 {
-        0 => DeviceAnswer::Unreachable,
-        1 => DeviceAnswer::answered(132, None, None),
-        2 => DeviceAnswer::answered(choice, None, None),
-        _ => DeviceAnswer::answered(69, Some(cbor("{}")), None),
-    }
-}
-
-fn delivery_result(choice: u8) -> Result<DeliveryOutcome, TransportFailure> {
-    let status = match choice % 8 {
-        0 => return Err(TransportFailure::Connection),
-        1 => StatusCode::SERVICE_UNAVAILABLE,
-        2 => StatusCode::BAD_REQUEST,
-        3 => StatusCode::GONE,
-        _ => StatusCode::OK,
-    };
-    let response = http::Response::builder()
-        .status(status)
-        .body(bytes::Bytes::new())
-        .unwrap();
-    Ok(DeliveryOutcome::from_response(&response))
 }
 
 proptest! {
@@ -489,6 +455,11 @@ proptest! {
         driver.cloud.handle_loaded("account/nobody", &loaded, driver.wall, driver.now);
         driver.cloud.handle_loaded("nonsense", &loaded, driver.wall, driver.now);
         driver.cloud.handle_load_failed("account/nobody", driver.now);
+        for saved in [true, false] {
+            for name in ["account/nobody", "account/alice", "nonsense"] {
+                driver.cloud.handle_saved(name, 99, saved, driver.wall, driver.now);
+            }
+        }
         driver.cloud.handle_erased("account/nobody", true, driver.wall, driver.now);
         driver.drain();
         prop_assert_eq!(&driver.log[before..], &[] as &[String]);

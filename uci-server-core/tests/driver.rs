@@ -34,9 +34,22 @@ struct Fake {
     delivered: Mutex<Vec<(u64, String)>>,
     failures: Mutex<u32>,
     silent_device: bool,
+    /// Notifications with a body never end.
+    hanging_receiver: bool,
+    /// How many notifications were given up before they ended.
+    given_up: Mutex<u32>,
     broken_gateway: bool,
     broken_journal: bool,
     loads: Mutex<u32>,
+}
+
+/// Counts that it was dropped.
+struct GivenUp<'a>(&'a Mutex<u32>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() += 1;
+    }
 }
 
 impl Outside for Fake {
@@ -54,7 +67,11 @@ impl Outside for Fake {
         self.journal.lock().unwrap().append(&append)
     }
 
-    async fn save_snapshot(&self, _: String, _: Snapshot) {}
+    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) -> bool {
+        let mut journal = self.journal.lock().unwrap();
+        journal.snapshots.insert(stream, snapshot);
+        true
+    }
 
     async fn erase(&self, stream: String) -> bool {
         self.journal.lock().unwrap().erase(&stream);
@@ -79,6 +96,10 @@ impl Outside for Fake {
             }
         }
         let told = rig::read_notification(&request);
+        if self.hanging_receiver && !told.body.is_empty() {
+            let _given_up = GivenUp(&self.given_up);
+            std::future::pending::<()>().await;
+        }
         self.delivered
             .lock()
             .unwrap()
@@ -157,6 +178,44 @@ async fn requests_reports_and_deliveries_go_through() {
     handle.wake(account("alice")).await.unwrap();
     drop(handle);
     task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_told_under_a_grant_is_dropped_before_its_end_is_acknowledged() {
+    let (handle, fake, _) = run(Fake {
+        hanging_receiver: true,
+        ..Fake::default()
+    });
+    light(&handle).await;
+    let path = format!("/{}{LIGHT}", device(1));
+    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
+    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = tokio::time::Instant::now();
+    let grant = "g1".parse().unwrap();
+    handle.end_grant(account("alice"), grant).await.unwrap();
+    assert_eq!(*fake.given_up.lock().unwrap(), 1);
+    // Not when the attempt has had its time: as soon as the end is durable.
+    assert!(before.elapsed() < Duration::from_secs(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let last = (1, "subscription_cancelled".to_owned());
+    assert_eq!(*fake.delivered.lock().unwrap(), [last]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_takes_too_long_is_dropped() {
+    let (handle, fake, _) = run(Fake {
+        hanging_receiver: true,
+        ..Fake::default()
+    });
+    light(&handle).await;
+    let path = format!("/{}{LIGHT}", device(1));
+    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
+    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(*fake.given_up.lock().unwrap(), 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*fake.given_up.lock().unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,11 +132,22 @@ impl Simulation {
                 }
                 Output::Append(append) => self.append(&append),
                 Output::SaveSnapshot { stream, snapshot } => {
+                    let (version, saved) =
+                        (snapshot.version, !(self.faults && self.dice.one_in(3)));
+                    if saved {
+                        self.journal.snapshots.insert(stream.clone(), snapshot);
+                    }
                     if !(self.faults && self.dice.one_in(3)) {
-                        self.journal.snapshots.insert(stream, snapshot);
+                        self.cloud
+                            .handle_saved(&stream, version, saved, self.wall, self.now);
                     }
                 }
                 Output::Deliver { delivery, request } => self.deliver(delivery, &request),
+                Output::Abort { delivery } => {
+                    self.answers.retain(|(open, _)| *open != delivery);
+                    let stopped = Err(TransportFailure::Connection);
+                    self.answers.push_back((delivery, stopped));
+                }
                 Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Ask { .. }
                 | Output::Respond { .. }

@@ -12,13 +12,16 @@
 #[path = "rig/rig.rs"]
 mod rig;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use rig::{cbor, device, json, link};
-use uci_model::{ContentFormat, EventType, SubscriptionId};
+use uci_model::{ContentFormat, DeviceProperties, EventType, SubscriptionId};
 use uci_server_core::account::{
-    Account, Change, Command, EndCause, Moment, NewSubscription, SNAPSHOT_FORMAT, Target,
+    Account, Change, Command, EndCause, Fact, Moment, NewSubscription, SNAPSHOT_FORMAT, Target,
 };
 use uci_server_core::{AccountLimits, Occurrence, QueueRules, UnixMillis};
 
@@ -71,31 +74,40 @@ fn subscription(number: u8, level: u8, coalesce: bool) -> NewSubscription {
     )
 }
 
+fn properties(number: u8, value: u8) -> DeviceProperties {
+    let mut properties = DeviceProperties::new(device(number));
+    properties.name = format!("Lamp {value}");
+    properties.extra.insert("x".to_owned(), 1.5.into());
+    properties
+}
+
 fn commands() -> impl Strategy<Value = Vec<(Command, u64)>> {
     let light = || "/light/1".parse().unwrap();
-    let report = (0..2_u8, 0..8_u8, 0..4_u8).prop_map(move |(number, kind, value)| {
-        let occurrence = match kind {
-            0 => Occurrence::Registered,
-            1 => Occurrence::Online,
-            2 => Occurrence::Offline,
-            3 => Occurrence::LinksPublished(vec![link("/light/1"), link("/b")]),
-            4 => Occurrence::LinksWithdrawn(vec![]),
-            5 => Occurrence::Unregistered,
-            6 => Occurrence::RepresentationChanged {
-                href: light(),
-                content: json(&format!("{{\"v\":{value}.5}}")),
-            },
-            _ => Occurrence::RepresentationChanged {
-                href: light(),
-                content: cbor(&format!("{{\"v\":{value}}}")),
-            },
-        };
-        Command::Report {
-            device: device(number),
-            generation: 1,
-            occurrence,
-        }
-    });
+    let report =
+        (0..2_u8, 0..9_u8, 0..4_u8, 1..3_u64).prop_map(move |(number, kind, value, generation)| {
+            let occurrence = match kind {
+                0 => Occurrence::Registered,
+                1 => Occurrence::Online,
+                2 => Occurrence::Offline,
+                3 => Occurrence::LinksPublished(vec![link("/light/1"), link("/b")]),
+                4 => Occurrence::LinksWithdrawn(vec![]),
+                5 => Occurrence::Unregistered,
+                6 => Occurrence::RepresentationChanged {
+                    href: light(),
+                    content: json(&format!("{{\"v\":{value}.5}}")),
+                },
+                7 => Occurrence::Described(Box::new(properties(number, value))),
+                _ => Occurrence::RepresentationChanged {
+                    href: light(),
+                    content: cbor(&format!("{{\"v\":{value}}}")),
+                },
+            };
+            Command::Report {
+                device: device(number),
+                generation,
+                occurrence,
+            }
+        });
     let subscribe = (0..6_u8, any::<u8>(), any::<bool>()).prop_map(|(number, level, coalesce)| {
         Command::Subscribe {
             id: id(number),
@@ -229,6 +241,42 @@ proptest! {
         let _ = Change::decode(&bytes);
         let _ = Account::from_snapshot(SNAPSHOT_FORMAT, &bytes);
     }
+}
+
+/// What the random commands above come to.
+#[test]
+fn everything_that_can_happen_is_among_what_is_replayed() {
+    let mut runner = TestRunner::deterministic();
+    let mut happened = BTreeSet::new();
+    for _ in 0..128 {
+        let commands = commands().new_tree(&mut runner).unwrap().current();
+        for change in run(&commands).1 {
+            let name = format!("{:?}", change.fact);
+            let end = name.find([' ', '{']).unwrap_or(name.len());
+            happened.insert(name[..end].to_owned());
+            if let Fact::DeviceRegistered { generation: 2, .. } = change.fact {
+                happened.insert("in a second generation".to_owned());
+            }
+        }
+    }
+    let everything = [
+        "Delivered",
+        "DeviceDescribed",
+        "DeviceOffline",
+        "DeviceOnline",
+        "DeviceRegistered",
+        "DeviceUnregistered",
+        "Erased",
+        "GrantEnded",
+        "LinksPublished",
+        "LinksWithdrawn",
+        "RepresentationChanged",
+        "Subscribed",
+        "SubscriptionEnded",
+        "SubscriptionRemoved",
+        "in a second generation",
+    ];
+    assert!(happened.iter().eq(everything), "{happened:?}");
 }
 
 #[test]

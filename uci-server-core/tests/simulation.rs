@@ -72,6 +72,7 @@ fn no_promised_notification_is_lost_whatever_fails() {
     assert!(sum.crashes > 2 * seeds, "{sum:?}");
     assert!(sum.notifications > 50 * seeds, "{sum:?}");
     assert!(sum.asks > seeds && sum.grants_ended > seeds, "{sum:?}");
+    assert!(sum.aborts > seeds / 10, "{sum:?}");
 }
 
 #[test]

@@ -128,6 +128,47 @@ fn a_dead_host_does_not_hold_the_slots_of_others() {
 }
 
 #[test]
+fn hosts_of_which_nothing_is_known_hold_few_slots_until_they_answer() {
+    // As many as there are by default: 1,024 over all and 64 for a host.
+    let mut world = World::new();
+    let dead = (0..20).map(|number| format!("dead-{number}.example"));
+    let names: Vec<String> = dead
+        .chain(["slow.example", "live.example"].map(str::to_owned))
+        .collect();
+    for name in &names {
+        for _ in 0..64 {
+            subscribe(&mut world, name, name);
+        }
+    }
+    world.restart();
+    let all_at_first: BTreeMap<String, usize> =
+        names.iter().map(|name| (name.clone(), 4)).collect();
+    assert_eq!(hosts(&world), all_at_first);
+    // No time passes, and whoever answers has everything.
+    let mut delivered = 0;
+    loop {
+        let live = to_host(&mut world, "live.example");
+        if live.is_empty() {
+            break;
+        }
+        delivered += live.len();
+        for id in live {
+            answer(&mut world, id, 200, None);
+        }
+    }
+    assert_eq!(delivered, 64);
+    // The slow one gets all its slots with its first answer; the dead ones keep the few they have.
+    world.pass(Duration::from_secs(29));
+    let slow = to_host(&mut world, "slow.example");
+    answer(&mut world, slow[0], 503, None);
+    // The first four are out of the rig's sight.
+    assert_eq!(hosts(&world)["slow.example"], 60);
+    assert_eq!(hosts(&world)["dead-0.example"], 4);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(hosts(&world)["dead-0.example"], 1);
+}
+
+#[test]
 fn a_host_that_answers_again_gets_all_its_slots_again() {
     let mut world = limited(10, 3);
     for _ in 0..6 {

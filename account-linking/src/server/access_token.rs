@@ -61,7 +61,7 @@ pub enum Refusal {
     Missing,
     /// The request is not well formed: 400 `invalid_request`.
     Malformed,
-    /// The token is expired, revoked, foreign or not a token: 401 `invalid_token`.
+    /// The token is expired, revoked, foreign, malformed or not a token: 401 `invalid_token`.
     Invalid,
     /// The state of the grant cannot be read now: 503.
     Unavailable,
@@ -257,7 +257,7 @@ pub(crate) fn bearer(request: &http::Request<Bytes>) -> Result<&str, Refusal> {
     if values.next().is_some() {
         return Err(Refusal::Malformed);
     }
-    let value = value.to_str().map_err(|_| Refusal::Malformed)?;
+    let value = value.to_str().map_err(|_| Refusal::Invalid)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::Missing);
@@ -265,6 +265,7 @@ pub(crate) fn bearer(request: &http::Request<Bytes>) -> Result<&str, Refusal> {
     let b64token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     match token.trim_matches(' ') {
         token if !token.is_empty() && token.bytes().all(b64token) => Ok(token),
-        _ => Err(Refusal::Malformed),
+        // RFC 6750, 3.1: of a request that is well formed, the token is malformed.
+        _ => Err(Refusal::Invalid),
     }
 }

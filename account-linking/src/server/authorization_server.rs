@@ -194,16 +194,21 @@ impl AuthorizationServer {
     }
 
     /// Looks after a stream whose `due` has come: ends what has expired and tells again what was
-    /// not settled. Called for every due stream after a start, and from time to time.
+    /// not settled, then [`Event::Done`]. Called for every due stream after a start, before anything
+    /// leaves that was made under a grant, and from time to time.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidIdentifier`] when it is no stream of a user's grants,
     /// [`ErrorKind::Full`] when too much is in progress.
-    pub fn wake(&mut self, stream: &str, wall: SystemTime, now: Instant) -> Result<(), Error> {
+    pub fn wake(
+        &mut self,
+        stream: &str,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
         let user = stream.strip_prefix("grants/").unwrap_or_default();
         let account = user.parse()?;
-        self.command(CommandWork::Wake { account }, wall, now)?;
-        Ok(())
+        self.command(CommandWork::Wake { account }, wall, now)
     }
 
     /// Checks the access token of a request to the protected API.

@@ -152,7 +152,7 @@ pub enum Event {
         /// Its new secret, shown this once; `None` for a public client.
         secret: Option<ClientSecret>,
     },
-    /// The final event of `retire_client_secrets`, `end_grant` and `settle_grant_end`.
+    /// The final event of `retire_client_secrets`, `end_grant`, `settle_grant_end` and `wake`.
     Done {
         /// The command.
         command: RequestId,

@@ -206,9 +206,13 @@ fn the_protected_api_judges_what_it_is_given() {
     };
     assert_eq!(check(None, "/x"), Err(Refusal::Missing));
     assert_eq!(check(Some("Basic abc"), "/x"), Err(Refusal::Missing));
-    assert_eq!(check(Some("Bearer"), "/x"), Err(Refusal::Malformed));
-    assert_eq!(check(Some("Bearer a b"), "/x"), Err(Refusal::Malformed));
-    assert_eq!(check(Some("Bearer abc"), "/x"), Err(Refusal::Invalid));
+    for malformed in ["Bearer", "Bearer a b", "Bearer \"", "Bearer abc"] {
+        assert_eq!(
+            check(Some(malformed), "/x"),
+            Err(Refusal::Invalid),
+            "{malformed}"
+        );
+    }
     assert_eq!(
         check(Some(&format!("bearer {}", linked.access)), "/x"),
         Ok(())

@@ -29,6 +29,7 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Fault::UnknownLost),
         Just(Fault::Fenced),
         Just(Fault::Silent),
+        Just(Fault::SilentWritten),
     ];
     prop_oneof![
         2 => Just(Act::Consent),

@@ -12,6 +12,8 @@ pub(crate) enum Fault {
     UnknownLost,
     Fenced,
     Silent,
+    /// It is written, and no answer comes.
+    SilentWritten,
     /// Another writer got in between, with a change of its own.
     Overtaken,
     SilentLoad,
@@ -78,11 +80,17 @@ impl Store {
         }
         let answer = Appended::Done { versions };
         self.answered.insert(append.id, answer.clone());
-        if self.faults.front() == Some(&Fault::UnknownWritten) {
-            self.faults.pop_front();
-            return Some(Appended::Unknown);
+        match self.faults.front() {
+            Some(Fault::UnknownWritten) => {
+                self.faults.pop_front();
+                Some(Appended::Unknown)
+            }
+            Some(Fault::SilentWritten) => {
+                self.faults.pop_front();
+                None
+            }
+            _ => Some(answer),
         }
-        Some(answer)
     }
 
     pub(crate) fn load(&mut self, stream: &str) -> Loaded {

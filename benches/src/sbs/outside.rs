@@ -84,7 +84,9 @@ impl driver::Outside for Outside {
         Appended::Done
     }
 
-    async fn save_snapshot(&self, _: String, _: Snapshot) {}
+    async fn save_snapshot(&self, _: String, _: Snapshot) -> bool {
+        true
+    }
 
     async fn erase(&self, _: String) -> bool {
         true

@@ -16,6 +16,9 @@ use super::fixtures;
 
 pub(super) const SECRET: &str = "3BZ6oI9xbRJzOUvUoRb5RgaZjPqHrmql";
 
+/// Where nobody ever answers.
+const DEAD: &str = "127.0.0.2:9";
+
 /// Keeps secrets as they are: what sealing costs is not what is measured here.
 pub(super) struct Unsealed;
 
@@ -73,6 +76,8 @@ pub(super) fn subscribe_request(path: &str, events: &str, events_url: &str) -> R
 pub(super) struct World {
     pub(super) cloud: DeviceCloud,
     now: Instant,
+    /// Since the beginning.
+    passed: Duration,
     /// What is kept of each stream, when anything is.
     journal: BTreeMap<String, Loaded>,
     keeps_changes: bool,
@@ -93,6 +98,7 @@ impl World {
         Self {
             cloud: DeviceCloud::new(config, [7; 32], Arc::new(Unsealed)),
             now: tokio::time::Instant::now().into_std(),
+            passed: Duration::ZERO,
             journal: BTreeMap::new(),
             keeps_changes: false,
             deliveries: VecDeque::new(),
@@ -121,6 +127,10 @@ impl World {
         &self.journal
     }
 
+    fn wall(&self) -> SystemTime {
+        wall() + self.passed
+    }
+
     /// Carries out everything but deliveries, which wait to be answered.
     pub(super) fn settle(&mut self) {
         while let Some(output) = self.cloud.poll_output() {
@@ -131,7 +141,8 @@ impl World {
                 }
                 Output::Load { stream } => {
                     let loaded = self.journal.get(&stream).cloned().unwrap_or_default();
-                    self.cloud.handle_loaded(&stream, &loaded, wall(), self.now);
+                    self.cloud
+                        .handle_loaded(&stream, &loaded, self.wall(), self.now);
                 }
                 Output::Append(append) => {
                     if self.keeps_changes {
@@ -142,7 +153,7 @@ impl World {
                         }
                     }
                     self.cloud
-                        .handle_appended(append.id, Appended::Done, wall(), self.now);
+                        .handle_appended(append.id, Appended::Done, self.wall(), self.now);
                 }
                 Output::SaveSnapshot { stream, snapshot } if self.keeps_changes => {
                     let stream = self.journal.entry(stream).or_default();
@@ -151,6 +162,7 @@ impl World {
                     stream.snapshot = Some(snapshot);
                 }
                 Output::Ask { .. }
+                | Output::Abort { .. }
                 | Output::Erase { .. }
                 | Output::SaveSnapshot { .. }
                 | Output::Event(_) => {}
@@ -161,7 +173,7 @@ impl World {
     pub(super) fn report(&mut self, account: &str, device: DeviceId, what: Occurrence) {
         let account = account.parse().expect("an account");
         let report = DeviceReport::new(account, device, 1, what);
-        self.cloud.handle_report(report, wall(), self.now);
+        self.cloud.handle_report(report, self.wall(), self.now);
         self.settle();
     }
 
@@ -183,7 +195,7 @@ impl World {
     pub(super) fn call(&mut self, account: &str, request: &Request<Bytes>) -> Response<Bytes> {
         let granted = Authentication::Granted(principal(account));
         self.cloud
-            .handle_request(request, granted, wall(), self.now);
+            .handle_request(request, granted, self.wall(), self.now);
         self.settle();
         self.response.take().expect("answered at once")
     }
@@ -194,7 +206,16 @@ impl World {
     }
 
     pub(super) fn subscribe(&mut self, account: &str, path: &str, events: &str) {
-        let request = subscribe_request(path, events, "http://127.0.0.1:9/events");
+        self.subscribe_at("http://127.0.0.1:9/events", account, path, events);
+    }
+
+    /// Subscribes a receiver that never answers.
+    pub(super) fn subscribe_dead(&mut self, account: &str, path: &str, events: &str) {
+        self.subscribe_at(&format!("http://{DEAD}/events"), account, path, events);
+    }
+
+    fn subscribe_at(&mut self, events_url: &str, account: &str, path: &str, events: &str) {
+        let request = subscribe_request(path, events, events_url);
         let response = self.call(account, &request);
         assert_eq!(response.status(), StatusCode::CREATED, "{response:?}");
     }
@@ -224,20 +245,25 @@ impl World {
         self.report(account, fixtures::device_id(number), what);
     }
 
-    /// Nobody answers what is on its way now.
-    pub(super) fn silence(&mut self) {
-        self.deliveries.clear();
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.passed += time;
+        self.cloud.handle_timeout(self.wall(), self.now);
+        self.settle();
     }
 
-    /// Lets every notification that waits arrive, and what follows from that.
+    /// Lets every notification that waits arrive where somebody answers, and what follows from that.
     pub(super) fn deliver_all(&mut self) -> usize {
         let mut count = 0;
         let answer = Response::new(Bytes::new());
         let outcome = DeliveryOutcome::from_response(&answer);
-        while let Some((delivery, _)) = self.deliveries.pop_front() {
+        while let Some((delivery, request)) = self.deliveries.pop_front() {
+            if request.uri().authority().is_some_and(|to| to == DEAD) {
+                continue;
+            }
             count += 1;
             self.cloud
-                .handle_delivery(delivery, Ok(outcome), wall(), self.now);
+                .handle_delivery(delivery, Ok(outcome), self.wall(), self.now);
             self.settle();
         }
         count

@@ -58,7 +58,13 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     ) {
         // Until it is verified a handshake counts as one that failed.
         let admitted = source.is_none_or(|source| self.guard.admits_handshake(source, now));
-        let known = PskIdentity::parse(identity)
+        let parsed = PskIdentity::parse(identity);
+        if let (Err(_), Some(peer), true) = (&parsed, source, admitted) {
+            let len = identity.len();
+            self.outputs
+                .push_back(Output::Event(Event::MalformedIdentity { peer, len }));
+        }
+        let known = parsed
             .ok()
             .filter(|_| admitted && self.handshakes.len() < self.config.max_handshakes);
         let Some(identity) = known else {

@@ -283,7 +283,6 @@ fn shown(reply: &Reply) -> Value {
         _ => None,
     };
     json!({
-        "status": 200,
         "format": content.map(|content| content.format().as_str()),
         "bytes": content.map_or(0, |content| content.body().len()),
         "body": content.map_or(Value::Null, to_json),

@@ -69,6 +69,9 @@ pub(crate) struct Coaps {
     /// How long a device may take to answer a request, in seconds.
     #[serde(default = "default_answer")]
     pub(crate) answer_seconds: u64,
+    /// How long a device that comes in may take to publish a device id of its own, in seconds.
+    #[serde(default = "default_registration_grace")]
+    pub(crate) registration_grace_seconds: u64,
 }
 
 /// How notifications leave.
@@ -153,6 +156,10 @@ fn default_sessions() -> usize {
 
 fn default_answer() -> u64 {
     10
+}
+
+fn default_registration_grace() -> u64 {
+    30
 }
 
 impl Config {

@@ -6,6 +6,7 @@ mod browser;
 mod chapters;
 mod linking;
 mod process;
+mod secrets;
 mod story;
 
 use std::path::PathBuf;

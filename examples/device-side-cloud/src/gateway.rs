@@ -12,6 +12,7 @@
 mod device;
 mod exchanges;
 mod publication;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use coap_psk::activation::{self, ActivateInfo};
 use coap_psk::driver;
 use coap_psk::dtls::SessionId;
-use coap_psk::identity::{PskIdentity, SecureMode};
+use coap_psk::identity::{Lifetime, PskIdentity, SecureMode};
 use coap_psk::message::Code;
 use coap_psk::{Endpoint, Event, ExchangeId, Output, Request, Response};
 use dtls_dimpl::{DimplEndpoint, Limits};
@@ -30,7 +31,7 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use uci_model::DeviceId;
 use uci_server_core::driver::Handle as Cloud;
-use uci_server_core::{AccountId, DeviceReport, Occurrence};
+use uci_server_core::{Fault, Occurrence};
 
 use crate::clock;
 use crate::config::Coaps;
@@ -40,37 +41,27 @@ use crate::products::{Name, Products};
 use device::{Device, Task};
 pub(crate) use exchanges::Ask;
 use exchanges::{Exchanges, Purpose};
+pub(crate) use shared::Known;
+use shared::{AGAIN, Shared, refusal};
 
 /// CoAP's number of JSON (RFC 7252, 12.3).
 const JSON: u16 = 50;
 /// How many outputs may wait for this task.
 const OUTPUTS: usize = 4096;
-/// How many tasks may wait at one session.
-const TASKS: usize = 64;
 /// How long telling all devices that their sessions are over may take.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long a device that counted as online before a restart has for coming back.
-const GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) type Calls = driver::Handle<DimplEndpoint>;
-
-/// A device that counts as online although no session of it is known: the cloud was restarted.
-#[derive(Debug)]
-pub(crate) struct Presumed {
-    pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
-    pub(crate) generation: u64,
-}
 
 /// What the gateway is asked by the rest of the program.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Ask a device something.
     Ask(Ask),
-    /// See that a device comes back in time, or report it offline.
-    Expect(Presumed),
+    /// See that a device that counts as online, although no session of it is known, comes back in time, or report it offline.
+    Expect(Known),
     /// Close the device's session: it changed hands, and begins anew.
-    Part(DeviceId),
+    Part(Name),
     /// Close every session: the program ends. To be answered when that is done.
     Stop(oneshot::Sender<()>),
 }
@@ -78,23 +69,18 @@ pub(crate) enum Command {
 /// The gateway task.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    products: Products,
-    cloud: Cloud,
-    calls: Calls,
-    exchanges: Exchanges,
+    shared: Shared,
     sessions: BTreeMap<SessionId, Open>,
     devices: BTreeMap<DeviceId, SessionId>,
-    /// Said by session tasks when they know which device they carry.
-    identified: mpsc::Sender<(SessionId, DeviceId)>,
-    identified_here: mpsc::Receiver<(SessionId, DeviceId)>,
-    overdue: mpsc::Sender<Presumed>,
-    overdue_here: mpsc::Receiver<Presumed>,
+    identified: mpsc::Receiver<(SessionId, DeviceId)>,
+    overdue: mpsc::Receiver<Known>,
     metrics: Arc<Metrics>,
 }
 
 /// An open session.
 #[derive(Debug)]
 struct Open {
+    name: Name,
     tasks: mpsc::Sender<Task>,
     /// A device that was silent for its lifetime has a session and is not online.
     online: bool,
@@ -113,21 +99,25 @@ impl Gateway {
         products: Products,
         cloud: Cloud,
         calls: Calls,
+        coaps: &Coaps,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (identified, identified_here) = mpsc::channel(OUTPUTS);
         let (overdue, overdue_here) = mpsc::channel(OUTPUTS);
         Self {
-            products,
-            cloud,
-            calls,
-            exchanges: Exchanges::default(),
+            shared: Shared {
+                products,
+                cloud,
+                calls,
+                exchanges: Exchanges::default(),
+                identified,
+                overdue,
+                registration_grace: Duration::from_secs(coaps.registration_grace_seconds),
+            },
             sessions: BTreeMap::new(),
             devices: BTreeMap::new(),
-            identified,
-            identified_here,
-            overdue,
-            overdue_here,
+            identified: identified_here,
+            overdue: overdue_here,
             metrics,
         }
     }
@@ -147,7 +137,7 @@ impl Gateway {
                 Some(command) = commands.recv() => match command {
                     Command::Ask(ask) => self.ask(ask),
                     Command::Expect(presumed) => self.expect(presumed),
-                    Command::Part(device) => self.part(device),
+                    Command::Part(name) => self.part(&name),
                     Command::Stop(stopped) => {
                         self.stop(outputs).await;
                         // Whoever asked may have gone.
@@ -155,12 +145,12 @@ impl Gateway {
                         return;
                     }
                 },
-                Some((session, device)) = self.identified_here.recv() => {
+                Some((session, device)) = self.identified.recv() => {
                     if self.sessions.contains_key(&session) {
                         self.devices.insert(device, session);
                     }
                 }
-                Some(presumed) = self.overdue_here.recv() => self.give_up(presumed),
+                Some(presumed) = self.overdue.recv() => self.give_up(presumed),
             }
         }
     }
@@ -169,13 +159,13 @@ impl Gateway {
     /// online: a cloud that is back soon sees them again.
     async fn stop(self, mut outputs: mpsc::Receiver<Output>) {
         let Self {
-            calls, sessions, ..
+            shared, sessions, ..
         } = self;
         drop(sessions);
         let told = async {
-            calls.call(Endpoint::close_all).await;
+            shared.calls.call(Endpoint::close_all).await;
             // The driver sends what the closing made before it takes the next call.
-            calls.call(|_, _| ()).await;
+            shared.calls.call(|_, _| ()).await;
         };
         let ignored = async { while outputs.recv().await.is_some() {} };
         tokio::select! {
@@ -191,7 +181,7 @@ impl Gateway {
                 handshake,
                 identity,
             } => {
-                let (products, calls) = (self.products.clone(), self.calls.clone());
+                let (products, calls) = (self.shared.products.clone(), self.shared.calls.clone());
                 let metrics = Arc::clone(&self.metrics);
                 tokio::spawn(async move {
                     let key = products.key_for(&identity).await;
@@ -227,17 +217,15 @@ impl Gateway {
                     return;
                 };
                 info!(session = session.0, device = %identity.device(), %peer, "online");
+                let shared = &self.shared;
                 let open = self.sessions.entry(session).or_insert_with(|| Open {
                     tasks: Device::start(
                         session,
-                        name,
-                        self.products.clone(),
-                        self.cloud.clone(),
-                        self.calls.clone(),
-                        self.exchanges.clone(),
-                        self.identified.clone(),
-                        TASKS,
+                        name.clone(),
+                        identity.lifetime(),
+                        shared.clone(),
                     ),
+                    name,
                     online: false,
                 });
                 if !std::mem::replace(&mut open.online, true) {
@@ -260,11 +248,11 @@ impl Gateway {
                 }
             }
             Event::Notification { exchange, response } => {
-                if let Some(href) = self.exchanges.observed(exchange) {
+                if let Some(href) = self.shared.exchanges.observed(exchange) {
                     self.changed(exchange.session(), href, response);
                 }
             }
-            Event::Response { exchange, response } => match self.exchanges.take(exchange) {
+            Event::Response { exchange, response } => match self.shared.exchanges.take(exchange) {
                 Some(Purpose::Ask(answer)) => exchanges::answer(answer, &response),
                 // It cannot be observed, but this is what it holds now.
                 Some(Purpose::Observe(href)) => self.changed(exchange.session(), href, response),
@@ -277,10 +265,14 @@ impl Gateway {
             },
             Event::Failed { exchange, failure } => {
                 debug!(?exchange, ?failure, "an exchange failed");
-                if let Some(Purpose::Ask(answer)) = self.exchanges.take(exchange) {
+                if let Some(Purpose::Ask(answer)) = self.shared.exchanges.take(exchange) {
                     // The asker may have given up, too.
                     drop(answer.send(uci_server_core::DeviceAnswer::Unreachable));
                 }
+            }
+            Event::MalformedIdentity { peer, len } => {
+                self.metrics.identity(false);
+                info!(%peer, len, "a device was not let in: its identity is malformed");
             }
             other => debug!(?other, "a device event"),
         }
@@ -307,74 +299,77 @@ impl Gateway {
         request: &Request,
     ) {
         if !activation::permits(identity.device(), request) {
-            return respond(&self.calls, exchange, Response::new(Code::FORBIDDEN));
+            return self
+                .shared
+                .respond(exchange, Response::new(Code::FORBIDDEN));
         }
-        let (products, calls) = (self.products.clone(), self.calls.clone());
+        let shared = self.shared.clone();
         let device = identity.device().clone();
         tokio::spawn(async move {
-            let response = match products.activate(&name).await {
+            let response = match shared.products.activate(&name).await {
                 Ok(secret) => activation_answer(device, secret),
-                Err(error) => {
-                    warn!(%device, error = error.chain(), "activation refused");
-                    Response::new(Code::FORBIDDEN)
-                }
+                Err(failure) => refusal(failure, format_args!("activation of {device}")),
             };
-            respond(&calls, exchange, response);
+            shared.respond(exchange, response);
         });
     }
 
     fn changed(&self, session: SessionId, href: uci_model::Href, response: Response) {
-        if let (Some(open), Some(content)) = (
-            self.sessions.get(&session),
-            exchanges::content_of(&response),
-        ) {
-            give(&open.tasks, Task::Changed { href, content });
+        let Some(open) = self.sessions.get(&session) else {
+            return;
+        };
+        match exchanges::content_of(&response) {
+            Some(content) => give(&open.tasks, Task::Changed { href, content }),
+            None => debug!(
+                session = session.0,
+                code = %response.code,
+                format = response.content_format,
+                "what a device says of a resource is nothing to keep"
+            ),
         }
     }
 
     fn ask(&self, ask: Ask) {
         match self.devices.get(&ask.request.device) {
-            Some(session) => exchanges::ask(*session, ask, &self.calls, &self.exchanges),
+            Some(session) => {
+                exchanges::ask(*session, ask, &self.shared.calls, &self.shared.exchanges);
+            }
             None => drop(ask.answer.send(uci_server_core::DeviceAnswer::Unreachable)),
         }
     }
 
-    fn expect(&self, presumed: Presumed) {
-        let overdue = self.overdue.clone();
+    /// When it was heard last is not known, only that it was before now: within its lifetime it may still come back in time.
+    fn expect(&self, presumed: Known) {
+        let shared = self.shared.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
-            // The gateway may have ended.
-            drop(overdue.send(presumed).await);
+            let lifetime = shared.products.lifetime(presumed.device).await;
+            let lifetime = lifetime.unwrap_or(Lifetime::MIN.as_secs());
+            shared.expect(presumed, Duration::from_secs(lifetime.into()));
         });
     }
 
-    fn give_up(&self, presumed: Presumed) {
+    fn give_up(&self, presumed: Known) {
         if self.devices.contains_key(&presumed.device) {
             return;
         }
-        let cloud = self.cloud.clone();
+        let shared = self.shared.clone();
         tokio::spawn(async move {
-            let device = presumed.device;
-            let report = DeviceReport::new(
-                presumed.account,
-                device,
-                presumed.generation,
-                Occurrence::Offline,
-            );
-            if let Err(error) = cloud.report(report).await {
-                warn!(%device, %error, "a device that did not come back could not be reported");
+            let told = shared.tell(&presumed, Occurrence::Offline).await;
+            if let Err(error) = told
+                && error.fault() == Fault::Local
+            {
+                let device = presumed.device;
+                warn!(%device, %error, "a device that is gone is reported later");
+                shared.expect(presumed, AGAIN);
             }
         });
     }
 
-    fn part(&self, device: DeviceId) {
-        if let Some(session) = self.devices.get(&device).copied() {
-            let calls = self.calls.clone();
-            tokio::spawn(async move {
-                calls
-                    .call(move |endpoint, now| endpoint.close(session, now))
-                    .await;
-            });
+    fn part(&self, name: &Name) {
+        // Looked for among all: owners change seldom.
+        let parted = self.sessions.iter().filter(|(_, open)| open.name == *name);
+        for (session, _) in parted {
+            self.shared.close(*session);
         }
     }
 
@@ -383,7 +378,7 @@ impl Gateway {
             open.went_offline(&self.metrics);
         }
         self.devices.retain(|_, known| *known != session);
-        self.exchanges.forget(session);
+        self.shared.exchanges.forget(session);
     }
 }
 
@@ -440,19 +435,6 @@ fn activation_answer(
         Ok(json) => Response::new(Code::CHANGED).with_payload(JSON, json),
         Err(_) => Response::new(Code::INTERNAL_SERVER_ERROR),
     }
-}
-
-/// Answers a device, without waiting for it.
-fn respond(calls: &Calls, exchange: ExchangeId, response: Response) {
-    let calls = calls.clone();
-    tokio::spawn(async move {
-        let answered = calls
-            .call(move |endpoint, now| endpoint.respond(exchange, response, now))
-            .await;
-        if let Some(Err(error)) = answered {
-            warn!(?exchange, %error, "an answer could not be sent");
-        }
-    });
 }
 
 /// Hands a task to a session; one that is flooded loses what comes on top, and says so.

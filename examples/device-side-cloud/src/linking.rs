@@ -1,6 +1,7 @@
 //! Account linking in this program: runs the authorization server machine, signs, checks passwords, keeps its streams.
 
 mod handle;
+mod settling;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -27,14 +28,18 @@ use crate::signing::{SigningKey, secret_file};
 use crate::store::Store;
 use crate::users::Users;
 use handle::{Command, Reply};
+use settling::Settling;
 use streams::{load, make_durable};
 
 pub(crate) use handle::{Linking, Registered};
+pub(crate) use settling::Unsettled;
 
 /// What an access token opens: the interface of this cloud.
 const AUDIENCE_PATH: &str = "/api/v1";
 /// How many commands may wait for the machine.
 const COMMANDS: usize = 1024;
+/// How the stream of a user's grants begins.
+const GRANTS: &str = "grants/";
 /// How often streams that owe something are looked after.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -43,7 +48,8 @@ enum Done {
     Loaded(String, Option<Loaded>),
     Appended(account_linking::AppendId, Appended),
     Ended(UserId, GrantId),
-    Owing(Vec<String>),
+    NotEnded(UserId),
+    Owing(Option<Vec<String>>),
     Nothing,
 }
 
@@ -59,6 +65,7 @@ pub(crate) struct Running {
     answers: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
     checks: BTreeMap<RequestId, oneshot::Sender<Result<Principal, Refusal>>>,
     orders: BTreeMap<RequestId, Order>,
+    settling: Settling,
 }
 
 /// An operator's command under way, and where its answer goes.
@@ -118,6 +125,7 @@ pub(crate) fn prepare(
         answers: BTreeMap::new(),
         checks: BTreeMap::new(),
         orders: BTreeMap::new(),
+        settling: Settling::default(),
     };
     Ok((Linking::new(sender), running))
 }
@@ -180,6 +188,10 @@ impl Running {
             Command::EndGrant(account, grant, to) => {
                 let begun = self.machine.end_grant(account, grant, wall, now);
                 self.begin(begun, Order::EndGrant(to));
+            }
+            Command::Settle(to) => {
+                self.settling.ask(to);
+                self.look_around();
             }
         }
         Ok(())
@@ -293,12 +305,14 @@ impl Running {
                 }
             }
             Event::Done { command } => {
+                self.settling.looked(command, true);
                 if let Some(Order::EndGrant(to)) = self.orders.remove(&command) {
                     drop(to.send(Ok(())));
                 }
             }
             Event::CommandFailed { command, kind } => {
                 warn!(%kind, "a command of account linking failed");
+                self.settling.looked(command, false);
                 if let Some(order) = self.orders.remove(&command) {
                     order.refuse(Error::plain(format!("it was not done: {kind}")));
                 }
@@ -329,12 +343,13 @@ impl Running {
             return error!(%account, "the cloud core cannot use the ids of a grant");
         };
         let cloud = self.cloud.clone();
+        self.settling.telling();
         self.work.spawn(async move {
             match cloud.end_grant(core_account, core_grant).await {
                 Ok(()) => Done::Ended(account, grant),
                 Err(cause) => {
                     warn!(%account, %cause, "the end of a grant is not durable yet");
-                    Done::Nothing
+                    Done::NotEnded(account)
                 }
             }
         });
@@ -347,17 +362,22 @@ impl Running {
             Done::Loaded(stream, Some(loaded)) => self.machine.handle_loaded(&stream, &loaded, now),
             Done::Loaded(stream, None) => self.machine.handle_load_failed(&stream, now),
             Done::Appended(id, appended) => self.machine.handle_appended(id, &appended, now),
+            Done::NotEnded(account) => self.settling.told(Some(account)),
             Done::Ended(account, grant) => {
+                self.settling.told(None);
                 if let Err(cause) = self.machine.settle_grant_end(account, grant, wall, now) {
                     warn!(%cause, "the end of a grant is settled later");
                 }
             }
             Done::Owing(streams) => {
-                for stream in streams {
-                    if let Err(cause) = self.machine.wake(&stream, wall, now) {
-                        warn!(stream, %cause, "a stream is looked after later");
-                    }
+                for stream in streams.iter().flatten() {
+                    let begun = self
+                        .machine
+                        .wake(stream, wall, now)
+                        .inspect_err(|cause| warn!(stream, %cause, "it is looked after later"));
+                    self.settling.looking(stream, begun.ok());
                 }
+                self.settling.listed(streams.is_some());
             }
             Done::Nothing => {}
         }
@@ -369,16 +389,16 @@ impl Running {
         self.work.spawn(async move {
             let now = clock::unix_millis();
             match store.owing(now.saturating_add(1)).await {
-                Ok(owing) => Done::Owing(
+                Ok(owing) => Done::Owing(Some(
                     owing
                         .into_iter()
-                        .filter(|due| due.stream.starts_with("grants/"))
+                        .filter(|due| due.stream.starts_with(GRANTS))
                         .map(|due| due.stream)
                         .collect(),
-                ),
+                )),
                 Err(cause) => {
                     warn!(%cause, "cannot list what is owed");
-                    Done::Nothing
+                    Done::Owing(None)
                 }
             }
         });

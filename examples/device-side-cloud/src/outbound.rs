@@ -18,6 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
+use uci_server_core::DeliveryRules;
 
 use crate::error::Error;
 
@@ -76,7 +77,8 @@ impl Outbound {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .pool_max_idle_per_host(4)
+            // As many as may be in use at once, so that none is closed between two notifications.
+            .pool_max_idle_per_host(DeliveryRules::default().max_concurrent_per_host)
             .build(https);
         Self {
             client,
@@ -174,3 +176,6 @@ impl Service<Name> for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

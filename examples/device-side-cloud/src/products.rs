@@ -1,6 +1,8 @@
 //! Products and devices: the registry ledgers, their secrets, and who owns what.
 
+mod failure;
 mod generations;
+mod given_id;
 mod registries;
 
 use std::fmt;
@@ -13,11 +15,13 @@ use coap_psk::secret::{DeviceSecret, KeyBytes, ProductSecret, PskKey};
 use provisioning_proto::registry::{Activation, Command, Proof, Registry, Reply};
 use provisioning_proto::{AccountId, DeviceId, DeviceKey, ProductKey, SealedSecret};
 use tokio::sync::Mutex;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock;
 use crate::error::Error;
 use crate::store::{Kept, Store};
+pub(crate) use failure::Failure;
+use given_id::given_id;
 use registries::{Registries, carry_out};
 
 /// The characters of keys and secrets that this program makes.
@@ -91,6 +95,8 @@ pub(crate) struct Holding {
     pub(crate) owner: AccountId,
     /// The device id that it is bound to.
     pub(crate) id: Option<DeviceId>,
+    /// Whether it ever had a session with its own secret.
+    pub(crate) activated: bool,
     /// The number of this ownership, which the device's reports carry.
     pub(crate) generation: u64,
 }
@@ -167,114 +173,136 @@ impl Products {
         Ok(Credentials { key, secret })
     }
 
-    /// The key with which a device may come in; `None` for everything that is not known or not allowed, without a word why.
+    /// The key with which a device may come in; `None` for everything that is not known or not allowed. Why is for the
+    /// operator's log alone.
     pub(crate) async fn key_for(&self, identity: &PskIdentity) -> Option<PskKey> {
-        let name = Name::of(identity)?;
-        let (proof, field) = match identity.mode() {
-            SecureMode::DeviceSecret => (
-                Proof::OwnSecret,
-                Registry::device_secret_field(&name.device),
-            ),
-            SecureMode::ProductSecret => (
-                Proof::ProductSecret,
-                Registry::product_secret_field().to_owned(),
-            ),
+        let (device, mode) = (identity.device(), identity.mode().number());
+        match self.key(identity).await {
+            Ok(key) => Some(key),
+            Err(Failure::Refused(error)) => {
+                info!(%device, mode, error = error.chain(), "a device was not let in");
+                None
+            }
+            Err(Failure::Unavailable(error)) => {
+                warn!(%device, mode, error = error.chain(), "a device could not be let in");
+                None
+            }
+        }
+    }
+
+    async fn key(&self, identity: &PskIdentity) -> Result<PskKey, Failure> {
+        let unknown = || Failure::refused("it is not known");
+        let name = Name::of(identity).ok_or_else(unknown)?;
+        let proof = match identity.mode() {
+            SecureMode::DeviceSecret => Proof::OwnSecret,
+            SecureMode::ProductSecret => Proof::ProductSecret,
             // A mode of a later release proves nothing here.
-            _ => return None,
+            _ => return Err(unknown()),
         };
         let kept = self.kept.lock().await;
-        let sealed = kept
-            .products
-            .get(&name.product)?
+        let registry = kept.products.get(&name.product).ok_or_else(unknown)?;
+        let sealed = registry
             .ledger()
             .credential(&name.device, proof)
-            .ok()?;
-        let secret = self
-            .open(&Registry::stream(&name.product), &field, sealed)
-            .inspect_err(|error| warn!(error = error.chain(), "a stored secret cannot be opened"))
-            .ok()?;
-        let key = match proof {
-            Proof::OwnSecret => DeviceSecret::new(secret.as_str())
-                .ok()?
-                .key(KeyBytes::default()),
-            Proof::ProductSecret => ProductSecret::new(secret.as_str())
-                .ok()?
-                .key(KeyBytes::default()),
-        };
-        Some(key)
+            .map_err(|cause| Failure::Refused(Error::new("the registry refused", cause)))?;
+        Ok(match proof {
+            Proof::OwnSecret => self.device_secret(&name, sealed)?.key(KeyBytes::default()),
+            Proof::ProductSecret => {
+                let stream = Registry::stream(&name.product);
+                let secret = self.open(&stream, Registry::product_secret_field(), sealed)?;
+                ProductSecret::new(secret.as_str())
+                    .map_err(unusable)?
+                    .key(KeyBytes::default())
+            }
+        })
+    }
+
+    fn device_secret(&self, name: &Name, sealed: &SealedSecret) -> Result<DeviceSecret, Failure> {
+        let stream = Registry::stream(&name.product);
+        let field = Registry::device_secret_field(&name.device);
+        let secret = self.open(&stream, &field, sealed)?;
+        DeviceSecret::new(secret.as_str()).map_err(unusable)
     }
 
     /// The device's own secret, for a device that came in with its product's; what follows from asking is durable first.
     ///
     /// # Errors
     /// It may not ask, or the journal cannot be written.
-    pub(crate) async fn activate(&self, name: &Name) -> Result<DeviceSecret, Error> {
+    pub(crate) async fn activate(&self, name: &Name) -> Result<DeviceSecret, Failure> {
         let device = name.device.clone();
-        match self
-            .command(&name.product, Command::Activate { device })
-            .await?
-        {
-            Reply::Secret(sealed) => {
-                let stream = Registry::stream(&name.product);
-                let field = Registry::device_secret_field(&name.device);
-                let secret = self.open(&stream, &field, &sealed)?;
-                DeviceSecret::new(secret.as_str())
-                    .map_err(|cause| Error::new("the device's secret is not usable", cause))
-            }
-            _ => Err(Error::plain("the registry gave no secret")),
-        }
+        let command = Command::Activate { device };
+        let Reply::Secret(sealed) = self.command(&name.product, command).await? else {
+            return Err(Failure::refused("the registry gave no secret"));
+        };
+        self.device_secret(name, &sealed)
     }
 
-    /// Notes that a device proved that it has its own secret: from then on it is not told again.
+    /// Notes that a device proved that it has its own secret, which from then on it is not told again, and for how many
+    /// seconds it may be silent.
     ///
     /// # Errors
     /// The journal cannot be written, or the device was shut out meanwhile.
-    pub(crate) async fn begin_session(&self, name: &Name) -> Result<(), Error> {
+    pub(crate) async fn begin_session(&self, name: &Name, lifetime: u32) -> Result<(), Failure> {
         let device = name.device.clone();
         self.command(&name.product, Command::BeginSession { device })
+            .await?;
+        let (device, seconds) = (name.device.clone(), lifetime);
+        self.command(&name.product, Command::SetLifetime { device, seconds })
             .await
             .map(drop)
     }
 
-    /// Binds a device to the device id that it publishes.
+    /// For how many seconds the device that is bound to this id may be silent.
+    pub(crate) async fn lifetime(&self, id: uci_model::DeviceId) -> Option<u32> {
+        let id = registry_id(id).ok()?;
+        let kept = self.kept.lock().await;
+        let mut registries = kept.products.values().map(Kept::ledger);
+        registries.find_map(|registry| registry.device_by_id(&id)?.1.lifetime)
+    }
+
+    /// Binds a device to the device id that it publishes. One that the cloud gave an id keeps that.
     ///
     /// # Errors
     /// It is bound to another, another device has it, or the journal cannot be written.
-    pub(crate) async fn bind(&self, name: &Name, id: DeviceId) -> Result<(), Error> {
+    pub(crate) async fn bind(&self, name: &Name, id: uci_model::DeviceId) -> Result<(), Failure> {
+        let id = registry_id(id)?;
         let mut kept = self.kept.lock().await;
-        // Each product is a ledger of its own, and an id belongs to one device of all of them.
-        if kept.products.iter().any(|(product, kept)| {
-            *product != name.product && kept.ledger().device_by_id(&id).is_some()
-        }) {
-            return Err(Error::plain("another device has this device id"));
+        match kept.id_of(name) {
+            Some(bound) if *bound == registry_id(given_id(name))? => Ok(()),
+            _ => kept.bind(&self.store, name, id).await,
         }
-        let device = name.device.clone();
-        let command = Command::BindDeviceId { device, id };
-        kept.carry_out(&self.store, &name.product, command)
-            .await
-            .map(drop)
+    }
+
+    /// Gives a device that published no device id the one that follows from its name. One that has an id keeps it.
+    ///
+    /// # Errors
+    /// Another device has it, or the journal cannot be written.
+    pub(crate) async fn give_id(&self, name: &Name) -> Result<(), Failure> {
+        let mut kept = self.kept.lock().await;
+        if kept.id_of(name).is_some() {
+            return Ok(());
+        }
+        let id = given_id(name);
+        kept.bind(&self.store, name, registry_id(id)?).await?;
+        info!(device = %name, %id, "a device that published no device id was given one");
+        Ok(())
     }
 
     /// In whose hands a device is; `None` when it belongs to nobody.
     pub(crate) async fn holding(&self, name: &Name) -> Option<Holding> {
         let kept = self.kept.lock().await;
-        let device = kept
-            .products
-            .get(&name.product)?
-            .ledger()
-            .device(&name.device)?;
+        let device = kept.device(name)?;
         Some(Holding {
             owner: device.owner.clone()?,
             id: device.id.clone(),
+            activated: device.first_session_at.is_some(),
             generation: kept.generations.ledger().of(name),
         })
     }
 
     /// The device id that a device is bound to.
     pub(crate) async fn device_id(&self, name: &Name) -> Option<DeviceId> {
-        let kept = self.kept.lock().await;
-        let registry = kept.products.get(&name.product)?.ledger();
-        registry.device(&name.device)?.id.clone()
+        self.kept.lock().await.id_of(name).cloned()
     }
 
     /// Some of an account's devices in order of their names, from behind `after` on, with the ids that they are bound to.
@@ -293,14 +321,10 @@ impl Products {
             return Ok(Vec::new());
         };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let id = |name: &Name| {
-            let registry = kept.products.get(&name.product)?.ledger();
-            registry.device(&name.device)?.id.clone()
-        };
         Ok(names
             .range::<Name, _>((from, Bound::Unbounded))
             .take(limit)
-            .map(|name| (name.clone(), id(name)))
+            .map(|name| (name.clone(), kept.id_of(name).cloned()))
             .collect())
     }
 
@@ -316,12 +340,11 @@ impl Products {
         let mut kept = self.kept.lock().await;
         let raised = kept.generations.ledger().raise(name);
         kept.generations.record(&self.store, &[raised]).await?;
-        kept.carry_out(&self.store, &name.product, command)
-            .await
-            .map(drop)
+        kept.carry_out(&self.store, &name.product, command).await?;
+        Ok(())
     }
 
-    async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Error> {
+    async fn command(&self, product: &ProductKey, command: Command) -> Result<Reply, Failure> {
         let mut kept = self.kept.lock().await;
         kept.carry_out(&self.store, product, command).await
     }
@@ -340,21 +363,34 @@ impl Products {
         stream: &str,
         field: &str,
         sealed: &SealedSecret,
-    ) -> Result<zeroize::Zeroizing<String>, Error> {
+    ) -> Result<zeroize::Zeroizing<String>, Failure> {
         let secret = self
             .store
             .keyring()
             .open(stream, field, sealed.as_bytes())
-            .map_err(|cause| Error::new("the secret cannot be opened", cause))?;
+            .map_err(|cause| {
+                Failure::Unavailable(Error::new("the secret cannot be opened", cause))
+            })?;
         let text = std::str::from_utf8(secret.expose())
-            .map_err(|_| Error::plain("the secret is not text"))?;
+            .map_err(|_| Failure::Unavailable(Error::plain("the secret is not text")))?;
         Ok(text.to_owned().into())
     }
+}
+
+fn unusable(cause: coap_psk::Error) -> Failure {
+    Failure::Unavailable(Error::new("the secret is not usable", cause))
 }
 
 fn account(id: &str) -> Result<AccountId, Error> {
     id.parse()
         .map_err(|cause| Error::new("the owner's id is not usable", cause))
+}
+
+/// A device id as the registry keeps it.
+fn registry_id(id: uci_model::DeviceId) -> Result<DeviceId, Failure> {
+    id.to_string()
+        .parse()
+        .map_err(|cause| Failure::Refused(Error::new("the device id cannot be kept", cause)))
 }
 
 /// Random letters and digits.

@@ -82,6 +82,9 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         ask.clone(),
     ));
     tasks.spawn(linking_machine.run());
+    // First what has ended ends everywhere; only then may anything leave, and devices speak.
+    let unsettled = linking.settle().await?;
+    uci::wake_all(&store, &cloud, &unsettled).await?;
     tasks.spawn(gateway::drive(
         coaps,
         config.coaps.clone(),
@@ -90,7 +93,13 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         metrics(&monitor),
     ));
     tasks.spawn(reloader.run());
-    let gateway = Gateway::new(products.clone(), cloud.clone(), calls, metrics(&monitor));
+    let gateway = Gateway::new(
+        products.clone(),
+        cloud.clone(),
+        calls,
+        &config.coaps,
+        metrics(&monitor),
+    );
     tasks.spawn(async move {
         gateway.run(device_outputs, asked).await;
         Ok(())
@@ -104,7 +113,6 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
         gateway: ask,
         store: store.clone(),
     };
-    uci::wake_all(&store, &cloud).await?;
     // Before anybody can log in.
     operator.finish_erasures().await?;
     tokio::spawn(admin::serve(operators, move |request| {

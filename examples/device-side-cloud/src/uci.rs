@@ -18,7 +18,8 @@ use uci_server_core::{
 use crate::clock;
 use crate::config;
 use crate::error::Error;
-use crate::gateway::{Ask, Command, Presumed};
+use crate::gateway::{Ask, Command, Known};
+use crate::linking::Unsettled;
 use crate::monitor::Monitor;
 use crate::outbound::Outbound;
 use crate::store::Store;
@@ -74,11 +75,16 @@ pub(crate) async fn drive(
     Ok(())
 }
 
-/// Has every account that still owes something go on: what a killed cloud had promised is kept.
+/// Has every account that still owes something go on, less those with unsettled ends: what a killed cloud had promised is
+/// kept.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub(crate) async fn wake_all(store: &Store, cloud: &Handle) -> Result<(), Error> {
+pub(crate) async fn wake_all(
+    store: &Store,
+    cloud: &Handle,
+    unsettled: &Unsettled,
+) -> Result<(), Error> {
     let owing = store
         .owing(u64::MAX)
         .await
@@ -87,6 +93,8 @@ pub(crate) async fn wake_all(store: &Store, cloud: &Handle) -> Result<(), Error>
     for account in owing
         .iter()
         .filter_map(|due| due.stream.strip_prefix("account/"))
+        // What these owe may be owed to a client whose access has ended.
+        .filter(|account| !unsettled.contains(*account))
         .filter_map(|account| account.parse().ok())
     {
         count = count.saturating_add(1);
@@ -143,12 +151,14 @@ impl Outside for Surroundings {
         }
     }
 
-    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) {
+    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) -> bool {
         let snapshot = journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
-        if let Err(cause) = self.store.save_snapshot(&stream, snapshot).await {
+        let saved = self.store.save_snapshot(&stream, snapshot).await;
+        if let Err(cause) = &saved {
             // The changes are still there, so nothing but time is lost.
             warn!(stream, %cause, "a snapshot was not kept");
         }
+        saved.is_ok()
     }
 
     async fn erase(&self, stream: String) -> bool {
@@ -205,7 +215,7 @@ impl Outside for Surroundings {
             } => {
                 let gateway = self.gateway.clone();
                 tokio::spawn(async move {
-                    let presumed = Presumed {
+                    let presumed = Known {
                         account,
                         device,
                         generation,

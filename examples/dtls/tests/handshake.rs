@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
 use coap_psk::secret::PskKey;
-use coap_psk::{ErrorKind, Instant};
+use coap_psk::{Config, Endpoint, ErrorKind, Event, Instant, Output};
 use dtls_dimpl::{DimplEndpoint, Handshakes, Limits};
 
 struct Pair {
@@ -315,4 +315,95 @@ fn what_fits_no_record_is_refused_and_the_session_goes_on() {
         _ => None,
     });
     assert_eq!(arrived.collect::<Vec<_>>(), [1 << 14, 2]);
+}
+
+/// What came of one handshake with a whole CoAP endpoint on top of the adapter.
+#[derive(Debug, Default, PartialEq)]
+struct Attempt {
+    malformed: Option<usize>,
+    asked: bool,
+    online: bool,
+    given_up: bool,
+}
+
+#[allow(clippy::disallowed_methods)]
+fn attempt(identity: &[u8], key: [u8; 16]) -> Attempt {
+    let origin = std::time::Instant::now();
+    let server = DimplEndpoint::new(Limits::default(), origin);
+    let mut server = Endpoint::new(Config::default(), server, [7; 32]);
+    let mut client = DimplEndpoint::new(Limits::default(), origin);
+    let [server_at, client_at] =
+        ["127.0.0.1:5684", "127.0.0.1:40000"].map(|at| at.parse().unwrap());
+    let mut now = Instant::ZERO;
+    client
+        .connect(server_at, identity, PskKey::new(key), now)
+        .unwrap();
+    let mut seen = Attempt::default();
+    while !(seen.online || seen.given_up) {
+        while let Some(out) = client.poll_transmit() {
+            server.handle_datagram(client_at, &out.datagram, now);
+        }
+        while let Some(output) = server.poll_output() {
+            match output {
+                Output::Transmit(out) => client.handle_datagram(server_at, &out.datagram, now),
+                Output::KeyWanted { handshake, .. } => {
+                    seen.asked = true;
+                    server.provide_key(handshake, Some(PskKey::new([7; 16])), now);
+                }
+                Output::Event(Event::Online { .. }) => seen.online = true,
+                Output::Event(Event::MalformedIdentity { len, .. }) => seen.malformed = Some(len),
+                other => panic!("{other:?}"),
+            }
+        }
+        while let Some(event) = client.poll_event() {
+            seen.given_up |= matches!(event, DtlsEvent::Closed { .. });
+        }
+        if let Some(at) = [server.next_deadline(), client.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+        {
+            now = now.max(at);
+            server.handle_timeout(now);
+            client.handle_timeout(now);
+        }
+    }
+    seen
+}
+
+#[test]
+fn malformed_identities_end_as_a_wrong_key_does() {
+    let long = [b'a'; 1000];
+    for (identity, malformed) in [
+        (&b"pk,dkey,2,30"[..], false),
+        (b"pk,dkey,2,86400", false),
+        (b"", true),
+        (b"pk", true),
+        (b"pk,dkey", true),
+        (b"pk,dkey,2", true),
+        (b",dkey,2,30", true),
+        (b"pk,,2,30", true),
+        (b"pk,dkey,,30", true),
+        (b"pk,dkey,2,", true),
+        (b"pk,dkey,2,30,", true),
+        (b"pk,dkey,4,30", true),
+        (b"pk,dkey,2,29", true),
+        (b"pk,dkey,2,86401", true),
+        (b"pk,dkey,2,030", true),
+        (b"\xff", true),
+        (b"pk,dk\xffy,2,30", true),
+        (&long, true),
+    ] {
+        let text = identity.escape_ascii();
+        let good = attempt(identity, [7; 16]);
+        let expected = Attempt {
+            malformed: malformed.then_some(identity.len()),
+            asked: !malformed,
+            online: !malformed,
+            given_up: malformed,
+        };
+        assert_eq!(good, expected, "{text}");
+    }
+    let wrong = attempt(b"pk,dkey,2,30", [8; 16]);
+    assert!(wrong.asked && wrong.given_up && !wrong.online, "{wrong:?}");
 }

@@ -1,5 +1,8 @@
 //! The whole server machine under arbitrary inputs, with a journal that sometimes fails and peers that sometimes answer.
 
+mod journal;
+mod model;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,18 +11,21 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use uci_model::{Content, ContentFormat, DeviceId, Href};
 use uci_server_core::{
-    Append, AppendId, Appended, AskId, Authentication, Config, DeliveryId, DeliveryOutcome,
-    DeviceAnswer, DeviceCloud, DeviceReport, Event, GrantEndId, Loaded, Occurrence, Output,
-    Principal, ReportId, RequestId, TransportFailure,
+    AccountId, Append, AskId, Authentication, Config, DeliveryId, DeliveryOutcome, DeviceAnswer,
+    DeviceCloud, DeviceReport, ErasureId, Event, GrantEndId, Occurrence, Output, Principal,
+    ReportId, RequestId, TransportFailure,
 };
 
+use self::journal::{Excuse, Journal};
+use self::model::Model;
 use super::Open;
 
 /// How many inputs one run has at most.
 const MAX_INPUTS: usize = 256;
 
 /// Pairs of bytes, an input each: whatever comes, everything that expects an answer gets exactly one, the machine asks for
-/// no time that has passed, and when all is answered it comes to rest.
+/// no time that has passed, subscribers are told what the journal says, in order and without gaps, and when all is answered
+/// it comes to rest. The process may be gone at any time; then another one goes on from the journal.
 pub fn machine(bytes: &[u8]) {
     let mut world = World::new();
     for pair in bytes.chunks(2).take(MAX_INPUTS) {
@@ -31,26 +37,20 @@ pub fn machine(bytes: &[u8]) {
 
 struct World {
     machine: DeviceCloud,
-    streams: BTreeMap<String, Vec<Bytes>>,
-    appended: BTreeSet<AppendId>,
-    /// What the journal answers to the next append, when it is not the truth.
-    excuse: Option<Excuse>,
+    journal: Journal,
+    model: Model,
     wall: SystemTime,
     now: Instant,
+    starts: u16,
     requests: BTreeSet<RequestId>,
     reports: BTreeSet<ReportId>,
-    grant_ends: BTreeSet<GrantEndId>,
+    grant_ends: BTreeMap<GrantEndId, (&'static str, String)>,
+    erasures: BTreeSet<ErasureId>,
     asks: VecDeque<AskId>,
     deliveries: VecDeque<DeliveryId>,
-}
-
-#[derive(Clone, Copy)]
-enum Excuse {
-    Silence,
-    Lost,
-    Uncertain,
-    Conflict,
-    Fenced,
+    /// Attempts whose sender is about to stop.
+    stopping: VecDeque<DeliveryId>,
+    stalled: Vec<AccountId>,
 }
 
 fn account(argument: u8) -> &'static str {
@@ -73,27 +73,46 @@ fn content(argument: u8) -> Content {
 
 impl World {
     fn new() -> Self {
-        let mut config = Config::default();
-        config.max_pending = 16;
-        config.snapshot_every = 8;
         Self {
-            machine: DeviceCloud::new(config, [7; 32], Arc::new(Open)),
-            streams: BTreeMap::new(),
-            appended: BTreeSet::new(),
-            excuse: None,
+            machine: cloud(0),
+            journal: Journal::default(),
+            model: Model::default(),
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             now: Instant::now(),
+            starts: 0,
             requests: BTreeSet::new(),
             reports: BTreeSet::new(),
-            grant_ends: BTreeSet::new(),
+            grant_ends: BTreeMap::new(),
+            erasures: BTreeSet::new(),
             asks: VecDeque::new(),
             deliveries: VecDeque::new(),
+            stopping: VecDeque::new(),
+            stalled: Vec::new(),
+        }
+    }
+
+    /// A process that begins with nothing but the journal.
+    fn restart(&mut self) {
+        self.starts = self.starts.wrapping_add(1);
+        self.machine = cloud(self.starts);
+        self.model.restart();
+        self.requests.clear();
+        self.reports.clear();
+        self.grant_ends.clear();
+        self.erasures.clear();
+        self.asks.clear();
+        self.deliveries.clear();
+        self.stopping.clear();
+        self.stalled.clear();
+        for account in self.journal.due() {
+            let account = account.parse().expect("an id");
+            self.machine.wake(account, self.wall, self.now);
         }
     }
 
     fn input(&mut self, kind: u8, argument: u8) {
         let path = |rest: &str| format!("/{}{}{rest}", device(argument), href(argument));
-        match kind % 18 {
+        match kind % 22 {
             0 => self.report(argument, Occurrence::Registered),
             1 => self.report(argument, Occurrence::Unregistered),
             2 => self.report(argument, Occurrence::Online),
@@ -120,14 +139,30 @@ impl World {
             11 => self.subscribe(argument, "", "devices_online"),
             12 => self.subscribe(argument, &path(""), "resource_contentchanged"),
             13 => {
-                let (of, grant) = (account(argument), format!("g{}", argument & 1));
-                let (of, grant) = (of.parse().expect("an id"), grant.parse().expect("an id"));
-                let id = self.machine.end_grant(of, grant, self.wall, self.now);
-                self.grant_ends.insert(id);
+                let (of, grant) = (account(argument), format!("g{}", argument >> 4 & 1));
+                let id = self.machine.end_grant(
+                    of.parse().expect("an id"),
+                    grant.parse().expect("an id"),
+                    self.wall,
+                    self.now,
+                );
+                self.grant_ends.insert(id, (of, grant));
             }
             14 => self.pass(Duration::from_millis(100 * u64::from(argument))),
             15 => self.answer_delivery(argument),
             16 => self.answer_ask(argument),
+            17 => self.restart(),
+            18 => {
+                let of = account(argument).parse().expect("an id");
+                let id = self.machine.erase_account(of, self.wall, self.now);
+                self.erasures.insert(id);
+            }
+            19 => self.stop_one(),
+            20 => {
+                for account in std::mem::take(&mut self.stalled) {
+                    self.machine.wake(account, self.wall, self.now);
+                }
+            }
             _ => {
                 let excuses = [
                     Excuse::Silence,
@@ -136,7 +171,12 @@ impl World {
                     Excuse::Conflict,
                     Excuse::Fenced,
                 ];
-                self.excuse = excuses.get(usize::from(argument % 8)).copied();
+                let excuse = excuses.get(usize::from(argument % 8)).copied();
+                if argument & 8 == 0 {
+                    self.journal.excuse = excuse;
+                } else {
+                    self.journal.removal_excuse = excuse;
+                }
             }
         }
     }
@@ -200,8 +240,19 @@ impl World {
             3 => status(503),
             _ => status(200),
         };
+        self.model.end(id);
         self.machine
             .handle_delivery(id, result, self.wall, self.now);
+    }
+
+    /// One that was told to stop sending has stopped.
+    fn stop_one(&mut self) {
+        if let Some(id) = self.stopping.pop_front() {
+            self.model.end(id);
+            let stopped = Err(TransportFailure::Connection);
+            self.machine
+                .handle_delivery(id, stopped, self.wall, self.now);
+        }
     }
 
     fn answer_ask(&mut self, argument: u8) {
@@ -209,6 +260,7 @@ impl World {
             let answer = match argument % 4 {
                 0 => DeviceAnswer::Unreachable,
                 1 => DeviceAnswer::answered(argument, None, None),
+                2 => DeviceAnswer::Unreadable,
                 _ => DeviceAnswer::answered(0x45, Some(content(argument)), None),
             };
             self.machine.handle_answer(id, answer, self.now);
@@ -218,6 +270,7 @@ impl World {
     fn pass(&mut self, duration: Duration) {
         self.now += duration;
         self.wall += duration;
+        self.model.pass(self.now);
         self.machine.handle_timeout(self.wall, self.now);
         let next = self.machine.next_deadline();
         assert!(
@@ -226,39 +279,23 @@ impl World {
         );
     }
 
-    fn append(&mut self, append: &Append) -> Option<Appended> {
-        if self.appended.contains(&append.id) {
-            return Some(Appended::Done);
+    fn append(&mut self, append: &Append) {
+        let (answer, happened) = self.journal.append(append);
+        if happened {
+            self.model.commit(append);
         }
-        match self.excuse.take() {
-            Some(Excuse::Silence) => return None,
-            Some(Excuse::Lost) => return Some(Appended::Unknown),
-            Some(Excuse::Conflict) => return Some(Appended::Conflict),
-            Some(Excuse::Fenced) => return Some(Appended::Fenced),
-            Some(Excuse::Uncertain) => {
-                self.keep(append);
-                return Some(Appended::Unknown);
-            }
-            None => {}
+        if let Some(appended) = answer {
+            self.machine
+                .handle_appended(append.id, appended, self.wall, self.now);
         }
-        Some(self.keep(append))
     }
 
-    fn keep(&mut self, append: &Append) -> Appended {
-        let version = |stream| self.streams.get(stream).map_or(0, Vec::len) as u64;
-        let moved = append
-            .streams
-            .iter()
-            .any(|part| version(&part.stream) != part.expected_version);
-        if moved {
-            return Appended::Conflict;
+    /// An attempt is to be stopped, and will be in a while.
+    fn abort(&mut self, delivery: DeliveryId) {
+        if self.deliveries.contains(&delivery) {
+            self.deliveries.retain(|open| *open != delivery);
+            self.stopping.push_back(delivery);
         }
-        for part in &append.streams {
-            let stream = self.streams.entry(part.stream.clone()).or_default();
-            stream.extend(part.changes.iter().cloned());
-        }
-        self.appended.insert(append.id);
-        Appended::Done
     }
 
     /// Does everything that the machine wants done; questions and notifications wait for their answers.
@@ -269,54 +306,94 @@ impl World {
                 Output::Event(Event::Reported { report, .. }) => {
                     assert!(self.reports.remove(&report))
                 }
-                Output::Event(Event::GrantEnded { end, .. }) => {
-                    assert!(self.grant_ends.remove(&end))
+                Output::Event(Event::GrantEnded { end, result }) => {
+                    let (account, grant) = self.grant_ends.remove(&end).expect("an open end");
+                    if result.is_ok() {
+                        self.model.check_ended(account, &grant);
+                    }
                 }
+                Output::Event(Event::AccountErased { erasure, .. }) => {
+                    assert!(self.erasures.remove(&erasure));
+                }
+                Output::Event(Event::Stalled { account }) => self.stalled.push(account),
                 Output::Load { stream } => {
-                    let changes = self.streams.get(&stream).cloned().unwrap_or_default();
-                    let loaded = Loaded {
-                        version: changes.len() as u64,
-                        snapshot: None,
-                        changes,
-                    };
+                    let loaded = self.journal.load(&stream);
                     self.machine
                         .handle_loaded(&stream, &loaded, self.wall, self.now);
                 }
-                Output::Append(append) => {
-                    if let Some(appended) = self.append(&append) {
+                Output::Append(append) => self.append(&append),
+                Output::SaveSnapshot { stream, snapshot } => {
+                    let version = snapshot.version;
+                    if let Some(saved) = self.journal.save(&stream, snapshot) {
                         self.machine
-                            .handle_appended(append.id, appended, self.wall, self.now);
+                            .handle_saved(&stream, version, saved, self.wall, self.now);
+                    }
+                }
+                Output::Erase { stream } => {
+                    if let Some(erased) = self.journal.erase(&stream) {
+                        self.machine
+                            .handle_erased(&stream, erased, self.wall, self.now);
                     }
                 }
                 Output::Ask { ask, .. } => self.asks.push_back(ask),
-                Output::Deliver { delivery, .. } => self.deliveries.push_back(delivery),
+                Output::Deliver { delivery, request } => {
+                    self.model.send(delivery, &request, self.now);
+                    self.deliveries.push_back(delivery);
+                }
+                Output::Abort { delivery } => self.abort(delivery),
                 _ => {}
             }
         }
     }
 
-    /// From here on everybody answers: then the machine comes to rest, and owes nobody an answer.
+    /// From here on everybody answers: then the machine comes to rest, and owes nobody anything.
     fn rest(&mut self) {
-        self.excuse = None;
+        self.journal.excuse = None;
+        self.journal.removal_excuse = None;
+        let mut rested = false;
         for _ in 0..10_000 {
-            while !self.deliveries.is_empty() {
+            while !self.stopping.is_empty() || !self.deliveries.is_empty() {
+                self.stop_one();
                 self.answer_delivery(5);
                 self.drain();
             }
-            let Some(next) = self.machine.next_deadline() else {
+            for account in std::mem::take(&mut self.stalled) {
+                self.machine.wake(account, self.wall, self.now);
+                self.drain();
+            }
+            let next = self.machine.next_deadline();
+            if next.is_none() && self.deliveries.is_empty() && self.stalled.is_empty() {
                 assert!(self.requests.is_empty(), "a request without an answer");
                 assert!(self.reports.is_empty(), "a report without an end");
                 assert!(
                     self.grant_ends.is_empty(),
                     "the end of a grant without an end"
                 );
-                return;
-            };
-            self.pass(next.saturating_duration_since(self.now));
-            self.drain();
+                assert!(self.erasures.is_empty(), "an erasure without an end");
+                if rested {
+                    return self.model.check_rest();
+                }
+                // Accounts that were lost to another node are taken up again by a process of their own.
+                rested = true;
+                self.restart();
+                self.drain();
+            } else if let Some(next) = next {
+                self.pass(next.saturating_duration_since(self.now));
+                self.drain();
+            }
         }
         panic!("the machine never comes to rest");
     }
+}
+
+/// The process of this number: no two have the same seed.
+fn cloud(start: u16) -> DeviceCloud {
+    let mut config = Config::default();
+    config.max_pending = 16;
+    config.snapshot_every = 8;
+    let mut seed = [7; 32];
+    seed[..2].copy_from_slice(&start.to_le_bytes());
+    DeviceCloud::new(config, seed, Arc::new(Open))
 }
 
 fn status(code: u16) -> Result<DeliveryOutcome, TransportFailure> {

@@ -39,6 +39,7 @@ impl Registry {
                     added_at: at,
                     activated_at: None,
                     first_session_at: None,
+                    lifetime: None,
                 };
                 self.devices.entry(device.clone()).or_insert(added);
             }
@@ -56,6 +57,9 @@ impl Registry {
             Fact::FirstSessionBegun { device } => self.edit(device, |device| {
                 device.first_session_at.get_or_insert(at);
             }),
+            Fact::LifetimeSet { device, seconds } => {
+                self.edit(device, |device| device.lifetime = Some(*seconds));
+            }
             Fact::DeviceIdBound { device, id } => {
                 self.bind(device, id);
             }

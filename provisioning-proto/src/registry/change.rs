@@ -109,7 +109,14 @@ pub enum Fact {
         /// Its key.
         device: DeviceKey,
     },
-    /// A device published its device id for the first time.
+    /// A device said for how long it may be silent before it counts as offline.
+    LifetimeSet {
+        /// Its key.
+        device: DeviceKey,
+        /// The seconds.
+        seconds: u32,
+    },
+    /// A device published its device id for the first time, or was given one.
     DeviceIdBound {
         /// Its key.
         device: DeviceKey,

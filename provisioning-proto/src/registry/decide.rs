@@ -63,11 +63,18 @@ pub enum Command {
         /// Its key.
         device: DeviceKey,
     },
-    /// A device publishes its device id. The first one binds it; another is refused from then on.
+    /// A device says for how long it may be silent before it counts as offline.
+    SetLifetime {
+        /// Its key.
+        device: DeviceKey,
+        /// The seconds.
+        seconds: u32,
+    },
+    /// A device publishes its device id, or is given one. The first one binds it; another is refused from then on.
     BindDeviceId {
         /// Its key.
         device: DeviceKey,
-        /// What it published.
+        /// The id.
         id: DeviceId,
     },
     /// Removes a device.
@@ -183,6 +190,10 @@ impl Registry {
             Command::BeginSession { device } => {
                 let first = self.admitted(&device)?.first_session_at.is_none();
                 first.then_some(Fact::FirstSessionBegun { device })
+            }
+            Command::SetLifetime { device, seconds } => {
+                let changed = self.admitted(&device)?.lifetime != Some(seconds);
+                changed.then_some(Fact::LifetimeSet { device, seconds })
             }
             Command::BindDeviceId { device, id } => self.binding(device, id)?,
             Command::RemoveDevice { device } => {

@@ -114,6 +114,10 @@ fn a_disabled_device_can_do_nothing_until_it_is_enabled() {
         Command::BeginSession {
             device: key("dev1"),
         },
+        Command::SetLifetime {
+            device: key("dev1"),
+            seconds: 30,
+        },
         Command::BindDeviceId {
             device: key("dev1"),
             id: ID.parse().unwrap(),
@@ -127,6 +131,21 @@ fn a_disabled_device_can_do_nothing_until_it_is_enabled() {
     }
     run(&mut registry, set(true)).unwrap();
     assert!(registry.credential(&device, Proof::OwnSecret).is_ok());
+}
+
+#[test]
+fn a_lifetime_is_written_when_it_changes() {
+    let mut registry = with_devices(Activation::Off);
+    let device = key("dev1");
+    for (seconds, written) in [(30, 1), (30, 0), (3600, 1), (30, 1)] {
+        let device = device.clone();
+        let set = Command::SetLifetime { device, seconds };
+        let decision = registry.decide(set.clone(), at(100)).unwrap();
+        assert_eq!(decision.changes.len(), written, "{seconds}");
+        run(&mut registry, set).unwrap();
+        let kept = registry.device(&key("dev1")).unwrap().lifetime;
+        assert_eq!(kept, Some(seconds));
+    }
 }
 
 #[test]

@@ -21,8 +21,22 @@ fn a_subscribe_request_is_what_the_reference_peer_reads() {
     assert_eq!(request.headers()["accept"], "application/json");
     let kept = &world.cloud.subscriptions[0];
     assert_eq!(kept.secret.expose().len(), 32);
-    assert_eq!(kept.correlation.len(), 36);
+    let correlation: uci_model::DeviceId = kept.correlation.parse().expect("a UUID");
+    assert_eq!(kept.correlation, correlation.to_string());
     assert_eq!(kept.event_types.len(), 4);
+}
+
+#[test]
+fn the_signing_secret_follows_from_the_entropy_that_the_caller_gave() {
+    let secret = |run| {
+        let mut world = World::with(config(), std::collections::BTreeMap::new(), run);
+        all_devices(&mut world);
+        world.cloud.subscriptions[0].secret.expose().to_owned()
+    };
+    assert_eq!(secret(1), secret(1));
+    let secrets: std::collections::BTreeSet<String> = (1..=20).map(secret).collect();
+    assert_eq!(secrets.len(), 20);
+    assert!(secrets.iter().all(|secret| secret.chars().count() == 32));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! CBOR bytes to and from the tree.
 
 mod bignum;
+mod device;
 mod head;
 mod reader;
 
@@ -8,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{Integer, Value};
 
+pub(super) use device::is_for_devices;
 pub(super) use head::{Major, set_length, write as write_head};
 pub(super) use reader::read;
 

@@ -6,6 +6,7 @@ use alloc::{
 };
 
 use super::*;
+use crate::{Content, ContentFormat};
 
 fn cbor(hex: &str) -> Result<Value, ErrorKind> {
     Value::from_cbor(&unhex(hex), &Limits::default()).map_err(|error| error.kind())
@@ -17,6 +18,13 @@ fn json(text: &str) -> Result<Value, ErrorKind> {
 
 fn as_json(value: &Value) -> String {
     String::from_utf8(value.to_json().unwrap()).unwrap()
+}
+
+/// What a message becomes without a tree in between.
+fn straight(from: ContentFormat, bytes: &[u8], to: ContentFormat) -> Vec<u8> {
+    let content = Content::new(from, bytes.to_vec().into());
+    let converted = content.in_format(to, &Limits::default()).unwrap();
+    converted.body().to_vec()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -61,6 +69,8 @@ fn what_only_cbor_has_becomes_json() {
         ("15", "21"),
     ] {
         assert_eq!(as_json(&cbor(hex).unwrap()), expected, "{hex}");
+        let straight = straight(ContentFormat::OcfCbor, &unhex(hex), ContentFormat::Json);
+        assert_eq!(straight, expected.as_bytes(), "{hex}");
     }
 }
 
@@ -86,6 +96,9 @@ fn what_both_formats_have_goes_both_ways() {
     ] {
         assert_eq!(as_json(&cbor(hex).unwrap()), text, "{hex}");
         assert_eq!(json(text).unwrap().to_cbor(), unhex(hex), "{text}");
+        let (as_json, as_cbor) = (ContentFormat::Json, ContentFormat::OcfCbor);
+        assert_eq!(straight(as_cbor, &unhex(hex), as_json), text.as_bytes());
+        assert_eq!(straight(as_json, text.as_bytes(), as_cbor), unhex(hex));
     }
 }
 
@@ -199,6 +212,68 @@ fn devices_get_64_bit_floats_and_arrays_of_one_kind() {
     // Between clouds nothing is changed.
     let value = json("[1,2.5]").unwrap();
     assert_eq!(value.to_cbor(), unhex("8201fb4004000000000000"));
+}
+
+#[test]
+fn cbor_that_devices_read_stays_as_it_is() {
+    const SAME: &str = "";
+    for (hex, expected) in [
+        // Indefinite lengths, tags, keys, undefined, and the longest integers are a matter of form.
+        ("bf616101ff", SAME),
+        ("5f41014102ff", SAME),
+        ("7f6161ff", SAME),
+        ("9f0102ff", SAME),
+        ("c11a514b67b0", SAME),
+        ("d5420102", SAME),
+        ("d9d9f7bfff", SAME),
+        ("a10102", SAME),
+        ("a201fb400400000000000002fb4004000000000000", SAME),
+        ("a26162016161f7", SAME),
+        ("3b7fffffffffffffff", SAME),
+        ("1bffffffffffffffff", SAME),
+        ("1800", SAME),
+        ("828101fb4004000000000000", SAME),
+        ("82fb4004000000000000fb7ff8000000000000", SAME),
+        // Short floats, mixed arrays, bignums and what is below 64 bits are not.
+        ("f93c00", "fb3ff0000000000000"),
+        ("fa3fc00000", "fb3ff8000000000000"),
+        ("bf6161f93c00ff", "a16161fb3ff0000000000000"),
+        (
+            "8201fb4004000000000000",
+            "82fb3ff0000000000000fb4004000000000000",
+        ),
+        (
+            "9ffb400400000000000001ff",
+            "82fb4004000000000000fb3ff0000000000000",
+        ),
+        (
+            "82c101fb4004000000000000",
+            "82fb3ff0000000000000fb4004000000000000",
+        ),
+        (
+            "a1616182fb400400000000000020",
+            "a1616182fb4004000000000000fbbff0000000000000",
+        ),
+        ("c24101", "01"),
+        ("81c34101", "8121"),
+        (
+            "3bffffffffffffffff",
+            "752d3138343436373434303733373039353531363136",
+        ),
+    ] {
+        let content = Content::new(ContentFormat::OcfCbor, unhex(hex).into());
+        let device = content.for_device(&Limits::default()).unwrap();
+        let untouched = device.body().as_ptr() == content.body().as_ptr();
+        assert_eq!(untouched, expected == SAME, "{hex}");
+        if expected != SAME {
+            assert_eq!(device.body().as_ref(), unhex(expected), "{hex}");
+        }
+    }
+    for hex in ["", "8201", "0101", "a2616101616102", "61ff", "82f93c00"] {
+        let content = Content::new(ContentFormat::OcfCbor, unhex(hex).into());
+        let error = content.for_device(&Limits::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{hex}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 
 use serde::de::IgnoredAny;
 
-use super::{cbor, check_length};
+use super::{Value, cbor, check_length};
 use crate::{content::ContentFormat, error::Error, limits::Limits};
 
 pub(crate) use from_json::Receiver;
@@ -31,6 +31,15 @@ pub(crate) fn json_to_cbor(
 ) -> Result<Vec<u8>, Error> {
     check_length(bytes, limits)?;
     from_json::convert(bytes, receiver, limits)
+}
+
+/// What a device reads of CBOR, when that is not the same bytes.
+pub(crate) fn cbor_for_device(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Error> {
+    check(ContentFormat::OcfCbor, bytes, limits)?;
+    if cbor::is_for_devices(bytes) {
+        return Ok(None);
+    }
+    Value::from_cbor(bytes, limits).map(|value| Some(value.to_device_cbor()))
 }
 
 /// Reads a message and makes nothing of it.

@@ -18,7 +18,7 @@ use crate::time::UnixMillis;
 pub struct Touched {
     /// The device whose links or properties are new.
     pub described: Option<DeviceId>,
-    /// Whether it took out a signing secret that must not be kept any longer, not in the history either.
+    /// Whether signing secrets are gone that must not be kept any longer, not in the history either: their consent has ended.
     pub forgotten: bool,
     /// The subscriptions whose queue may have changed.
     pub queues: BTreeSet<SubscriptionId>,
@@ -88,6 +88,7 @@ impl Account {
                 for id in of_grant {
                     self.end(id, EndCause::GrantEnded, &mut touched);
                 }
+                touched.forgotten |= self.index.left_behind.remove(grant);
             }
             Fact::Erased => {
                 touched.queues.extend(self.subscriptions.keys());
@@ -338,9 +339,13 @@ impl Account {
         let Some(subscription) = self.subscriptions.remove(&id) else {
             return;
         };
-        touched.forgotten |= subscription.ended == Some(EndCause::GrantEnded);
+        let NewSubscription { target, grant, .. } = subscription.made;
+        if subscription.ended == Some(EndCause::GrantEnded) {
+            touched.forgotten = true;
+        } else {
+            self.index.left_behind.insert(grant);
+        }
         self.index.owing.remove(&id);
-        let target = subscription.made.target;
         if let Some(ids) = self.index.by_target.get_mut(&target) {
             ids.remove(&id);
             if ids.is_empty() {

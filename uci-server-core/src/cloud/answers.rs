@@ -24,13 +24,24 @@ use crate::request::{Action, ResourceAction};
 use crate::response::Problem;
 use crate::status::{http_status, wants_retry_after};
 
-/// What an account's state says to a request.
+/// 2.03 Valid.
+const VALID: u8 = 67;
+/// 4.06 Not Acceptable.
+const NOT_ACCEPTABLE: u8 = 134;
+
+/// What an account's state says to a request, or a device's answer to its client.
 pub(super) enum Answer {
     Respond(Response<Bytes>),
     Ask {
         ask: Box<DeviceRequest>,
         format: ContentFormat,
     },
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        Self::Respond(problem.into_response())
+    }
 }
 
 /// Answers everything but what changes the account.
@@ -72,7 +83,7 @@ pub(super) fn answer(
                 Some(ContentFormat::Json) => {
                     content.in_format(ContentFormat::Json, &config.content)?
                 }
-                // Constrained devices read CBOR, and of floats only those of 64 bits.
+                // Constrained devices read CBOR, and not all of it.
                 _ => content.for_device(&config.content)?,
             };
             return ask(config, id, record, resource, on, Operation::Update(content));
@@ -196,7 +207,7 @@ impl DeviceCloud {
     pub(super) fn ask(
         &mut self,
         request: RequestId,
-        ask: DeviceRequest,
+        question: Box<DeviceRequest>,
         grant: GrantId,
         format: ContentFormat,
         now: Instant,
@@ -210,24 +221,18 @@ impl DeviceCloud {
         self.timers
             .remove(&(pending.deadline, Timer::Request(request)));
         self.timers.insert((deadline, Timer::Ask(id)));
-        let updates = matches!(ask.operation, Operation::Update(_));
-        self.asks.insert(
-            id,
-            Asked {
-                request,
-                account: ask.account.clone(),
-                grant,
-                device: ask.device,
-                generation: ask.generation,
-                deadline,
-                format,
-                updates,
-            },
-        );
         self.outputs.push_back(Output::Ask {
             ask: id,
-            request: ask,
+            request: (*question).clone(),
         });
+        let asked = Asked {
+            request,
+            grant,
+            question,
+            deadline,
+            format,
+        };
+        self.asks.insert(id, asked);
     }
 
     /// Has a device's answer looked at in the account's line: only if the device is still in the same hands, and the consent
@@ -239,7 +244,7 @@ impl DeviceCloud {
             self.timers
                 .insert((pending.deadline, Timer::Request(request)));
         }
-        let needs = [StreamName::Account(asked.account.clone())];
+        let needs = [StreamName::Account(asked.question.account.clone())];
         let work = Work::Answer {
             request,
             asked,
@@ -248,43 +253,69 @@ impl DeviceCloud {
         self.enqueue(needs, work, now);
     }
 
-    /// What the client gets to see of a device's answer.
-    pub(super) fn perform_answer(&self, asked: &Asked, answer: &DeviceAnswer) -> Response<Bytes> {
-        let account = match self.account(&asked.account) {
+    /// What follows from a device's answer: what the client gets to see of it, or another question.
+    pub(super) fn perform_answer(&self, asked: &Asked, answer: &DeviceAnswer) -> Answer {
+        let question = &asked.question;
+        let account = match self.account(&question.account) {
             Ok(account) => account,
-            Err(error) => return Problem::failed(&error, self.config.retry_after).into_response(),
+            Err(error) => return Problem::failed(&error, self.config.retry_after).into(),
         };
         if account.has_ended(&asked.grant) {
-            return Problem::refused(Refusal::InvalidToken).into_response();
+            return Problem::refused(Refusal::InvalidToken).into();
         }
-        let device = account.device(asked.device);
-        if device.is_none_or(|device| device.generation() != asked.generation) {
-            return not_found().into_response();
+        let device = account.device(question.device);
+        let Some(device) = device.filter(|device| device.generation() == question.generation)
+        else {
+            return not_found().into();
+        };
+        if let Some(ask) = asked_again(question, answer) {
+            return Answer::Ask {
+                ask,
+                format: asked.format,
+            };
         }
-        self.answer_response(asked, answer)
+        // What is known of a resource is how it looks without a choice of interface.
+        let resource = device.resource(&question.href);
+        let known = resource
+            .filter(|_| question.interface.is_none())
+            .and_then(|resource| resource.representation());
+        Answer::Respond(self.answer_response(asked, answer, known))
     }
 
-    /// A device's answer as HTTP (RFC 8075, 7, within the statuses of the interface).
-    pub(super) fn answer_response(&self, asked: &Asked, answer: &DeviceAnswer) -> Response<Bytes> {
+    /// A device's answer as HTTP (RFC 8075, 7, within the statuses of the interface). `known` is the representation that an
+    /// answer may refer to.
+    pub(super) fn answer_response(
+        &self,
+        asked: &Asked,
+        answer: &DeviceAnswer,
+        known: Option<&Content>,
+    ) -> Response<Bytes> {
         let (code, content, max_age) = match answer {
             DeviceAnswer::Answered {
                 code,
                 content,
                 max_age,
             } => (*code, content.as_ref(), *max_age),
+            DeviceAnswer::Unreadable => return unreadable().into_response(),
             DeviceAnswer::Unreachable => {
                 let detail = "the device does not answer";
                 let status = StatusCode::GATEWAY_TIMEOUT;
                 return Problem::try_again(status, detail, self.config.retry_after).into_response();
             }
         };
-        let status = http_status(code);
-        if status == StatusCode::OK {
-            return self.content_response(asked, content);
-        }
+        let updates = matches!(asked.question.operation, Operation::Update(_));
+        let status = match http_status(code) {
+            // RFC 7252, 5.9.1.3: what is known is what would have been sent.
+            StatusCode::OK if code == VALID && !updates => match known {
+                Some(known) => return self.content_response(asked, Some(known)),
+                None => StatusCode::BAD_GATEWAY,
+            },
+            StatusCode::OK => return self.content_response(asked, content),
+            status => status,
+        };
         let detail = format!("the device answered {}.{:02}", code >> 5, code & 0x1f);
         let problem = if status == StatusCode::METHOD_NOT_ALLOWED {
-            Problem::method_not_allowed(if asked.updates { "GET" } else { "POST" })
+            Problem::method_not_allowed(if updates { "GET" } else { "POST" })
         } else if wants_retry_after(status) {
             // RFC 7252, 5.10.5: without Max-Age it is 60 seconds.
             let after = max_age.unwrap_or(Duration::from_secs(60));
@@ -302,4 +333,16 @@ impl DeviceCloud {
             .and_then(|content| Representation::new(content).try_into_http_response())
             .unwrap_or_else(|_| unreadable().into_response())
     }
+}
+
+/// The same question in whatever format the device has, when it has none in the one it was asked for. An update is not sent
+/// twice: the first may have had its effect.
+fn asked_again(question: &DeviceRequest, answer: &DeviceAnswer) -> Option<Box<DeviceRequest>> {
+    let refused = matches!(answer, DeviceAnswer::Answered { code, .. } if *code == NOT_ACCEPTABLE);
+    let again = refused && question.operation == Operation::Retrieve;
+    question.accept.filter(|_| again).map(|_| {
+        let mut again = Box::new(question.clone());
+        again.accept = None;
+        again
+    })
 }

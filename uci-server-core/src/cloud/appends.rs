@@ -7,7 +7,7 @@ use std::time::Instant;
 use uci_model::SubscriptionId;
 
 use super::line::{Batch, Task};
-use super::stream::{Ledger, StreamName};
+use super::stream::StreamName;
 use super::{DeviceCloud, Timer, after};
 use crate::append::{Append, AppendId, Appended, StreamAppend};
 use crate::ids::AccountId;
@@ -41,7 +41,7 @@ impl DeviceCloud {
                 stream: name.to_string(),
                 expected_version: stream.version,
                 changes,
-                due: stream.ledger.as_ref().and_then(Ledger::due),
+                due: stream.due(),
             });
             stream.busy = Some(id);
         }
@@ -158,11 +158,7 @@ impl DeviceCloud {
             let count = u64::try_from(part.changes.len()).unwrap_or(u64::MAX);
             stream.version = part.expected_version.saturating_add(count);
             stream.busy = None;
-            if let Some(snapshot) = stream.snapshot(self.config.snapshot_every) {
-                let stream = part.stream.clone();
-                self.outputs
-                    .push_back(Output::SaveSnapshot { stream, snapshot });
-            }
+            self.save(&name, now);
             self.begin_erasing(&name, now);
             self.movable.insert(name);
         }

@@ -10,6 +10,7 @@ use uci_model::{ContentFormat, DeviceId, SubscriptionId};
 use super::stream::StreamName;
 use super::{Asked, DeviceCloud};
 use crate::account::{Command, EndCause, Export};
+use crate::delivery::Consent;
 use crate::device_port::{DeviceAnswer, DeviceReport, DeviceRequest};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{
@@ -89,7 +90,7 @@ pub(super) enum Effect {
         format: ContentFormat,
     },
     Reported(ReportId, Result<(), Error>),
-    GrantEnded(GrantEndId, Result<(), Error>),
+    GrantEnded(GrantEndId, Result<Consent, Error>),
     OwnerChanged(OwnerChangeId, Result<u64, Error>),
     Exported(ExportId, Result<Box<Export>, Error>),
     /// The account is empty, or was before.
@@ -157,7 +158,7 @@ impl DeviceCloud {
             } else if let Some((account, subscription)) = self.deliveries.next() {
                 self.send(&account, subscription, now);
             } else {
-                return;
+                return self.abort_attempts();
             }
         }
     }
@@ -268,9 +269,10 @@ impl DeviceCloud {
                     ask,
                     grant,
                     format,
-                } => self.ask(request, *ask, grant, format, now),
+                } => self.ask(request, ask, grant, format, now),
                 Effect::Reported(report, result) => self.reported(report, result),
-                Effect::GrantEnded(end, result) => self.grant_ended(end, result),
+                Effect::GrantEnded(end, Ok(consent)) => self.acknowledge_end(end, &consent),
+                Effect::GrantEnded(end, Err(error)) => self.grant_ended(end, Err(error)),
                 Effect::OwnerChanged(change, result) => {
                     self.close_command(Event::OwnerChanged { change, result });
                 }
@@ -301,7 +303,7 @@ impl DeviceCloud {
         self.close_command(Event::Reported { report, result });
     }
 
-    fn grant_ended(&mut self, end: GrantEndId, result: Result<(), Error>) {
+    pub(super) fn grant_ended(&mut self, end: GrantEndId, result: Result<(), Error>) {
         self.close_command(Event::GrantEnded { end, result });
     }
 }

@@ -1,6 +1,6 @@
 //! Streams that are loaded, loaded anew, given up, and forgotten for a while.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::line::Task;
 use super::stream::{Ledger, Stream, StreamName};
@@ -10,6 +10,25 @@ use crate::error::ErrorKind;
 use crate::output::{Event, Output};
 
 impl DeviceCloud {
+    /// Takes what the journal holds of a stream, after an [`Output::Load`].
+    pub fn handle_loaded(&mut self, stream: &str, loaded: &Loaded, wall: SystemTime, now: Instant) {
+        let now = self.tick(wall, now);
+        if let Some(name) = StreamName::parse(stream) {
+            self.finish_loading(&name, loaded, now);
+        }
+        self.advance(now);
+    }
+
+    /// Takes that a stream could not be loaded: what waits for it fails, and the next that needs it tries again.
+    pub fn handle_load_failed(&mut self, stream: &str, now: Instant) {
+        let now = self.tick(self.wall, now);
+        let loading = |name: &StreamName| self.streams.get(name).is_some_and(Stream::is_loading);
+        if let Some(name) = StreamName::parse(stream).filter(loading) {
+            self.stall(&name);
+        }
+        self.advance(now);
+    }
+
     pub(super) fn load(&mut self, name: StreamName, now: Instant) {
         self.forget_bodies(&name);
         let deadline = after(now, self.config.load_timeout);
@@ -69,12 +88,10 @@ impl DeviceCloud {
         }
         stream.ledger = Some(ledger);
         // The process may have ended before it could have it forgotten.
-        stream.must_forget = must_forget;
-        if let Some(snapshot) = stream.snapshot(self.config.snapshot_every) {
-            let stream = name.to_string();
-            self.outputs
-                .push_back(Output::SaveSnapshot { stream, snapshot });
+        if must_forget {
+            stream.forget();
         }
+        self.save(name, now);
         if let StreamName::Account(account) = name {
             for subscription in owing {
                 self.dispatch(account, subscription, now);

@@ -13,10 +13,10 @@ use super::perform::secret_field;
 use super::stream::{Ledger, StreamName};
 use super::{DeviceCloud, after};
 use crate::account::{Command, EndCause, Notification, Subscription};
-use crate::delivery::Verdict;
+use crate::delivery::{Consent, Verdict};
 use crate::device_port::{DeliveryOutcome, TransportFailure};
 use crate::error::{Error, ErrorKind};
-use crate::ids::{AccountId, DeliveryId};
+use crate::ids::{AccountId, DeliveryId, GrantEndId};
 use crate::output::Output;
 use crate::sealer::Sealer;
 
@@ -45,9 +45,12 @@ impl DeviceCloud {
             return;
         };
         match self.notification(account, subscription) {
-            Ok(request) => {
+            Ok((request, consent)) => {
                 let until = after(now, self.config.delivery.attempt_timeout);
-                if let Some(delivery) = self.deliveries.start(subscription, sequence, until) {
+                let started = self
+                    .deliveries
+                    .start(subscription, sequence, consent, until);
+                if let Some(delivery) = started {
                     self.outputs
                         .push_back(Output::Deliver { delivery, request });
                 }
@@ -128,9 +131,13 @@ impl DeviceCloud {
     ) {
         let jitter = || self.entropy.draw_u64();
         let rules = &self.config.delivery;
-        let Some((account, id, verdict)) =
-            self.deliveries.end(delivery, result, rules, jitter, now)
-        else {
+        let Some(ended) = self.deliveries.end(delivery, result, rules, jitter, now) else {
+            return;
+        };
+        for end in ended.awaited_by {
+            self.note_attempt_over(end);
+        }
+        let Some((account, id, verdict)) = ended.outcome else {
             return;
         };
         let command = match verdict {
@@ -141,16 +148,47 @@ impl DeviceCloud {
                 cause: EndCause::Refused,
             },
             Verdict::Retry => return,
+            Verdict::Aborted => return self.dispatch(&account, id, now),
         };
         self.enqueue_settlement(account, id, command, now);
     }
 
-    /// The head of a queue as a request, signed now: receivers refuse old timestamps.
+    /// Acknowledges the end of a grant once nothing is being told under it any more. What is on its way is stopped.
+    pub(super) fn acknowledge_end(&mut self, end: GrantEndId, consent: &Consent) {
+        match self.deliveries.await_all_of(consent, end) {
+            0 => self.grant_ended(end, Ok(())),
+            attempts => drop(self.ending.insert(end, attempts)),
+        }
+    }
+
+    /// Notes that one of the attempts is over for which the end of a grant waits.
+    fn note_attempt_over(&mut self, end: GrantEndId) {
+        let Entry::Occupied(mut waiting) = self.ending.entry(end) else {
+            return;
+        };
+        let left = waiting.get().saturating_sub(1);
+        if left == 0 {
+            waiting.remove();
+            self.grant_ended(end, Ok(()));
+        } else {
+            waiting.insert(left);
+        }
+    }
+
+    /// Has attempts stopped that are to be stopped.
+    pub(super) fn abort_attempts(&mut self) {
+        while let Some(delivery) = self.deliveries.poll_abort() {
+            self.outputs.push_back(Output::Abort { delivery });
+        }
+    }
+
+    /// The head of a queue as a request, signed now: receivers refuse old timestamps. With it the consent under which it
+    /// tells something.
     fn notification(
         &mut self,
         account: &AccountId,
         id: SubscriptionId,
-    ) -> Result<Request<Bytes>, Error> {
+    ) -> Result<(Request<Bytes>, Option<Consent>), Error> {
         let name = StreamName::Account(account.clone());
         let stream = self.streams.get_mut(&name).ok_or(ErrorKind::Unavailable)?;
         let Some(Ledger::Account(ledger)) = &stream.ledger else {
@@ -171,11 +209,16 @@ impl DeviceCloud {
         let mut headers = NotificationHeaders::new(event_type, id, head.sequence(), timestamp);
         headers.correlation_id = made.correlation.clone();
         let content = (!cancelled).then(|| Content::new(made.format, head.body().clone()));
+        let consent = (!cancelled).then(|| Consent {
+            account: account.clone(),
+            grant: made.grant.clone(),
+        });
         let uri = Uri::try_from(made.events_url.as_str())
             .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
-        notify::Request::new(headers, content)
+        let request = notify::Request::new(headers, content)
             .try_into_http_request(&uri, key)
-            .map_err(|error| Error::with_source(ErrorKind::Malformed, error))
+            .map_err(|error| Error::with_source(ErrorKind::Malformed, error))?;
+        Ok((request, consent))
     }
 }
 

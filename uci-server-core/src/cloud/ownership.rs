@@ -118,9 +118,12 @@ impl DeviceCloud {
         let Some(Ledger::Ownership(ledger)) = &mut stream.ledger else {
             return Err(ErrorKind::Unavailable.into());
         };
-        // The history names a former owner, who may want to be forgotten.
-        stream.must_forget |= ledger.owner().is_some();
+        let had_owner = ledger.owner().is_some();
         ledger.apply(change);
+        // The history names a former owner, who may want to be forgotten.
+        if had_owner {
+            stream.forget();
+        }
         batch.changes.entry(name).or_default().push(encoded);
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::stream::{Ledger, Stream, StreamName};
 use crate::account::{Account, Change, Command, Moment, NewSubscription};
 use crate::authorization::{Principal, Refusal};
 use crate::config::QueueRules;
+use crate::delivery::Consent;
 use crate::device_port::{DeviceReport, Occurrence};
 use crate::error::{Error, ErrorKind};
 use crate::ids::AccountId;
@@ -69,7 +70,12 @@ impl DeviceCloud {
                 for name in &task.needs {
                     if let StreamName::Account(account) = name {
                         let result = self.command(account, &command, batch);
-                        batch.effects.push(Effect::GrantEnded(*end, result));
+                        let consent = Consent {
+                            account: account.clone(),
+                            grant: grant.clone(),
+                        };
+                        let effect = Effect::GrantEnded(*end, result.map(|()| consent));
+                        batch.effects.push(effect);
                     }
                 }
             }
@@ -88,8 +94,16 @@ impl DeviceCloud {
                 asked,
                 answer,
             } => {
-                let response = self.perform_answer(asked, answer);
-                batch.effects.push(Effect::Respond(*request, response));
+                let effect = match self.perform_answer(asked, answer) {
+                    Answer::Respond(response) => Effect::Respond(*request, response),
+                    Answer::Ask { ask, format } => Effect::Ask {
+                        request: *request,
+                        ask,
+                        grant: asked.grant.clone(),
+                        format,
+                    },
+                };
+                batch.effects.push(effect);
             }
             Work::ChangeOwner { change, device, to } => {
                 self.with_owner(task, *device)?;
@@ -250,13 +264,14 @@ impl DeviceCloud {
         let Some(Ledger::Account(ledger)) = &mut stream.ledger else {
             return Err(ErrorKind::Unavailable.into());
         };
+        let mut forgotten = false;
         for change in changes {
             let touched = ledger.apply(change);
             if let Some(device) = touched.described {
                 ledger.share(device, &mut self.models);
             }
             self.bodies.forget(account, change);
-            stream.must_forget |= touched.forgotten;
+            forgotten |= touched.forgotten;
             // An opened secret goes with its subscription, as the sealed one does.
             if ledger.is_erased() {
                 stream.keys.clear();
@@ -278,6 +293,9 @@ impl DeviceCloud {
                     cause,
                 }),
             );
+        }
+        if forgotten {
+            stream.forget();
         }
         if !encoded.is_empty() {
             batch.changes.entry(name).or_default().extend(encoded);

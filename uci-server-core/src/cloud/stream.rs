@@ -58,6 +58,8 @@ pub(super) struct Stream {
     pub(super) erasures: Vec<ErasureId>,
     /// Its history holds what must not be kept: it gets a snapshot as soon as it can, below which a journal removes it.
     pub(super) must_forget: bool,
+    /// It must, or it got that snapshot and it is not known to be kept.
+    pub(super) forgetting: bool,
     /// The append under way. The ledger is then ahead of what is durable, and nobody may look at it.
     pub(super) busy: Option<AppendId>,
     /// How many changes are durable.
@@ -86,6 +88,7 @@ impl Stream {
             erasing: None,
             erasures: Vec::new(),
             must_forget: false,
+            forgetting: false,
             busy: None,
             version: 0,
             snapshot_version: 0,
@@ -108,6 +111,21 @@ impl Stream {
     pub(super) fn can_be_unloaded(&self) -> bool {
         let owes = self.ledger.as_ref().is_some_and(|l| l.due().is_some());
         self.is_idle() && self.waiting.is_empty() && !owes
+    }
+
+    /// Notes that its history holds what must not be kept.
+    pub(super) fn forget(&mut self) {
+        self.must_forget = true;
+        self.forgetting = true;
+    }
+
+    /// Since when it owes something, in Unix milliseconds: also a snapshot that is not known to be kept, so that it is
+    /// loaded at the next start and asks for that again.
+    pub(super) fn due(&self) -> Option<u64> {
+        match self.ledger.as_ref()? {
+            Ledger::Account(account) if self.forgetting => Some(account.clock().0),
+            ledger => ledger.due(),
+        }
     }
 
     /// A snapshot, when one is due.

@@ -1,8 +1,9 @@
 //! Who may be sent to now: a bound on all attempts together and one on those to a host, shared out in turns.
 //!
-//! Hosts take turns, and the subscriptions of a host are served in the order in which they became ready. A host that could
-//! not be reached gets one attempt at a time until one of them is answered, whatever the answer: hosts that are down hold
-//! hardly any of what all share.
+//! Hosts take turns, and the subscriptions of a host are served in the order in which they became ready. A host gets all
+//! its share only when it has answered, whatever the answer: one of which nothing is known yet gets a few attempts at a
+//! time, and one that could not be reached gets one. Hosts that are down hold hardly any of what all share, not even after a
+//! restart, when nothing is known of anybody. A host for which nothing waits and nothing is under way is forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use crate::config::DeliveryRules;
 
 /// A host with its port, as the `eventsUrl` has it.
 pub(super) type HostName = Arc<str>;
+
+/// Most attempts at once to a host of which nothing is known.
+const MOST_AT_FIRST: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Slots {
@@ -30,7 +34,8 @@ struct Host {
     /// How many subscriptions there are that know it.
     members: usize,
     in_flight: usize,
-    unreachable: bool,
+    /// Whether the last attempt was answered; `None` before the first has ended.
+    answers: Option<bool>,
     waiting: BTreeMap<u64, SubscriptionId>,
     turn: Option<u64>,
 }
@@ -59,13 +64,19 @@ impl Slots {
         name
     }
 
-    /// Takes a subscription away that neither waits nor is under way.
+    /// Takes a subscription away that does not wait.
     pub(super) fn leave(&mut self, name: &HostName) {
         if let Some(host) = self.hosts.get_mut(name) {
             host.members = host.members.saturating_sub(1);
-            if host.members == 0 {
-                self.hosts.remove(name);
-            }
+        }
+        self.forget_if_idle(name);
+    }
+
+    /// Forgets a host that no subscription knows, when nothing is under way to it any more.
+    fn forget_if_idle(&mut self, name: &HostName) {
+        let host = self.hosts.get(name);
+        if host.is_some_and(|host| host.members == 0 && host.in_flight == 0) {
+            self.hosts.remove(name);
         }
     }
 
@@ -119,12 +130,13 @@ impl Slots {
             host.in_flight = host.in_flight.saturating_sub(1);
         }
         self.arrange(name);
+        self.forget_if_idle(name);
     }
 
     /// Notes whether an attempt was answered.
     pub(super) fn note(&mut self, name: &HostName, answered: bool) {
         if let Some(host) = self.hosts.get_mut(name) {
-            host.unreachable = !answered;
+            host.answers = Some(answered);
         }
         self.arrange(name);
     }
@@ -134,10 +146,10 @@ impl Slots {
         let Some(host) = self.hosts.get_mut(name) else {
             return;
         };
-        let most = if host.unreachable {
-            1
-        } else {
-            self.most_per_host
+        let most = match host.answers {
+            Some(true) => self.most_per_host,
+            Some(false) => 1,
+            None => self.most_per_host.min(MOST_AT_FIRST),
         };
         let wants = !host.waiting.is_empty() && host.in_flight < most;
         match host.turn {

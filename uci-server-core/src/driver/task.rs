@@ -1,6 +1,7 @@
 //! The task that carries out what the machine wants.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub async fn run<O: Outside>(cloud: DeviceCloud, mut commands: Commands, outside
         outside,
         work: JoinSet::new(),
         waiting: Waiting::default(),
+        sending: BTreeMap::new(),
         stalled: BTreeSet::new(),
     };
     let mut outputs = VecDeque::new();
@@ -81,7 +83,7 @@ enum Done {
     Erased(String, bool),
     Delivered(DeliveryId, Result<DeliveryOutcome, TransportFailure>),
     Loaded(String, Option<Loaded>),
-    Saved,
+    Saved(String, u64, bool),
     Stalled(AccountId),
 }
 
@@ -90,6 +92,8 @@ struct Running<O> {
     outside: Arc<O>,
     work: JoinSet<Done>,
     waiting: Waiting,
+    /// Attempts to deliver, each with what stops it.
+    sending: BTreeMap<DeliveryId, oneshot::Sender<Infallible>>,
     /// Accounts that are to be woken in a while, each once, however often they are asked for meanwhile.
     stalled: BTreeSet<AccountId>,
 }
@@ -151,13 +155,21 @@ impl<O: Outside> Running<O> {
                 self.work.spawn(work);
             }
             Output::Deliver { delivery, request } => {
+                let (stop, stopped) = oneshot::channel();
+                self.sending.insert(delivery, stop);
                 self.work.spawn(async move {
-                    let result = outside.deliver(request).await;
+                    // Whichever is over first drops the other: what was stopped sends nothing when this ends.
+                    let result = tokio::select! {
+                        biased;
+                        _ = stopped => Err(TransportFailure::Connection),
+                        result = outside.deliver(request) => result,
+                    };
                     let result = result.map(|response| DeliveryOutcome::from_response(&response));
                     tracing::debug!(%delivery, ?result, "delivery");
                     Done::Delivered(delivery, result)
                 });
             }
+            Output::Abort { delivery } => drop(self.sending.remove(&delivery)),
             Output::Load { stream } => {
                 self.work.spawn(async move {
                     let loaded = outside.load(stream.clone()).await;
@@ -170,8 +182,9 @@ impl<O: Outside> Running<O> {
             }
             Output::SaveSnapshot { stream, snapshot } => {
                 self.work.spawn(async move {
-                    outside.save_snapshot(stream, snapshot).await;
-                    Done::Saved
+                    let version = snapshot.version;
+                    let saved = outside.save_snapshot(stream.clone(), snapshot).await;
+                    Done::Saved(stream, version, saved)
                 });
             }
             Output::Erase { stream } => {
@@ -216,12 +229,18 @@ impl<O: Outside> Running<O> {
         // A task that panicked has no answer; the cloud's own time limit ends what it was for.
         let Ok(done) = done else { return };
         let Self {
-            shared, stalled, ..
+            shared,
+            sending,
+            stalled,
+            ..
         } = self;
         shared.with(|cloud, wall, now| match done {
             Done::Answered(ask, answer) => cloud.handle_answer(ask, answer, now),
             Done::Appended(id, appended) => cloud.handle_appended(id, appended, wall, now),
-            Done::Delivered(id, result) => cloud.handle_delivery(id, result, wall, now),
+            Done::Delivered(id, result) => {
+                sending.remove(&id);
+                cloud.handle_delivery(id, result, wall, now);
+            }
             Done::Loaded(name, Some(loaded)) => cloud.handle_loaded(&name, &loaded, wall, now),
             Done::Loaded(name, None) => cloud.handle_load_failed(&name, now),
             Done::Stalled(account) => {
@@ -229,7 +248,9 @@ impl<O: Outside> Running<O> {
                 cloud.wake(account, wall, now);
             }
             Done::Erased(name, erased) => cloud.handle_erased(&name, erased, wall, now),
-            Done::Saved => {}
+            Done::Saved(name, version, saved) => {
+                cloud.handle_saved(&name, version, saved, wall, now);
+            }
         });
     }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 #![allow(clippy::disallowed_methods, clippy::new_without_default)]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +13,16 @@ use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
 use uci_model::{Content, ContentFormat, DeviceId, Interface, ResourceLink, SigningSecret};
 use uci_server_core::account::{EndCause, Export};
 use uci_server_core::{
-    AccountId, Append, AppendId, Appended, AskId, Authentication, Config, DeliveryId,
-    DeliveryOutcome, DeviceAnswer, DeviceCloud, DeviceReport, DeviceRequest, ErasureId, ErrorKind,
-    Event, ExportId, GrantEndId, GrantId, Loaded, Occurrence, Opened, Output, OwnerChangeId,
-    Principal, ReportId, RequestId, SealError, Sealer, Snapshot, TransportFailure,
+    AccountId, Append, AskId, Authentication, Config, DeliveryId, DeliveryOutcome, DeviceAnswer,
+    DeviceCloud, DeviceReport, DeviceRequest, ErasureId, ErrorKind, Event, ExportId, GrantEndId,
+    GrantId, Occurrence, Opened, Output, OwnerChangeId, Principal, ReportId, RequestId, SealError,
+    Sealer, Snapshot, TransportFailure,
 };
 
 pub(crate) mod described;
+mod journal;
+
+pub(crate) use journal::Journal;
 
 pub(crate) const SECRET: &str = "3BZ6oI9xbRJzOUvUoRb5RgaZjPqHrmql";
 pub(crate) const EVENTS: &str = "https://events.example.com/hook?key=1";
@@ -53,91 +56,6 @@ impl Sealer for Labels {
             .ok_or_else(SealError::new)?
             .0;
         Ok(Opened::new(secret.iter().map(|byte| byte ^ 0x55).collect()))
-    }
-}
-
-/// The contract of a journal, in memory.
-#[derive(Clone, Default)]
-pub(crate) struct Journal {
-    pub(crate) streams: BTreeMap<String, Vec<Bytes>>,
-    pub(crate) snapshots: BTreeMap<String, Snapshot>,
-    pub(crate) due: BTreeMap<String, u64>,
-    /// At which version a stream begins: after it was erased.
-    begin: BTreeMap<String, u64>,
-    done: BTreeSet<AppendId>,
-    pub(crate) appends: usize,
-    /// What every append is answered, instead of being done.
-    pub(crate) always: Option<Appended>,
-}
-
-impl Journal {
-    pub(crate) fn append(&mut self, append: &Append) -> Appended {
-        if self.done.contains(&append.id) {
-            return Appended::Done;
-        }
-        if let Some(appended) = self.always {
-            return appended;
-        }
-        for part in &append.streams {
-            if self.version(&part.stream) != part.expected_version {
-                return Appended::Conflict;
-            }
-        }
-        for part in &append.streams {
-            let stream = self.streams.entry(part.stream.clone()).or_default();
-            stream.extend(part.changes.iter().cloned());
-            match part.due {
-                Some(due) => drop(self.due.insert(part.stream.clone(), due)),
-                None => drop(self.due.remove(&part.stream)),
-            }
-        }
-        self.appends += 1;
-        self.done.insert(append.id);
-        Appended::Done
-    }
-
-    pub(crate) fn load(&self, stream: &str) -> Loaded {
-        let changes = self.streams.get(stream).cloned().unwrap_or_default();
-        let snapshot = self.snapshots.get(stream).cloned();
-        let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
-        let begin = self.begin.get(stream).copied().unwrap_or_default();
-        let covered = usize::try_from(covered.saturating_sub(begin)).unwrap();
-        Loaded {
-            version: self.version(stream),
-            snapshot,
-            changes: changes[covered..].to_vec(),
-        }
-    }
-
-    fn version(&self, stream: &str) -> u64 {
-        let begin = self.begin.get(stream).copied().unwrap_or_default();
-        begin + self.streams.get(stream).map_or(0, Vec::len) as u64
-    }
-
-    /// Leaves a tombstone: the version, one higher than before.
-    pub(crate) fn erase(&mut self, stream: &str) {
-        self.begin
-            .insert(stream.to_owned(), self.version(stream) + 1);
-        self.streams.remove(stream);
-        self.snapshots.remove(stream);
-        self.due.remove(stream);
-    }
-
-    /// Removes what snapshots cover, as a journal may at any time.
-    pub(crate) fn truncate(&mut self) {
-        for (stream, snapshot) in &self.snapshots {
-            let begin = self.begin.entry(stream.clone()).or_default();
-            let changes = self.streams.get_mut(stream).unwrap();
-            changes.drain(..usize::try_from(snapshot.version - *begin).unwrap());
-            *begin = snapshot.version;
-        }
-    }
-
-    /// Everything that is kept, byte after byte.
-    pub(crate) fn dump(&self) -> Vec<u8> {
-        let changes = self.streams.values().flatten();
-        let snapshots = self.snapshots.values().map(|snapshot| &snapshot.bytes);
-        changes.chain(snapshots).flatten().copied().collect()
     }
 }
 
@@ -210,6 +128,13 @@ pub(crate) struct World {
     pub(crate) journal_silent: bool,
     /// Streams cannot be erased while this is set.
     pub(crate) erase_fails: bool,
+    /// The machine is not told that an attempt is stopped while this is set.
+    pub(crate) aborts_wait: bool,
+    pub(crate) aborted: Vec<DeliveryId>,
+    /// Snapshots are not kept while this is set.
+    pub(crate) saves_fail: bool,
+    /// How many snapshots were handed out.
+    pub(crate) saves: usize,
     /// How often a stream was loaded.
     pub(crate) loads: usize,
     /// Appends are kept for the test while this is set.
@@ -321,6 +246,10 @@ impl World {
             ended: Vec::new(),
             journal_silent: false,
             erase_fails: false,
+            aborts_wait: false,
+            aborted: Vec::new(),
+            saves_fail: false,
+            saves: 0,
             loads: 0,
             appends_wait: false,
             unanswered: Vec::new(),
@@ -330,11 +259,20 @@ impl World {
 
     /// A process that starts again: nothing is left but the journal; due accounts are woken.
     pub(crate) fn restart(&mut self) {
+        self.reboot();
+        self.wake_due();
+    }
+
+    /// A process that starts again and has not looked after anything yet.
+    pub(crate) fn reboot(&mut self) {
         self.starts = self.starts.wrapping_add(1);
         self.cloud = DeviceCloud::new(self.config.clone(), [self.starts; 32], Arc::new(Labels));
         self.asks.clear();
         self.deliveries.clear();
         self.unanswered.clear();
+    }
+
+    pub(crate) fn wake_due(&mut self) {
         let due: Vec<String> = self.journal.due.keys().cloned().collect();
         for stream in due {
             if let Some(id) = stream.strip_prefix("account/") {
@@ -385,9 +323,8 @@ impl World {
                     self.cloud
                         .handle_appended(append.id, appended, self.wall, self.now);
                 }
-                Output::SaveSnapshot { stream, snapshot } => {
-                    self.journal.snapshots.insert(stream, snapshot);
-                }
+                Output::Abort { delivery } => self.abort(delivery),
+                Output::SaveSnapshot { stream, snapshot } => self.save(stream, snapshot),
                 Output::Event(Event::Reported { report, result }) => {
                     let result = result.map_err(|error| error.kind());
                     assert!(
@@ -440,6 +377,27 @@ impl World {
                 Output::Event(other) => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Stops an attempt, as a driver does.
+    fn abort(&mut self, delivery: DeliveryId) {
+        self.deliveries.retain(|(id, _)| *id != delivery);
+        self.aborted.push(delivery);
+        if !self.aborts_wait {
+            let failure = Err(TransportFailure::Connection);
+            self.cloud
+                .handle_delivery(delivery, failure, self.wall, self.now);
+        }
+    }
+
+    fn save(&mut self, stream: String, snapshot: Snapshot) {
+        self.saves += 1;
+        let (version, saved) = (snapshot.version, !self.saves_fail);
+        if saved {
+            self.journal.snapshots.insert(stream.clone(), snapshot);
+        }
+        self.cloud
+            .handle_saved(&stream, version, saved, self.wall, self.now);
     }
 
     pub(crate) fn start(&mut self, request: &Request<Bytes>, who: Authentication) -> RequestId {

@@ -18,6 +18,7 @@ fn set(world: &mut World, power: u32) {
 fn failures_are_retried_with_growing_delays_and_the_same_number() {
     for status in [408, 429, 500, 503, 404, 301] {
         let mut world = watched();
+        let appends = world.journal.appends;
         let mut waits = Vec::new();
         for _ in 0..5 {
             let (id, told) = world.next_delivery().unwrap();
@@ -35,7 +36,9 @@ fn failures_are_retried_with_growing_delays_and_the_same_number() {
                 "{status} {failures} {wait:?}"
             );
         }
+        assert_eq!(world.journal.appends, appends, "a retry writes nothing");
         assert_eq!(world.receive().len(), 1);
+        assert_eq!(world.journal.appends, appends + 1);
     }
 }
 

@@ -35,12 +35,14 @@ fn an_update_reaches_a_cbor_device_as_cbor() {
     let mut world = World::new();
     world.light();
     let update = post(
-        &path(1, LIGHT),
+        &format!("{}?if=oic.if.rw", path(1, LIGHT)),
         "application/json; charset=utf-8",
         r#"{"t":21.0,"n":[1,2.5]}"#,
     );
     let id = world.start(&update, granted("alice", "g1"));
     let asked = world.answer_ask(68, None);
+    assert_eq!(asked.href.as_str(), LIGHT);
+    assert_eq!(asked.interface.unwrap().as_str(), "oic.if.rw");
     let uci_server_core::Operation::Update(content) = asked.operation else {
         panic!("an update")
     };
@@ -54,6 +56,70 @@ fn an_update_reaches_a_cbor_device_as_cbor() {
         (response.status(), response.body().len()),
         (StatusCode::OK, 0)
     );
+}
+
+/// What reaches Alice's light of an update with this body.
+fn updated(world: &mut World, content_type: &str, body: &'static [u8]) -> uci_model::Content {
+    let mut update = post(&path(1, LIGHT), content_type, "");
+    *update.body_mut() = bytes::Bytes::from_static(body);
+    let id = world.start(&update, granted("alice", "g1"));
+    let asked = world.answer_ask(68, None);
+    assert_eq!(world.responses[&id].status(), StatusCode::OK);
+    let uci_server_core::Operation::Update(content) = asked.operation else {
+        panic!("an update")
+    };
+    content
+}
+
+#[test]
+fn an_update_in_the_devices_own_format_goes_to_it_untouched() {
+    let mut world = World::new();
+    world.light();
+    let bodies: [&'static [u8]; 5] = [
+        // A map and a byte string of indefinite length.
+        b"\xbf\x61a\x5f\x41\x01\x41\x02\xff\xff",
+        // A point in time, and bytes that JSON would show as base64url.
+        b"\xa2\x61t\xc1\x1a\x51\x4b\x67\xb0\x61b\xd5\x42\x01\x02",
+        // Integers as keys, not in order.
+        b"\xa2\x02\xf5\x01\xfb\x40\x35\0\0\0\0\0\0",
+        // An integer longer than it must be.
+        b"\xa1\x61a\x18\x01",
+        b"\xa1\x61n\x82\xfb\x3f\xf0\0\0\0\0\0\0\xfb\x40\x04\0\0\0\0\0\0",
+    ];
+    for body in bodies {
+        let content = updated(&mut world, "application/vnd.ocf+cbor", body);
+        assert_eq!(content.format(), uci_model::ContentFormat::OcfCbor);
+        assert_eq!(content.body().as_ref(), body);
+    }
+    // A device that speaks JSON.
+    world.change(device(1), LIGHT, json("{}"));
+    let body = br#"{ "b":[1, 2.50], "a":1e0 }"#;
+    let content = updated(&mut world, "application/json", body);
+    assert_eq!(content.format(), uci_model::ContentFormat::Json);
+    assert_eq!(content.body().as_ref(), body);
+}
+
+#[test]
+fn floats_reach_a_device_with_64_bits_and_in_arrays_of_their_own() {
+    let mut world = World::new();
+    world.light();
+    for (body, expected) in [
+        (
+            b"\xbf\x61t\xf9\x3c\0\xff".as_slice(),
+            b"\xa1\x61t\xfb\x3f\xf0\0\0\0\0\0\0".as_slice(),
+        ),
+        (
+            b"\xa1\x61t\xfa\x3f\xc0\0\0",
+            b"\xa1\x61t\xfb\x3f\xf8\0\0\0\0\0\0",
+        ),
+        (
+            b"\xa1\x61n\x82\x01\xfb\x40\x04\0\0\0\0\0\0",
+            b"\xa1\x61n\x82\xfb\x3f\xf0\0\0\0\0\0\0\xfb\x40\x04\0\0\0\0\0\0",
+        ),
+    ] {
+        let content = updated(&mut world, "application/vnd.ocf+cbor", body);
+        assert_eq!(content.body().as_ref(), expected);
+    }
 }
 
 #[test]
@@ -148,6 +214,22 @@ fn what_does_not_exist_is_not_found() {
 }
 
 #[test]
+fn a_resource_may_be_called_subscriptions() {
+    let mut world = World::new();
+    world.light();
+    let href = "/x/subscriptions";
+    assert_eq!(world.get(&path(1, href)).status(), StatusCode::NOT_FOUND);
+    world.report(device(1), Occurrence::LinksPublished(vec![link(href)]));
+    let id = world.start(
+        &request(Method::GET, &path(1, href)),
+        granted("alice", "g1"),
+    );
+    let asked = world.answer_ask(69, Some(cbor(r#"{"a":1}"#)));
+    assert_eq!(asked.href.as_str(), href);
+    assert_eq!(world.responses[&id].body().as_ref(), br#"{"a":1}"#);
+}
+
+#[test]
 fn a_silent_device_is_a_gateway_timeout() {
     let mut world = World::new();
     world.light();
@@ -187,7 +269,9 @@ fn device_codes_become_http_statuses() {
             &request(Method::GET, &path(1, LIGHT)),
             granted("alice", "g1"),
         );
-        world.answer_ask_with(code, None, max_age);
+        while !world.asks.is_empty() {
+            world.answer_ask_with(code, None, max_age);
+        }
         let response = &world.responses[&id];
         assert_eq!(response.status(), status, "{code}");
         let seen = response
@@ -196,6 +280,109 @@ fn device_codes_become_http_statuses() {
             .map(|value| value.to_str().unwrap());
         assert_eq!(seen, retry, "{code}");
         assert!(!response.body().is_empty());
+    }
+}
+
+/// A light of Alice's of which nothing is known yet.
+const NEW: &str = "/light/2";
+
+#[test]
+fn device_answers_have_the_bodies_that_their_codes_call_for() {
+    let (payload, known) = (cbor(r#"{"a":1}"#), br#"{"state":true}"#.as_slice());
+    let told = br#"{"a":1}"#.as_slice();
+    let nothing = b"".as_slice();
+    let read = |path: &str| request(Method::GET, path);
+    let light = path(1, LIGHT);
+    let update = post(&light, "application/json", "{}");
+    for (request, code, content, status, body) in [
+        (read(&light), 65, Some(&payload), 200, Some(told)),
+        (read(&light), 66, Some(&payload), 200, Some(told)),
+        (read(&light), 69, Some(&payload), 200, Some(told)),
+        (read(&light), 69, None, 200, Some(nothing)),
+        // Valid: what is known is what would have been sent, of the same view.
+        (read(&light), 67, None, 200, Some(known)),
+        (read(&format!("{light}?if=oic.if.a")), 67, None, 502, None),
+        (read(&path(1, NEW)), 67, None, 502, None),
+        (update.clone(), 65, None, 200, Some(nothing)),
+        (update.clone(), 67, None, 200, Some(nothing)),
+        (update.clone(), 68, Some(&payload), 200, Some(told)),
+        // What is no success says so in words of the cloud, whatever the device sends along.
+        (read(&light), 95, Some(&payload), 502, None),
+        (read(&light), 132, Some(&payload), 404, None),
+        (read(&light), 160, Some(&payload), 502, None),
+        (update.clone(), 163, Some(&payload), 503, None),
+        // A success that cannot be read.
+        (read(&light), 69, Some(&cbor_of(b"\xff")), 502, None),
+    ] {
+        let mut world = World::new();
+        world.light();
+        world.report(device(1), Occurrence::LinksPublished(vec![link(NEW)]));
+        let id = world.start(&request, granted("alice", "g1"));
+        world.answer_ask(code, content.cloned());
+        let response = &world.responses[&id];
+        let name = format!("{} {} {code}", request.method(), request.uri());
+        assert_eq!(response.status(), status, "{name}");
+        match body {
+            Some(body) => assert_eq!(response.body().as_ref(), body, "{name}"),
+            None => {
+                assert_eq!(response.headers()["content-type"], "text/plain");
+                assert!(!response.body().is_empty() && !response.body().contains(&b'{'));
+            }
+        }
+    }
+}
+
+fn cbor_of(bytes: &'static [u8]) -> uci_model::Content {
+    let bytes = bytes::Bytes::from_static(bytes);
+    uci_model::Content::new(uci_model::ContentFormat::OcfCbor, bytes)
+}
+
+#[test]
+fn a_device_that_has_not_the_format_is_asked_once_more_for_whatever_it_has() {
+    let mut world = World::new();
+    world.light();
+    world.report(device(1), Occurrence::LinksPublished(vec![link(NEW)]));
+    let read = request(Method::GET, &path(1, LIGHT));
+    let spoken = Some(uci_model::ContentFormat::OcfCbor);
+    for (code, content, status) in [(69, Some(json("{}")), 200), (134, None, 406)] {
+        let id = world.start(&read, granted("alice", "g1"));
+        let first = world.answer_ask(134, None);
+        assert!(!world.responses.contains_key(&id));
+        let second = world.answer_ask(code, content);
+        assert_eq!((first.accept, second.accept), (spoken, None));
+        assert_eq!(
+            (first.href, first.interface),
+            (second.href, second.interface)
+        );
+        assert_eq!(world.responses[&id].status(), status);
+        assert!(world.asks.is_empty());
+    }
+    // Not when nothing was asked for, and not with an update: it may have had its effect.
+    for request in [
+        request(Method::GET, &path(1, NEW)),
+        post(&path(1, LIGHT), "application/json", "{}"),
+    ] {
+        let id = world.start(&request, granted("alice", "g1"));
+        world.answer_ask(134, None);
+        assert_eq!(world.responses[&id].status(), StatusCode::NOT_ACCEPTABLE);
+        assert!(world.asks.is_empty());
+    }
+}
+
+#[test]
+fn content_in_a_format_that_is_not_read_is_a_bad_gateway() {
+    let mut world = World::new();
+    world.light();
+    let update = post(&path(1, LIGHT), "application/json", "{}");
+    for request in [request(Method::GET, &path(1, LIGHT)), update] {
+        let id = world.start(&request, granted("alice", "g1"));
+        let (ask, _) = world.asks.pop_front().unwrap();
+        world
+            .cloud
+            .handle_answer(ask, uci_server_core::DeviceAnswer::Unreadable, world.now);
+        world.settle();
+        assert_eq!(world.responses[&id].status(), StatusCode::BAD_GATEWAY);
+        assert!(!world.responses[&id].body().is_empty());
     }
 }
 

@@ -86,24 +86,110 @@ fn the_end_of_a_grant_leaves_nothing_but_one_cancellation_each() {
     assert_eq!(other.status(), StatusCode::OK);
 }
 
+/// Withdraws the consent of Alice's first client.
+fn end_first(world: &mut World) -> uci_server_core::GrantEndId {
+    let grant = "g1".parse().unwrap();
+    let end = world
+        .cloud
+        .end_grant(account("alice"), grant, world.wall, world.now);
+    world.settle();
+    end
+}
+
+/// Whether something with a body is on its way to one of these subscriptions.
+fn is_told(world: &World, ids: &[String]) -> bool {
+    world.deliveries.iter().any(|(_, request)| {
+        let told = rig::read_notification(request);
+        ids.contains(&told.subscription) && !told.body.is_empty()
+    })
+}
+
+#[test]
+fn an_end_is_acknowledged_when_nothing_is_being_told_under_it_any_more() {
+    let (mut world, [first, second]) = two_clients();
+    world.aborts_wait = true;
+    assert!(is_told(&world, &first[..1]) && is_told(&world, &first[1..]));
+    let end = end_first(&mut world);
+    // What is on its way is stopped, the other client's is not, and the end waits for it, a repeated one too.
+    assert!(!is_told(&world, &first) && is_told(&world, &second));
+    let [one, other] = world.aborted[..] else {
+        panic!("{:?}", world.aborted)
+    };
+    assert!(world.grants_ended.is_empty());
+    let again = end_first(&mut world);
+    assert!(world.grants_ended.is_empty());
+    assert_eq!(world.aborted.len(), 2, "once is enough");
+    // One got there before it was stopped.
+    world.answer_delivery(one, 200);
+    assert!(world.grants_ended.is_empty());
+    world.fail_delivery(other);
+    assert_eq!(world.grants_ended.remove(&end), Some(Ok(())));
+    assert_eq!(world.grants_ended.remove(&again), Some(Ok(())));
+    // Their end is told at once; the numbers of what may have got there are not given again.
+    let told = world.receive_all();
+    let told: Vec<_> = of(&told, &first)
+        .iter()
+        .map(|told| (told.sequence, told.event.as_str()))
+        .collect();
+    assert_eq!(told, [(1, "subscription_cancelled"); 2]);
+}
+
+#[test]
+fn an_end_waits_no_longer_than_an_attempt_may_take() {
+    let (mut world, [first, _]) = two_clients();
+    world.aborts_wait = true;
+    let end = end_first(&mut world);
+    world.pass(Duration::from_secs(29));
+    assert!(world.grants_ended.is_empty());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.grants_ended.remove(&end), Some(Ok(())));
+    assert!(!is_told(&world, &first));
+    let told = world.receive_all();
+    assert_eq!(of(&told, &first).len(), 2);
+    assert!(of(&told, &first).iter().all(|told| told.body.is_empty()));
+}
+
+#[test]
+fn an_end_waits_for_attempts_of_an_account_that_was_forgotten_meanwhile() {
+    let (mut world, [first, _]) = two_clients();
+    world.aborts_wait = true;
+    world.journal.always = Some(uci_server_core::Appended::Unknown);
+    let refused = world.report_as("alice", device(1), 1, Occurrence::Offline);
+    assert_eq!(refused, Err(ErrorKind::Unavailable));
+    world.journal.always = None;
+    // All that was on its way is stopped, but it is not said yet that it is: nobody is sent anything until then.
+    assert_eq!(world.aborted.len(), 4);
+    let end = end_first(&mut world);
+    assert!(world.grants_ended.is_empty() && world.deliveries.is_empty());
+    for id in std::mem::take(&mut world.aborted) {
+        world.fail_delivery(id);
+    }
+    assert_eq!(world.grants_ended.remove(&end), Some(Ok(())));
+    assert_eq!(world.deliveries.len(), 4);
+    assert!(!is_told(&world, &first));
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_is_stopped() {
+    let (mut world, _) = two_clients();
+    let under_way: Vec<_> = world.deliveries.iter().map(|(id, _)| *id).collect();
+    world.pass(Duration::from_secs(29));
+    assert!(world.aborted.is_empty());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.aborted, under_way);
+}
+
 #[test]
 fn an_end_that_a_crash_interrupts_is_repeated_until_it_is_durable_and_told_once() {
     // The authorization server has revoked the grant durably, and tells the account until that is acknowledged. The crash
     // comes before anything, before the append, after the append, and after the acknowledgment.
     for crash in 0..4 {
         let (mut world, [first, second]) = two_clients();
-        let revoked: uci_server_core::GrantId = "g1".parse().unwrap();
-        let tell = |world: &mut World| {
-            let alice = account("alice");
-            let id = world
-                .cloud
-                .end_grant(alice, revoked.clone(), world.wall, world.now);
-            world.settle();
-            id
-        };
+        // What is on its way to the clients gets lost with the first process.
+        world.deliveries.clear();
         if crash > 0 {
             world.appends_wait = true;
-            let id = tell(&mut world);
+            let id = end_first(&mut world);
             assert!(
                 world.grants_ended.is_empty(),
                 "acknowledged before it is durable"
@@ -118,28 +204,29 @@ fn an_end_that_a_crash_interrupts_is_repeated_until_it_is_durable_and_told_once(
                     .cloud
                     .handle_appended(append.id, done, world.wall, world.now);
                 world.settle();
+                assert!(!is_told(&world, &first));
                 assert_eq!(world.grants_ended.remove(&id), Some(Ok(())));
             }
             world.appends_wait = false;
         }
         world.restart();
-        // After the restart the machine may send what it had promised until the account hears of the end; of what goes out
-        // after that, nothing is a body for the first client.
-        world.deliveries.clear();
-        let id = tell(&mut world);
+        // A machine that starts again knows of an end that was durable. Of one that was not it cannot know: until it is
+        // repeated, what was promised is told. Whoever ends grants repeats them before accounts are woken.
+        assert_eq!(is_told(&world, &first), crash < 2, "crash {crash}");
+        let id = end_first(&mut world);
+        assert!(!is_told(&world, &first), "crash {crash}");
         assert_eq!(
             world.grants_ended.remove(&id),
             Some(Ok(())),
             "crash {crash}"
         );
-        let again = tell(&mut world);
+        let again = end_first(&mut world);
         assert_eq!(
             world.grants_ended.remove(&again),
             Some(Ok(())),
             "repeating is harmless"
         );
         world.change(device(1), LIGHT, cbor("{}"));
-        // Attempts that were lost with the test's network are given up, and tried again.
         let mut told = world.receive_all();
         for _ in 0..3 {
             world.pass(Duration::from_secs(120));
@@ -160,14 +247,9 @@ fn the_secrets_of_an_ended_grant_leave_the_journal_with_its_last_word() {
     world.receive_all();
     world.end_grant("g1");
     world.receive_all();
-    world.journal.truncate();
-    let kept = world.journal.dump();
-    for id in &first {
-        // The rig's sealer writes the place of a secret in front of it.
-        assert!(hides(&kept, format!("subscription/{id}").as_bytes()));
-    }
+    assert!(are_forgotten(&mut world, &first));
     for id in &second {
-        assert!(!hides(&kept, format!("subscription/{id}").as_bytes()));
+        assert!(!are_forgotten(&mut world, std::slice::from_ref(id)));
     }
     // The truncated journal is whole: everything goes on from it.
     world.restart();
@@ -175,20 +257,88 @@ fn the_secrets_of_an_ended_grant_leave_the_journal_with_its_last_word() {
     assert_eq!(of(&world.receive_all(), &second).len(), 1);
 }
 
-#[test]
-fn what_a_crash_kept_from_being_forgotten_is_forgotten_at_the_next_start() {
-    let (mut world, [first, _]) = two_clients();
-    world.receive_all();
-    world.end_grant("g1");
-    world.receive_all();
-    // The snapshots were lost on their way.
-    world.journal.snapshots.clear();
-    world.restart();
+/// Whether the journal, once it has removed what it may, holds the sealed secrets of none of these subscriptions.
+fn are_forgotten(world: &mut World, ids: &[String]) -> bool {
     world.journal.truncate();
     let kept = world.journal.dump();
-    for id in &first {
-        assert!(hides(&kept, format!("subscription/{id}").as_bytes()));
+    // The rig's sealer writes the place of a secret in front of it.
+    ids.iter()
+        .all(|id| hides(&kept, format!("subscription/{id}").as_bytes()))
+}
+
+#[test]
+fn the_secrets_of_subscriptions_that_were_gone_before_leave_the_journal_with_their_grant() {
+    let (mut world, [first, second]) = two_clients();
+    world.receive_all();
+    // One is unsubscribed, the other's receiver does not want it.
+    assert_eq!(world.unsubscribe("", &first[0]), StatusCode::ACCEPTED);
+    world.receive_all();
+    world.change(device(1), LIGHT, cbor("{}"));
+    while let Some((id, told)) = world.next_delivery() {
+        let gone = told.subscription == first[1];
+        world.answer_delivery(id, if gone { 410 } else { 200 });
     }
+    // While the consent lasts that is not worth a snapshot.
+    assert_eq!(world.saves, 0);
+    assert!(!are_forgotten(&mut world, &first));
+    world.end_grant("g1");
+    assert_eq!(world.saves, 1);
+    assert!(are_forgotten(&mut world, &first));
+    assert!(!are_forgotten(&mut world, &second));
+    // So they do when the account was loaded anew in between.
+    assert_eq!(
+        world
+            .call(
+                &request(Method::DELETE, &format!("/subscriptions/{}", second[0])),
+                granted("alice", "g2")
+            )
+            .status(),
+        StatusCode::ACCEPTED
+    );
+    world.receive_all();
+    world.restart();
+    assert!(!are_forgotten(&mut world, &second[..1]));
+    world.end_grant("g2");
+    assert!(are_forgotten(&mut world, &second[..1]));
+}
+
+#[test]
+fn a_snapshot_that_was_not_kept_is_owed_until_it_is() {
+    let (mut world, [first, _]) = two_clients();
+    world.receive_all();
+    world.saves_fail = true;
+    world.end_grant("g1");
+    world.receive_all();
+    let handed_out = world.saves;
+    assert!(handed_out > 0 && !are_forgotten(&mut world, &first));
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.saves, handed_out + 1, "it is asked for again");
+    world.saves_fail = false;
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.saves, handed_out + 2);
+    assert!(are_forgotten(&mut world, &first));
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.saves, handed_out + 2, "and then no more");
+}
+
+#[test]
+fn what_a_crash_kept_from_being_forgotten_is_forgotten_at_the_next_start() {
+    let (mut world, [first, second]) = two_clients();
+    world.receive_all();
+    world.report(device(1), Occurrence::Offline);
+    world.receive_all();
+    world.saves_fail = true;
+    world.end_grant("g1");
+    world.receive_all();
+    // Nothing but that makes the cloud load the account when it starts.
+    assert!(world.journal.due.contains_key("account/alice"));
+    world.saves_fail = false;
+    world.restart();
+    assert!(are_forgotten(&mut world, &first));
+    // It is owed no more.
+    world.change(device(1), LIGHT, cbor("{}"));
+    assert_eq!(of(&world.receive_all(), &second).len(), 1);
+    assert!(!world.journal.due.contains_key("account/alice"));
 }
 
 #[test]

@@ -114,6 +114,38 @@ fn a_change_is_told_as_it_would_be_read() {
 }
 
 #[test]
+fn a_change_is_encoded_once_for_all_who_are_told_of_it() {
+    let mut world = World::new();
+    world.light();
+    for number in 0..100 {
+        let accept = ["application/json", "application/vnd.ocf+cbor"][number % 2];
+        let mut subscribe = subscribe_request(&path(1, LIGHT), CHANGED);
+        let headers = subscribe.headers_mut();
+        headers.insert("accept", accept.parse().unwrap());
+        let response = world.call(&subscribe, granted("alice", "g1"));
+        assert_eq!(response.status(), StatusCode::CREATED);
+    }
+    world.receive_all();
+    world.change(device(1), LIGHT, json(r#"{"power":21.0}"#));
+    // All are kept, so that no place is used twice.
+    let mut told = Vec::new();
+    while let Some((id, request)) = world.deliveries.pop_front() {
+        told.push(request);
+        world.answer_delivery(id, 200);
+    }
+    assert_eq!(told.len(), 100);
+    for format in ["application/json", "application/vnd.ocf+cbor"] {
+        let places = told
+            .iter()
+            .filter(|request| request.headers()["content-type"] == format)
+            .map(|request| request.body().as_ptr());
+        let places: Vec<_> = places.collect();
+        assert_eq!(places.len(), 50);
+        assert!(places.iter().all(|place| *place == places[0]), "{format}");
+    }
+}
+
+#[test]
 fn accept_chooses_the_format_of_notifications_only() {
     let mut world = World::new();
     world.light();

@@ -91,6 +91,8 @@ impl World {
                 client.handle_loaded(&stream, &loaded, now);
             }
             journal::Answer::LoadFailed(stream) => client.handle_load_failed(&stream, now),
+            // It does not ask.
+            journal::Answer::Saved(..) => {}
         }
         self.drain_link(index);
     }

@@ -144,6 +144,12 @@ impl World {
     fn check_secrets(&self) {
         let secrets = || self.links.iter().flat_map(|link| &link.secrets);
         assert!(secrets().count() > 0, "nobody ever subscribed");
+        // With their last word the secrets of ended consents are gone, even sealed.
+        for text in self.server.journal.texts() {
+            for (id, sealed) in self.witness.forgotten() {
+                assert!(!contains(text, sealed), "the secret of {id} is still kept");
+            }
+        }
         let journals = self
             .links
             .iter()

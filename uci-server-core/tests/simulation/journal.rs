@@ -39,6 +39,8 @@ pub enum Answer {
     Appended([u8; 16], Outcome),
     Loaded(String, Loaded),
     LoadFailed(String),
+    /// Whether the snapshot of this version is kept.
+    Saved(String, u64, bool),
 }
 
 #[derive(Clone)]
@@ -130,7 +132,7 @@ impl Journal {
         }
     }
 
-    /// Keeps a snapshot, unless it has a later one, and drops what it covers if `truncates`.
+    /// Keeps a snapshot, unless it has a later one, and drops what it covers if it `truncates`.
     pub fn save(&mut self, stream: String, snapshot: Snapshot, truncates: bool) {
         let kept = self.streams.entry(stream).or_default();
         if kept

@@ -49,11 +49,14 @@ impl World {
                 Some(Answer::Loaded(stream, loaded))
             }
             Order::Save(stream, snapshot) => {
-                let truncates = self.dice.one_in(2);
-                if fault == 0 {
-                    self.journal(process).save(stream, snapshot, truncates);
+                // The server is promised that what a snapshot covers goes with it.
+                let truncates = process == Process::Server || self.dice.one_in(2);
+                let (version, saved) = (snapshot.version, fault % 3 == 0);
+                if saved {
+                    let journal = self.journal(process);
+                    journal.save(stream.clone(), snapshot, truncates);
                 }
-                None
+                (fault < 3).then_some(Answer::Saved(stream, version, saved))
             }
         };
         if let Some(answer) = answer {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use uci_server_core::{
-    AccountId, Appended, Config, DeliveryId, DeliveryOutcome, DeviceCloud, ErrorKind, Event,
-    GrantEndId, Loaded, Output, ReportId, RequestId, Snapshot, StreamAppend, TransportFailure,
+    AccountId, Appended, Config, DeliveryId, DeliveryOutcome, DeliveryRules, DeviceCloud,
+    ErrorKind, Event, GrantEndId, GrantId, Loaded, Output, ReportId, RequestId, Snapshot,
+    StreamAppend, TransportFailure,
 };
 
 use super::journal::{self, Journal, Order};
@@ -29,6 +30,16 @@ pub struct Server {
     pub requests: BTreeMap<RequestId, Asking>,
     pub reports: BTreeMap<ReportId, usize>,
     pub grant_ends: BTreeMap<GrantEndId, (usize, u32)>,
+    /// The notifications under way.
+    pub sending: BTreeMap<DeliveryId, Sending>,
+}
+
+/// A notification under way: until its answer is heard, or its sender has stopped.
+pub struct Sending {
+    link: usize,
+    since: Duration,
+    /// The consent under which it tells something.
+    tells_under: Option<GrantId>,
 }
 
 /// A request that waits for its answer.
@@ -67,6 +78,7 @@ impl World {
     pub fn stop_server(&mut self) {
         self.server.machine = None;
         self.server.run += 1;
+        self.server.sending.clear();
         for asking in std::mem::take(&mut self.server.requests).into_values() {
             self.break_off(asking.exchange);
         }
@@ -139,6 +151,7 @@ impl World {
         if attempt.run != self.server.run {
             return;
         }
+        self.server.sending.remove(&attempt.id);
         if let Some(cloud) = &mut self.server.machine {
             cloud.handle_delivery(attempt.id, result, wall, now);
             self.drain_server();
@@ -163,6 +176,9 @@ impl World {
                 cloud.handle_loaded(&stream, &to_loaded(loaded), wall, now);
             }
             journal::Answer::LoadFailed(stream) => cloud.handle_load_failed(&stream, now),
+            journal::Answer::Saved(stream, version, saved) => {
+                cloud.handle_saved(&stream, version, saved, wall, now);
+            }
         }
         self.drain_server();
     }
@@ -208,6 +224,7 @@ impl World {
             }
             Output::Respond { request, response } => self.respond(request, &response),
             Output::Deliver { delivery, request } => self.deliver(delivery, &request),
+            Output::Abort { delivery } => self.abort(delivery),
             Output::Ask { ask, request } => {
                 self.counts.asks += 1;
                 let run = self.server.run;
@@ -253,14 +270,45 @@ impl World {
 
     fn deliver(&mut self, id: DeliveryId, request: &Request<Bytes>) {
         self.counts.notifications += 1;
-        let (link, told) = self.witness.check_sent(request);
+        let (link, grant, told) = self.witness.check_sent(request);
         self.trace
             .line(self.elapsed, format_args!("notifies {link}: {told}"));
         let account = self.links[link].account();
         let foreign = reads_foreign_data(request.body(), account, &self.devices);
         assert!(!foreign, "{account} was told {request:?}");
+        let tells_under = Some(grant).filter(|_| !request.body().is_empty());
+        let sending = Sending {
+            link,
+            since: self.elapsed,
+            tells_under,
+        };
+        self.server.sending.insert(id, sending);
         let run = self.server.run;
         self.send_notification(Attempt { link, run, id }, request);
+    }
+
+    /// The sender stops, after a moment. The machine waits for that no longer than an attempt may take.
+    fn abort(&mut self, id: DeliveryId) {
+        let Some(sending) = self.server.sending.get(&id) else {
+            return;
+        };
+        let (link, run) = (sending.link, self.server.run);
+        if self.elapsed >= sending.since + DeliveryRules::default().attempt_timeout {
+            self.server.sending.remove(&id);
+            return;
+        }
+        self.counts.aborts += 1;
+        let after = self.dice.milliseconds(1, 500);
+        let stopped = Err(TransportFailure::Connection);
+        let attempt = Attempt { link, run, id };
+        self.plan(after, Happening::NotificationAnswered(attempt, stopped));
+    }
+
+    /// From the moment in which the end of a consent is acknowledged, nothing is told under it.
+    fn check_nothing_is_told_under(&self, grant: &GrantId) {
+        let mut sending = self.server.sending.values();
+        let told = sending.any(|sending| sending.tells_under.as_ref() == Some(grant));
+        assert!(!told, "something is still being told under {grant}");
     }
 
     fn note_server_event(&mut self, event: Event) {
@@ -278,6 +326,8 @@ impl World {
                 match result.map_err(|error| error.kind()) {
                     Ok(()) => {
                         self.counts.grants_ended += 1;
+                        let id = self.links[link].grant_id(grant).parse().unwrap();
+                        self.check_nothing_is_told_under(&id);
                         self.links[link].ended.insert(grant);
                     }
                     Err(ErrorKind::Unavailable) => {

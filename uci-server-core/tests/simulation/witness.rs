@@ -18,6 +18,8 @@ pub struct Witness {
     pub accounts: BTreeMap<AccountId, Account>,
     /// Whose every subscription is that was ever made.
     subscriptions: BTreeMap<SubscriptionId, (AccountId, GrantId)>,
+    /// The sealed secret of each.
+    secrets: BTreeMap<SubscriptionId, Bytes>,
     /// What was once at the head of a queue: it may have been sent, and must stay what it is.
     frozen: BTreeMap<(SubscriptionId, u64), (EventType, Bytes)>,
     /// What a receiver took: it answered 200.
@@ -48,6 +50,8 @@ impl Witness {
                 let of = (id.clone(), made.grant.clone());
                 let before = self.subscriptions.insert(*subscription, of);
                 assert!(before.is_none(), "a subscription id came twice");
+                self.secrets
+                    .insert(*subscription, made.sealed_secret.clone());
             }
             Fact::Delivered { id, sequence } => assert!(
                 self.taken.contains(&(*id, *sequence)),
@@ -76,8 +80,9 @@ impl Witness {
         }
     }
 
-    /// A notification leaves: it must be the head of its queue, durably. Returns whose it is and what it says.
-    pub fn check_sent(&self, request: &Request<Bytes>) -> (usize, String) {
+    /// A notification leaves: it must be the head of its queue, durably. Returns whose it is, under which consent, and what it
+    /// says.
+    pub fn check_sent(&self, request: &Request<Bytes>) -> (usize, GrantId, String) {
         let header = |name| request.headers()[name].to_str().unwrap();
         let id: SubscriptionId = header("subscription-id").parse().unwrap();
         let sequence: u64 = header("sequence-number").parse().unwrap();
@@ -105,7 +110,8 @@ impl Witness {
             .rsplit('/')
             .next()
             .and_then(|last| last.parse().ok());
-        (link.unwrap(), format!("{id} {sequence} {event}"))
+        let told = format!("{id} {sequence} {event}");
+        (link.unwrap(), grant.clone(), told)
     }
 
     /// A subscription is told to its client: it must be durable.
@@ -127,6 +133,12 @@ impl Witness {
     /// A receiver has answered 200.
     pub fn note_taken(&mut self, subscription: SubscriptionId, sequence: u64) {
         self.taken.insert((subscription, sequence));
+    }
+
+    /// What must not be kept: the sealed secrets of subscriptions whose consent has ended.
+    pub fn forgotten(&self) -> impl Iterator<Item = (&SubscriptionId, &Bytes)> {
+        let ended = |id: &SubscriptionId| self.ended_grants.contains(&self.subscriptions[id].1);
+        self.secrets.iter().filter(move |(id, _)| ended(id))
     }
 
     /// The subscriptions of a consent that have not ended. One to a resource that is not offered any more is left out: nothing

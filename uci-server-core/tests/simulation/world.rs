@@ -100,6 +100,8 @@ pub struct Counts {
     pub asks: u64,
     pub subscriptions: u64,
     pub grants_ended: u64,
+    /// Attempts that were stopped because their consent ended, or their account rested.
+    pub aborts: u64,
 }
 
 impl Counts {
@@ -114,6 +116,7 @@ impl Counts {
             asks: self.asks + other.asks,
             subscriptions: self.subscriptions + other.subscriptions,
             grants_ended: self.grants_ended + other.grants_ended,
+            aborts: self.aborts + other.aborts,
         }
     }
 }

@@ -58,13 +58,15 @@ impl AuthorizationServer {
             }
             CommandWork::Wake { account } => {
                 let account = account.clone();
-                // What this very command ended was told when it became durable.
-                let has_ended_some = task.committed.is_some();
-                let _ = self.change_grants(id, task, &account, &Command::Expire)?;
-                if !has_ended_some {
+                if task.committed.is_none() {
+                    let stream = Grants::stream(&account);
+                    let held = self.grants.read_to_write(&stream, id, &mut self.desk);
+                    held.ok_or(Pause::Wait)?;
+                    // What this very command ends is told when that is durable.
                     self.announce_ends(&account);
                 }
-                Ok(Answer::Nothing)
+                let _ = self.change_grants(id, task, &account, &Command::Expire)?;
+                Ok(Answer::Event(Event::Done { command: id }))
             }
         }
     }

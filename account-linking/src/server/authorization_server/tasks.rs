@@ -125,7 +125,6 @@ pub(super) enum Answer {
     Response(Response<Bytes>),
     Authenticated(Result<Principal, Refusal>),
     Event(Event),
-    Nothing,
 }
 
 impl AuthorizationServer {
@@ -195,7 +194,6 @@ impl AuthorizationServer {
             Answer::Response(response) => self.respond(id, response),
             Answer::Authenticated(result) => self.authenticated(id, result),
             Answer::Event(event) => self.tell(event),
-            Answer::Nothing => {}
         }
     }
 
@@ -222,7 +220,6 @@ impl AuthorizationServer {
             }
             Work::Userinfo { .. } => Answer::Response(bearer_refusal(Refusal::Unavailable)),
             Work::Check { .. } => Answer::Authenticated(Err(Refusal::Unavailable)),
-            Work::Command(CommandWork::Wake { .. }) => Answer::Nothing,
             Work::Command(_) => Answer::Event(Event::CommandFailed {
                 command: id,
                 kind: ErrorKind::Unavailable,

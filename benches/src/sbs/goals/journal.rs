@@ -158,7 +158,8 @@ fn stored(
     run.note(&format!("writing events up to {events}"));
     let mut written = from;
     while written < events {
-        let batch = (events - written).min(1000);
+        // Each stream takes one of a batch at most.
+        let batch = (events - written).min(run.scaled(STREAMS, 100) / 2);
         append_to(growing, batch);
         written += batch;
     }

@@ -35,7 +35,7 @@ pub(super) fn memory(run: &mut Run) {
 }
 
 /// What a device takes in a process that holds so many accounts.
-fn of_process(layout: &str, accounts: usize) -> f64 {
+pub(super) fn of_process(layout: &str, accounts: usize) -> f64 {
     let program = std::env::current_exe().expect("a program");
     let accounts = accounts.to_string();
     let output = Command::new(program)
@@ -49,8 +49,16 @@ fn of_process(layout: &str, accounts: usize) -> f64 {
 /// Fills this process and prints what each device takes: resident memory after, less that before.
 pub(in crate::sbs) fn measure(layout: &str, accounts: usize) {
     let before = resident();
-    let devices = accounts * scale::EACH;
+    let mut devices = accounts * scale::EACH;
     let after = match layout {
+        "owing a little" | "owing a lot" => {
+            devices = accounts;
+            let changes = if layout == "owing a lot" { 400 } else { 4 };
+            let world = black_box(scale::owing(accounts, changes));
+            let after = resident();
+            drop(world);
+            after
+        }
         "ours" => {
             let world = black_box(scale::populated(accounts));
             let after = resident();

@@ -1,13 +1,18 @@
 //! Own cost against own cost: what grows with what it must not grow with.
 
+use std::time::Duration;
+
 use crate::sbs::clock;
 use crate::sbs::fixtures;
+use crate::sbs::goals::memory::of_process;
 use crate::sbs::harness::{Case, Limit, Run, quantile};
 use crate::sbs::world::{World, config, get_request};
 
 /// Devices of one account; a million devices are a hundred thousand accounts.
 pub(super) const EACH: usize = 10;
 pub(super) const LINKS: usize = 5;
+/// What the dead subscribe to.
+const CHANGED: &str = "resource_contentchanged";
 
 fn account(number: usize) -> String {
     format!("account-{number:06}")
@@ -141,7 +146,6 @@ pub(super) fn snapshots(run: &mut Run) {
 
 /// An event beside many subscriptions that it does not concern, and with many that it does.
 pub(super) fn subscriptions(run: &mut Run) {
-    const CHANGED: &str = "resource_contentchanged";
     let many = run.scaled(100_000, 20);
     let beside = |others: usize| {
         let mut world = World::new();
@@ -202,6 +206,27 @@ pub(super) fn subscriptions(run: &mut Run) {
     );
 }
 
+/// Accounts with a device each whose receiver is dead and has missed so many changes.
+pub(super) fn owing(accounts: usize, changes: usize) -> World {
+    let mut world = World::new();
+    for account in 0..accounts {
+        let name = format!("{account:08}");
+        world.add_device(&name, account, LINKS);
+        let path = format!(
+            "/{}{}",
+            fixtures::device_id(account),
+            fixtures::href(account, 0)
+        );
+        world.subscribe_dead(&name, &path, CHANGED);
+        for _ in 0..changes {
+            world.change(&name, account, 0);
+            // What was sent to nobody is not held by the sender for long either.
+            world.deliver_all();
+        }
+    }
+    world
+}
+
 /// The slowest of many events, with a receiver beside that never answers and without.
 pub(super) fn dead_subscriber(run: &mut Run) {
     const CHANGED: &str = "resource_contentchanged";
@@ -221,9 +246,8 @@ pub(super) fn dead_subscriber(run: &mut Run) {
         world.subscribe("alice", &path(0), CHANGED);
         world.deliver_all();
         if dead {
-            world.subscribe("alice", &path(1), CHANGED);
+            world.subscribe_dead("alice", &path(1), CHANGED);
             world.change("alice", 1, 0);
-            world.silence();
         }
         world
     };
@@ -233,6 +257,8 @@ pub(super) fn dead_subscriber(run: &mut Run) {
             // The dead receiver's device has news too, outside of what is timed.
             world.change("alice", 1, 0);
             let began = clock::wall();
+            // 20,000 of them are 100 minutes, in which attempts are given up after 30 s each, and made again.
+            world.pass(Duration::from_millis(300));
             world.change("alice", 0, 0);
             assert_eq!(world.deliver_all(), 1);
             (clock::wall() - began) as f64 / 1000.0
@@ -248,5 +274,14 @@ pub(super) fn dead_subscriber(run: &mut Run) {
         "µs",
         (burdened, quiet),
         Limit::AtMost(1.2),
+    );
+    let accounts = run.scaled(2_000, 20);
+    let [little, lot] =
+        ["owing a little", "owing a lot"].map(|layout| of_process(layout, accounts));
+    run.row(
+        "memory of a device whose dead receiver missed 400 changes and 4",
+        "B",
+        (lot, little),
+        Limit::AtMost(1.05),
     );
 }

@@ -48,6 +48,14 @@ impl Browser {
         self
     }
 
+    /// What servers had it keep.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.cookies
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(String::as_str)
+    }
+
     /// Opens an address and follows where it leads.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod faults;
 mod linked;
 mod partings;
 mod staying;
+mod watched;
 
 use crate::error::Error;
 
@@ -15,23 +16,50 @@ use super::story::Story;
 #[derive(Debug, Default)]
 pub(crate) struct Cast {
     product_key: String,
-    product_secret: String,
     device_key: String,
     device_secret: String,
     password: String,
     /// The client-side cloud's registration.
     cloud_client: Option<Client>,
-    /// The story's own client, and Alice's link to it, for reading only.
+    /// The story's own client, and Alice's links to it: one for reading only, one for writing as well.
     own_client: Option<Client>,
     reader: Option<Tokens>,
+    writer: Option<Tokens>,
     /// The subscription ids at the three levels: devices, device, resource.
     subscriptions: Vec<String>,
+}
+
+impl Cast {
+    fn cloud_client(&self) -> Result<&Client, Error> {
+        there(
+            &self.cloud_client,
+            "the client-side cloud is not registered",
+        )
+    }
+
+    fn own_client(&self) -> Result<&Client, Error> {
+        there(&self.own_client, "the story's client is not registered")
+    }
+
+    fn reader(&self) -> Result<&Tokens, Error> {
+        there(&self.reader, "nobody can read")
+    }
+
+    fn writer(&self) -> Result<&Tokens, Error> {
+        there(&self.writer, "nobody can write")
+    }
+}
+
+fn there<'a, T>(one: &'a Option<T>, otherwise: &str) -> Result<&'a T, Error> {
+    one.as_ref().ok_or_else(|| Error::plain(otherwise))
 }
 
 /// The id of the story's device.
 const DEVICE_ID: &str = "5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10";
 /// The lifetime that the device asks for, in seconds: the shortest there is.
 const LIFETIME: u64 = 30;
+const CBOR: &str = "application/vnd.ocf+cbor";
+const JSON: &str = "application/json";
 const ALICE: &str = "alice";
 const BOB: &str = "bob";
 const THERMOSTAT: &str = "/thermostat/temperature";
@@ -52,7 +80,7 @@ pub(crate) async fn tell(story: &mut Story) -> Result<Cast, Error> {
     linked::an_account_is_linked(story, &mut cast).await?;
     linked::the_client_discovers(story).await?;
     linked::the_client_controls(story, &mut cast).await?;
-    linked::the_client_subscribes(story, &mut cast).await?;
+    watched::the_client_subscribes(story, &mut cast).await?;
     faults::the_client_is_away(story, &cast).await?;
     faults::the_cloud_is_killed(story, &cast).await?;
     partings::another_user_sees_nothing(story, &cast).await?;

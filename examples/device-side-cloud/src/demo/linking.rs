@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -23,11 +23,13 @@ pub(crate) struct Client {
     pub(crate) secret: String,
 }
 
-/// The tokens of one link.
+/// The tokens of one link, and what they were got with.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) access: String,
     pub(crate) refresh: String,
+    code: String,
+    verifier: String,
 }
 
 /// Logs in and allows, on the pages of the authorization server.
@@ -57,7 +59,7 @@ pub(crate) async fn log_in_and_allow(
 /// # Errors
 /// The authorization server does not do its part.
 pub(crate) async fn link(
-    story: &Story,
+    story: &mut Story,
     client: &Client,
     user: &str,
     password: &str,
@@ -79,37 +81,84 @@ pub(crate) async fn link(
         .open(&format!("{}/authorize?{query}", story.cloud_url()))
         .await?;
     let end = log_in_and_allow(&mut browser, page, user, password).await?;
-    let answer: Vec<(String, String)> =
-        form_urlencoded::parse(end.uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
-    let code = answer
-        .iter()
-        .find(|(name, _)| name == "code")
-        .map(|(_, value)| value.as_str())
+    let code = code_in(&end.uri)
         .ok_or_else(|| Error::plain(format!("there is no code in {}", end.uri)))?;
-    let (status, body) = form(
-        story,
-        client,
-        "/token",
-        &[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", REDIRECT_URI),
-            ("code_verifier", &verifier),
-        ],
-    )
-    .await?;
+    let (status, body) = redeem(story, client, &code, &verifier).await?;
     let text = |name: &str| {
         body.get(name)
             .and_then(Value::as_str)
             .map(ToOwned::to_owned)
             .ok_or_else(|| Error::plain(format!("the token answer ({status}) has no {name}")))
     };
-    Ok(Tokens {
+    let tokens = Tokens {
         access: text("access_token")?,
         refresh: text("refresh_token")?,
-    })
+        code,
+        verifier,
+    };
+    story.overheard(&browser);
+    for (what, secret) in [
+        ("an access token", &tokens.access),
+        ("a refresh token", &tokens.refresh),
+        ("an authorization code", &tokens.code),
+        ("a code verifier", &tokens.verifier),
+    ] {
+        story.secrets.add(what, secret);
+    }
+    Ok(tokens)
+}
+
+/// The authorization code in the address that the browser was sent back to.
+pub(crate) fn code_in(callback: &Uri) -> Option<String> {
+    let query = callback.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "code")
+        .map(|(_, value)| value.into_owned())
+}
+
+/// Gives a link's code to the authorization server once more, as a thief would.
+///
+/// # Errors
+/// The server cannot be reached.
+pub(crate) async fn redeem_again(
+    story: &Story,
+    client: &Client,
+    tokens: &Tokens,
+) -> Result<(StatusCode, Value), Error> {
+    redeem(story, client, &tokens.code, &tokens.verifier).await
+}
+
+async fn redeem(
+    story: &Story,
+    client: &Client,
+    code: &str,
+    verifier: &str,
+) -> Result<(StatusCode, Value), Error> {
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", REDIRECT_URI),
+        ("code_verifier", verifier),
+    ];
+    form(story, client, "/token", &fields).await
+}
+
+/// The header and the claims of a JWT (RFC 7519, 3).
+///
+/// # Errors
+/// The token is none.
+pub(crate) fn read_jwt(token: &str) -> Result<(Value, Value), Error> {
+    let [header, claims, _signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        return Err(Error::plain("a JWT has three parts, and the token has not"));
+    };
+    let read = |part: &str| {
+        let json = URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|cause| Error::new("a part of the token is not base64url", cause))?;
+        serde_json::from_slice(&json)
+            .map_err(|cause| Error::new("a part of the token is no JSON", cause))
+    };
+    Ok((read(header)?, read(claims)?))
 }
 
 /// Posts a form to an endpoint of the authorization server, with HTTP Basic.

@@ -1,14 +1,13 @@
 //! Where the story stands: its folder, its processes, and what the steps hand on to one another.
 
+mod calls;
+
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use serde_json::Value;
 use tokio::process::Command;
 
 use crate::certificates::{DevelopmentCa, client_config};
@@ -17,7 +16,9 @@ use crate::config;
 use crate::error::Error;
 use crate::outbound::{Outbound, Schemes};
 
+use super::browser::Browser;
 use super::process::{PATIENCE, Process};
+use super::secrets::Secrets;
 
 /// How many steps the story has.
 const STEPS: usize = 12;
@@ -41,6 +42,7 @@ pub(crate) struct Story {
     pub(crate) device: Option<Process>,
     pub(crate) client: Option<Process>,
     pub(crate) http: Option<Outbound>,
+    pub(crate) secrets: Secrets,
     step: usize,
     since: Instant,
 }
@@ -66,6 +68,7 @@ impl Story {
             device: None,
             client: None,
             http: None,
+            secrets: Secrets::default(),
             step: 0,
             since: clock::now(),
         })
@@ -199,51 +202,11 @@ impl Story {
             .ok_or_else(|| Error::plain("the cloud was not started yet"))
     }
 
-    /// Calls the control interface of the client-side cloud; the body is JSON both ways.
-    pub(crate) async fn control(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> Result<(StatusCode, Value), Error> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://127.0.0.1:{}{path}", self.ports.control))
-            .header("content-type", "application/json")
-            .body(Bytes::from(
-                body.map(|body| body.to_string()).unwrap_or_default(),
-            ))
-            .map_err(|cause| Error::new("the request cannot be made", cause))?;
-        let response = self.http()?.send(request).await?;
-        let value = serde_json::from_slice(response.body()).unwrap_or_else(|_| {
-            Value::String(String::from_utf8_lossy(response.body()).into_owned())
-        });
-        Ok((response.status(), value))
-    }
-
-    /// Calls the device-side cloud's interface with a bearer token.
-    pub(crate) async fn uci(
-        &self,
-        method: Method,
-        path: &str,
-        token: &str,
-        accept: &str,
-        body: Option<(&str, &str)>,
-    ) -> Result<Response<Bytes>, Error> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}/api/v1{path}", self.cloud_url()))
-            .header("authorization", format!("Bearer {token}"))
-            .header("accept", accept);
-        if let Some((content_type, _)) = body {
-            request = request.header("content-type", content_type);
+    /// Keeps in mind what servers had a browser keep.
+    pub(crate) fn overheard(&mut self, browser: &Browser) {
+        for cookie in browser.cookies() {
+            self.secrets.add("a cookie", cookie);
         }
-        let request = request
-            .body(Bytes::from(
-                body.map(|(_, text)| text.to_owned()).unwrap_or_default(),
-            ))
-            .map_err(|cause| Error::new("the request cannot be made", cause))?;
-        self.http()?.send(request).await
     }
 
     /// Tries something until it fits or time is up.

@@ -1,19 +1,24 @@
 //! One session's task: what the device says becomes reports, one after the other, and the cloud observes its resources.
 
+mod standing;
+
 use coap_psk::dtls::SessionId;
+use coap_psk::identity::Lifetime;
 use coap_psk::message::{Code, Method};
 use coap_psk::{ExchangeId, Request, Response};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use uci_model::{Content, ContentFormat, DeviceId, DeviceProperties, Href, Limits};
-use uci_server_core::driver::Handle as Cloud;
-use uci_server_core::{AccountId, DeviceReport, Occurrence};
+use uci_server_core::{ErrorKind, Occurrence};
 
-use super::exchanges::{self, Exchanges, Purpose};
+use super::exchanges::{self, Purpose};
 use super::publication::Publication;
-use super::{Calls, respond};
-use crate::error::Error;
-use crate::products::{Name, Products};
+use super::shared::{Known, Shared, refusal, unavailable};
+use crate::products::{Failure, Name};
+use standing::Standing;
+
+/// How many tasks may wait at one session.
+const TASKS: usize = 64;
 
 /// What a session's task is given to do.
 #[derive(Debug)]
@@ -38,62 +43,42 @@ pub(super) enum Task {
 pub(super) struct Device {
     session: SessionId,
     name: Name,
-    products: Products,
-    cloud: Cloud,
-    calls: Calls,
-    exchanges: Exchanges,
-    identified: mpsc::Sender<(SessionId, DeviceId)>,
+    shared: Shared,
     limits: Limits,
+    standing: Standing,
     /// Whose it is and what it is, once it is bound to a device id.
     known: Option<Known>,
-}
-
-/// In whose hands the device is, in the words of the cloud core.
-#[derive(Clone, Debug)]
-struct Known {
-    account: AccountId,
-    device: DeviceId,
-    generation: u64,
-}
-
-impl Known {
-    fn report(&self, occurrence: Occurrence) -> DeviceReport {
-        let account = self.account.clone();
-        DeviceReport::new(account, self.device, self.generation, occurrence)
-    }
+    /// The device id that it published on this session: another one than the cloud's, if that gave it one before.
+    published: Option<DeviceId>,
 }
 
 impl Device {
     /// Starts the task; it ends when the sender is dropped and nothing is left to do.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "it takes a part of everything the gateway has"
-    )]
     pub(super) fn start(
         session: SessionId,
         name: Name,
-        products: Products,
-        cloud: Cloud,
-        calls: Calls,
-        exchanges: Exchanges,
-        identified: mpsc::Sender<(SessionId, DeviceId)>,
-        capacity: usize,
+        lifetime: Lifetime,
+        shared: Shared,
     ) -> mpsc::Sender<Task> {
-        let (tasks, mut receiver) = mpsc::channel(capacity);
+        let (tasks, mut receiver) = mpsc::channel(TASKS);
         let mut device = Self {
             session,
             name,
-            products,
-            cloud,
-            calls,
-            exchanges,
-            identified,
+            standing: Standing::new(lifetime, shared.registration_grace),
+            shared,
             limits: Limits::default(),
             known: None,
+            published: None,
         };
         tokio::spawn(async move {
-            while let Some(task) = receiver.recv().await {
-                device.perform(task).await;
+            loop {
+                tokio::select! {
+                    task = receiver.recv() => match task {
+                        Some(task) => device.perform(task).await,
+                        None => return device.leave(),
+                    },
+                    () = device.standing.due() => device.settle_in_time().await,
+                }
             }
         });
         tasks
@@ -101,11 +86,11 @@ impl Device {
 
     async fn perform(&mut self, task: Task) {
         match task {
-            Task::Online => self.online().await,
-            Task::Offline => self.report(Occurrence::Offline).await,
+            Task::Online => self.set_online(true).await,
+            Task::Offline => self.set_online(false).await,
             Task::Request { exchange, request } => {
                 let response = self.answer(request).await;
-                respond(&self.calls, exchange, response);
+                self.shared.respond(exchange, response);
             }
             Task::Changed { href, content } => {
                 self.report(Occurrence::RepresentationChanged { href, content })
@@ -115,45 +100,9 @@ impl Device {
         }
     }
 
-    async fn online(&mut self) {
-        if let Err(error) = self.products.begin_session(&self.name).await {
-            warn!(
-                session = self.session.0,
-                error = error.chain(),
-                "the first session could not be noted"
-            );
-        }
-        self.learn().await;
-        self.report(Occurrence::Online).await;
-    }
-
-    /// Finds out whose device this is, and which, if it was bound before.
-    async fn learn(&mut self) {
-        let Some(holding) = self.products.holding(&self.name).await else {
-            return;
-        };
-        let Some(id) = holding.id else {
-            return;
-        };
-        let (Ok(account), Ok(device)) = (holding.owner.as_str().parse(), id.as_str().parse())
-        else {
-            return warn!(
-                session = self.session.0,
-                "the registry has ids that the cloud cannot use"
-            );
-        };
-        self.known = Some(Known {
-            account,
-            device,
-            generation: holding.generation,
-        });
-        // The gateway may have ended.
-        let _ = self.identified.send((self.session, device)).await;
-    }
-
     async fn report(&self, occurrence: Occurrence) {
         if let Some(known) = &self.known
-            && let Err(error) = self.cloud.report(known.report(occurrence)).await
+            && let Err(error) = self.shared.tell(known, occurrence).await
         {
             let device = known.device;
             warn!(session = self.session.0, %device, %error, "a report was not taken");
@@ -161,7 +110,15 @@ impl Device {
     }
 
     async fn answer(&mut self, request: Request) -> Response {
-        let path = request.path.iter().map(String::as_str).collect::<Vec<_>>();
+        let path: Vec<_> = request.path.iter().map(String::as_str).collect();
+        let publishes = request.method == Method::Post && path == ["oic", "rd"];
+        if !publishes {
+            self.standing.end_grace();
+        }
+        // What it says counts only after that it is there.
+        if let Err(failure) = self.settle().await {
+            return refusal(failure, format_args!("what {} asks for", self.name));
+        }
         match (request.method, path.as_slice()) {
             (Method::Post, ["oic", "rd"]) => match self.publish(&request).await {
                 Ok(content) => Response::new(Code::CHANGED)
@@ -185,23 +142,12 @@ impl Device {
                 );
                 Response::new(Code::BAD_REQUEST)
             })?;
-        self.bind(publication.device()).await.map_err(|error| {
-            warn!(
-                session = self.session.0,
-                error = error.chain(),
-                "a device was not bound to its id"
-            );
-            Response::new(Code::FORBIDDEN)
-        })?;
-        let links = publication.links().to_vec();
-        let occurrences = [
-            Occurrence::Registered,
-            Occurrence::Online,
-            Occurrence::LinksPublished(links.clone()),
-        ];
-        for occurrence in occurrences {
-            self.tell(occurrence).await?;
-        }
+        let known = self
+            .bind(publication.device())
+            .await
+            .map_err(|failure| refusal(failure, format_args!("the device id of {}", self.name)))?;
+        let links = publication.links_of(known.device);
+        self.tell(Occurrence::LinksPublished(links.clone())).await?;
         self.describe();
         for link in links.iter().filter(|link| link.policy.is_observable()) {
             self.observe(link.href.clone());
@@ -211,17 +157,13 @@ impl Device {
             .map_err(|_| Response::new(Code::INTERNAL_SERVER_ERROR))
     }
 
-    async fn bind(&mut self, device: DeviceId) -> Result<(), Error> {
-        let id = device
-            .to_string()
-            .parse()
-            .map_err(|cause| Error::new("the device id cannot be kept", cause))?;
-        self.products.bind(&self.name, id).await?;
-        self.learn().await;
-        if self.known.is_none() {
-            return Err(Error::plain("the device has no owner"));
-        }
-        Ok(())
+    /// Binds the device to the id that it publishes, and registers it. The cloud's id for it is in what comes back.
+    async fn bind(&mut self, published: DeviceId) -> Result<Known, Failure> {
+        self.shared.products.bind(&self.name, published).await?;
+        self.published = Some(published);
+        self.settle_anew().await?;
+        let owned = self.known.clone();
+        owned.ok_or_else(|| Failure::refused("the device has no owner"))
     }
 
     /// Reports something that the device is to hear of when it fails.
@@ -229,12 +171,12 @@ impl Device {
         let Some(known) = &self.known else {
             return Err(Response::new(Code::NOT_FOUND));
         };
-        let report = known.report(occurrence);
-        self.cloud.report(report).await.map_err(|error| {
+        self.shared.tell(known, occurrence).await.map_err(|error| {
             let device = known.device;
             warn!(session = self.session.0, %device, %error, "a report was not taken");
             match error.kind() {
-                uci_server_core::ErrorKind::Unavailable => Response::new(Code::SERVICE_UNAVAILABLE),
+                ErrorKind::NotFound => Response::new(Code::NOT_FOUND),
+                ErrorKind::Unavailable => unavailable(),
                 _ => Response::new(Code::FORBIDDEN),
             }
         })
@@ -273,10 +215,11 @@ impl Device {
             return;
         };
         let request = request.with_accept(ContentFormat::OcfCbor.coap_number());
-        let (session, calls, exchanges) =
-            (self.session, self.calls.clone(), self.exchanges.clone());
+        let (session, shared) = (self.session, self.shared.clone());
         tokio::spawn(async move {
-            calls
+            let exchanges = shared.exchanges;
+            shared
+                .calls
                 .call(move |endpoint, now| {
                     let begun = if observe {
                         endpoint.observe(session, request, now)
@@ -297,12 +240,7 @@ impl Device {
             return;
         };
         match content.decode_as::<DeviceProperties>(&self.limits) {
-            Ok(properties)
-                if self
-                    .known
-                    .as_ref()
-                    .is_some_and(|known| known.device == properties.device_id) =>
-            {
+            Ok(properties) if self.published == Some(properties.device_id) => {
                 self.report(Occurrence::Described(Box::new(properties)))
                     .await;
             }

@@ -13,6 +13,9 @@ use uci_server_core::{DeviceAnswer, DeviceRequest, Operation};
 
 use super::Calls;
 
+/// CoAP's number of plain CBOR (RFC 7252, 12.3).
+const CBOR: u16 = 60;
+
 /// A question to a device and where the answer goes.
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -110,18 +113,23 @@ fn question(request: &DeviceRequest) -> Option<Request> {
 
 /// Hands a device's answer to who waits for it.
 pub(super) fn answer(to: oneshot::Sender<DeviceAnswer>, response: &Response) {
+    // Who waited may have given up.
+    drop(to.send(answered(response)));
+}
+
+fn answered(response: &Response) -> DeviceAnswer {
+    let content = content_of(response);
+    // An error may carry a text for people, which has no format (RFC 7252, 5.5.2).
+    if content.is_none() && response.code.is_success() && !response.payload.is_empty() {
+        return DeviceAnswer::Unreadable;
+    }
     let max_age = response
         .max_age
         .map(|secs| Duration::from_secs(secs.into()));
-    // Who waited may have given up.
-    drop(to.send(DeviceAnswer::answered(
-        response.code.as_byte(),
-        content_of(response),
-        max_age,
-    )));
+    DeviceAnswer::answered(response.code.as_byte(), content, max_age)
 }
 
-/// The content of a message, when it is in a format of OCF.
+/// The content of a message, when it is in a format that this cloud reads.
 pub(super) fn content_of(response: &Response) -> Option<Content> {
     content(response.content_format, &response.payload)
 }
@@ -131,6 +139,56 @@ pub(super) fn content(format: Option<u16>, payload: &bytes::Bytes) -> Option<Con
     if payload.is_empty() {
         return None;
     }
-    let format = ContentFormat::from_coap_number(format?)?;
+    let format = format_of(format?)?;
     Some(Content::new(format, payload.clone()))
+}
+
+/// The format of a CoAP number; plain CBOR is read as that of OCF, which it is the syntax of.
+pub(super) fn format_of(number: u16) -> Option<ContentFormat> {
+    match number {
+        CBOR => Some(ContentFormat::OcfCbor),
+        _ => ContentFormat::from_coap_number(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(code: Code, format: Option<u16>, payload: &'static [u8]) -> Response {
+        let mut response = Response::new(code);
+        response.content_format = format;
+        response.payload = payload.into();
+        response
+    }
+
+    #[test]
+    fn content_is_handed_on_in_the_formats_that_are_read() {
+        for (number, format) in [
+            (50, ContentFormat::Json),
+            (60, ContentFormat::OcfCbor),
+            (10_000, ContentFormat::OcfCbor),
+        ] {
+            let answer = answered(&response(Code::CONTENT, Some(number), b"\xa0"));
+            let content = Content::new(format, b"\xa0".as_slice().into());
+            let expected = DeviceAnswer::answered(Code::CONTENT.as_byte(), Some(content), None);
+            assert_eq!(answer, expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn content_that_cannot_be_read_is_not_passed_over() {
+        for format in [None, Some(0), Some(41), Some(11_542)] {
+            let answer = answered(&response(Code::CONTENT, format, b"21.5"));
+            assert_eq!(answer, DeviceAnswer::Unreadable, "{format:?}");
+        }
+        for (code, payload) in [
+            (Code::CHANGED, &b""[..]),
+            (Code::NOT_FOUND, b"no such thing"),
+        ] {
+            let answer = answered(&response(code, None, payload));
+            let expected = DeviceAnswer::answered(code.as_byte(), None, None);
+            assert_eq!(answer, expected, "{code}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{Content, ContentFormat, DeviceId, Limits, ResourceLink, Value};
 
+use super::exchanges;
 use crate::error::Error;
 
 /// A publication, as it comes and as it is answered: the cloud gives each link an instance number.
@@ -29,7 +30,7 @@ impl Publication {
         limits: &Limits,
     ) -> Result<Self, Error> {
         let format = content_format
-            .and_then(ContentFormat::from_coap_number)
+            .and_then(exchanges::format_of)
             .ok_or_else(|| Error::plain("the format of the publication is not one of OCF"))?;
         Content::new(format, payload.clone())
             .decode_as(limits)
@@ -41,9 +42,19 @@ impl Publication {
         self.di
     }
 
-    /// The links as the device names them.
-    pub(crate) fn links(&self) -> &[ResourceLink] {
-        &self.links
+    /// The links, in the name of the device id under which the cloud has the publisher.
+    pub(crate) fn links_of(&self, device: DeviceId) -> Vec<ResourceLink> {
+        let links = self.links.iter().cloned();
+        links
+            .map(|mut link| {
+                link.href = link.href.without_device(self.di);
+                if link.anchor == Some(anchor(self.di)) {
+                    link.anchor = Some(anchor(device));
+                }
+                link.device_id = Some(device);
+                link
+            })
+            .collect()
     }
 
     /// The answer: the same, with an instance number for each link.
@@ -59,6 +70,11 @@ impl Publication {
     }
 }
 
+/// What a link is seen from when that is the device itself.
+fn anchor(device: DeviceId) -> String {
+    format!("ocf://{device}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +85,7 @@ mod tests {
             {"href":"/light/1","rt":["core.light"],"if":["oic.if.rw"],"p":{"bm":3}}],"ttl":600}"#;
         let limits = Limits::default();
         let read = Publication::read(Some(50), &Bytes::from_static(json), &limits).expect("read");
-        assert_eq!(read.links().len(), 1);
+        assert_eq!(read.links.len(), 1);
         let answer = read
             .answered()
             .expect("answer")
@@ -79,11 +95,37 @@ mod tests {
     }
 
     #[test]
+    fn links_are_taken_in_the_name_of_the_id_that_the_cloud_has() {
+        let json = br#"{"di":"5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10","links":[
+            {"href":"/5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10/light/1","di":"5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10",
+             "anchor":"ocf://5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10","rt":["core.light"],"if":["oic.if.rw"]},
+            {"href":"/other","anchor":"ocf://00000000-0000-4000-8000-000000000000","rt":["x.y"],"if":["oic.if.r"]}]}"#;
+        let limits = Limits::default();
+        let read = Publication::read(Some(50), &Bytes::from_static(json), &limits).expect("read");
+        let device = DeviceId::from_bytes([7; 16]);
+        let links = read.links_of(device);
+        let seen: Vec<_> = links
+            .iter()
+            .map(|link| (link.href.as_str(), link.device_id, link.anchor.as_deref()))
+            .collect();
+        let own = format!("ocf://{device}");
+        let foreign = "ocf://00000000-0000-4000-8000-000000000000";
+        assert_eq!(
+            seen,
+            [
+                ("/light/1", Some(device), Some(own.as_str())),
+                ("/other", Some(device), Some(foreign)),
+            ]
+        );
+    }
+
+    #[test]
     fn what_is_not_a_publication_is_refused() {
         let limits = Limits::default();
         for (format, body) in [
             (None, &b"{}"[..]),
             (Some(0), b"{}"),
+            (Some(60), b"{}"),
             (Some(50), b"{}"),
             (Some(50), b"{\"di\":\"x\",\"links\":[]}"),
             (Some(10000), b"\xff"),

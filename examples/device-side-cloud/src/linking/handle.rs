@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::settling::Unsettled;
 use crate::clock;
 use crate::error::Error;
 use crate::https::refusal;
@@ -31,6 +32,7 @@ pub(super) enum Command {
     Register(Box<Registration>, Reply<Registered>),
     Grants(UserId, Reply<Vec<GrantSummary>>),
     EndGrant(UserId, GrantId, Reply<()>),
+    Settle(oneshot::Sender<Option<Unsettled>>),
 }
 
 /// Speaks to the running machine; clones speak to the same one.
@@ -116,6 +118,21 @@ impl Linking {
             .map_err(|cause| Error::new(format!("{grant} is no grant"), cause))?;
         self.ask(|reply| Command::EndGrant(user, grant, reply))
             .await
+    }
+
+    /// Ends everywhere what a stop left half ended, and answers when that is durable: for which users it could not be done.
+    /// Until then nothing may leave that was promised under a link.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) async fn settle(&self) -> Result<Unsettled, Error> {
+        let (send, receive) = oneshot::channel();
+        drop(self.commands.send(Command::Settle(send)).await);
+        receive
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(|| Error::plain("cannot list which links have ended"))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {

@@ -1,7 +1,8 @@
 //! Devices that change hands.
 
 use serde_json::{Value, json};
-use uci_server_core::{AccountId, ErrorKind};
+use uci_model::DeviceId;
+use uci_server_core::{AccountId, DeviceReport, ErrorKind, Occurrence};
 
 use super::Operator;
 use crate::error::Error;
@@ -27,27 +28,61 @@ impl Operator {
     /// finishes what was interrupted.
     pub(super) async fn change_owner(&self, name: &Name, to: Option<&str>) -> Result<(), Error> {
         self.products.set_owner(name, to).await?;
-        let Some(id) = self.products.device_id(name).await else {
+        match to {
+            Some(owner) => self.hand_over(name, account(owner)?).await?,
+            None => self.take_away(name).await?,
+        }
+        // The gateway may have ended.
+        drop(self.gateway.send(Command::Part(name.clone())).await);
+        Ok(())
+    }
+
+    async fn hand_over(&self, name: &Name, owner: AccountId) -> Result<(), Error> {
+        let Some(holding) = self.products.holding(name).await else {
+            return Ok(());
+        };
+        if !holding.activated {
+            // It is registered when it comes in.
+            return Ok(());
+        }
+        // It has been there and published no id.
+        self.products.give_id(name).await?;
+        let Some(id) = self.id_in_core(name).await? else {
+            return Ok(());
+        };
+        let changed = match self.cloud.transfer_device(id, owner.clone()).await {
+            // Nobody had it.
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {
+                let registered = Occurrence::Registered;
+                let report = DeviceReport::new(owner, id, holding.generation, registered);
+                self.cloud.report(report).await
+            }
+            other => other.map(drop),
+        };
+        changed.map_err(unchanged)
+    }
+
+    async fn take_away(&self, name: &Name) -> Result<(), Error> {
+        let Some(id) = self.id_in_core(name).await? else {
             // It never was bound to a device id, and so the core never heard of it.
             return Ok(());
         };
-        let id = id.as_str().parse().map_err(|cause| {
-            Error::new("the registry has an id that the cloud cannot use", cause)
-        })?;
-        let changed = match to {
-            Some(owner) => self.cloud.transfer_device(id, account(owner)?).await,
-            None => self.cloud.remove_device(id).await,
-        };
-        match changed {
-            Ok(_) => {}
-            // Nobody had it: it is registered when it publishes.
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
-            Err(cause) => return Err(Error::new("the owner was not changed; try again", cause)),
+        match self.cloud.remove_device(id).await {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(unchanged(cause)),
+            _ => Ok(()),
         }
-        // The gateway may have ended.
-        drop(self.gateway.send(Command::Part(id)).await);
-        Ok(())
     }
+
+    async fn id_in_core(&self, name: &Name) -> Result<Option<DeviceId>, Error> {
+        let id = self.products.device_id(name).await;
+        id.map(|id| id.as_str().parse())
+            .transpose()
+            .map_err(|cause| Error::new("the registry has an id that the cloud cannot use", cause))
+    }
+}
+
+fn unchanged(cause: uci_server_core::Error) -> Error {
+    Error::new("the owner was not changed; try again", cause)
 }
 
 /// A user's id as the core has it.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use provisioning_proto::registry::{Change, Command, Registry, Reply};
-use provisioning_proto::{AccountId, ProductKey};
+use provisioning_proto::registry::{Change, Command, Device, Registry, Reply};
+use provisioning_proto::{AccountId, DeviceId, ProductKey};
 
-use super::Name;
 use super::generations::{self, Generations};
+use super::{Failure, Name};
 use crate::clock;
 use crate::error::Error;
 use crate::store::{Kept, Ledger, Store};
@@ -44,13 +44,18 @@ impl Registries {
         Ok(registries)
     }
 
+    pub(super) fn device(&self, name: &Name) -> Option<&Device> {
+        let product = self.products.get(&name.product)?;
+        product.ledger().device(&name.device)
+    }
+
+    /// The device id that a device is bound to.
+    pub(super) fn id_of(&self, name: &Name) -> Option<&DeviceId> {
+        self.device(name)?.id.as_ref()
+    }
+
     fn owner(&self, name: &Name) -> Option<&AccountId> {
-        let device = self
-            .products
-            .get(&name.product)?
-            .ledger()
-            .device(&name.device)?;
-        device.owner.as_ref()
+        self.device(name)?.owner.as_ref()
     }
 
     /// Takes a product's ledger in, with the owners of its devices.
@@ -67,13 +72,33 @@ impl Registries {
         self.products.insert(product, kept);
     }
 
+    /// Binds a device to a device id.
+    pub(super) async fn bind(
+        &mut self,
+        store: &Store,
+        name: &Name,
+        id: DeviceId,
+    ) -> Result<(), Failure> {
+        // Each product is a ledger of its own, and an id belongs to one device of all of them.
+        if self.products.iter().any(|(product, kept)| {
+            *product != name.product && kept.ledger().device_by_id(&id).is_some()
+        }) {
+            return Err(Failure::refused("another device has this device id"));
+        }
+        let device = name.device.clone();
+        let command = Command::BindDeviceId { device, id };
+        self.carry_out(store, &name.product, command)
+            .await
+            .map(drop)
+    }
+
     /// Carries a command out on one product, and keeps the index of owners in step.
     pub(super) async fn carry_out(
         &mut self,
         store: &Store,
         product: &ProductKey,
         command: Command,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Reply, Failure> {
         let changes_owner = match &command {
             Command::AddDevice { device, .. } | Command::SetOwner { device, .. } => Some(Name {
                 product: product.clone(),
@@ -87,7 +112,7 @@ impl Registries {
         let kept = self
             .products
             .get_mut(product)
-            .ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
+            .ok_or_else(|| Failure::refused(format!("there is no product {product}")))?;
         let reply = carry_out(kept, store, command).await?;
         if let Some(name) = changes_owner {
             let after = self.owner(&name).cloned();
@@ -130,11 +155,13 @@ pub(super) async fn carry_out(
     kept: &mut Kept<Registry>,
     store: &Store,
     command: Command,
-) -> Result<Reply, Error> {
+) -> Result<Reply, Failure> {
     let decision = kept
         .ledger()
         .decide(command, clock::wall())
-        .map_err(|cause| Error::new("the registry refused", cause))?;
-    kept.record(store, &decision.changes).await?;
+        .map_err(|cause| Failure::Refused(Error::new("the registry refused", cause)))?;
+    kept.record(store, &decision.changes)
+        .await
+        .map_err(Failure::Unavailable)?;
     Ok(decision.reply)
 }

@@ -158,8 +158,12 @@ impl Device<'_> {
                 )
         };
         let request = request.with_accept(ContentFormat::OcfCbor.coap_number());
+        let format = request.content_format;
         match self.ask(session, request).await? {
             Some(asked) => {
+                if let Some(format) = format.and_then(ContentFormat::from_coap_number) {
+                    report("publishing", &[("format", Json::from(format.as_str()))]);
+                }
                 self.phase = Phase::Online {
                     session,
                     published,

@@ -53,7 +53,11 @@ impl Device<'_> {
             Effect::Updated { href, value } => {
                 report(
                     "updated",
-                    &[("href", Json::from(href)), ("value", json!(value))],
+                    &[
+                        ("href", Json::from(href)),
+                        ("value", json!(value)),
+                        ("code", Json::from(code)),
+                    ],
                 );
                 self.notify(href).await?;
             }

@@ -76,6 +76,39 @@ fn an_unreachable_host_is_tried_one_at_a_time_until_it_answers() {
 }
 
 #[test]
+fn a_host_that_has_not_answered_yet_gets_a_few_attempts() {
+    let mut slots = slots(100, 64);
+    let host = slots.enter("https://a/");
+    for number in 0..80 {
+        slots.queue(&host, id(number));
+    }
+    let host_of = |_| Arc::clone(&host);
+    assert_eq!(served(&mut slots, host_of).len(), MOST_AT_FIRST);
+    slots.free(&host);
+    slots.note(&host, true);
+    assert_eq!(served(&mut slots, host_of).len(), 64 - MOST_AT_FIRST + 1);
+}
+
+#[test]
+fn a_host_is_remembered_as_long_as_something_is_under_way_to_it() {
+    let mut slots = slots(10, 1);
+    let host = slots.enter("https://a/");
+    slots.queue(&host, id(1));
+    assert_eq!(served(&mut slots, |_| Arc::clone(&host)), [id(1)]);
+    slots.leave(&host);
+    // Another subscription to the same host waits for what the one before left behind.
+    let again = slots.enter("https://a/");
+    slots.queue(&again, id(2));
+    assert_eq!(slots.next(), None);
+    slots.free(&host);
+    assert_eq!(served(&mut slots, |_| Arc::clone(&again)), [id(2)]);
+    slots.leave(&again);
+    slots.free(&again);
+    assert!(slots.hosts.is_empty() && slots.turns.is_empty());
+    assert_eq!(slots.in_flight, 0);
+}
+
+#[test]
 fn who_leaves_leaves_nothing() {
     let mut slots = slots(1, 1);
     let (first, second) = (slots.enter("https://a/"), slots.enter("https://a/x"));

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 
-use super::{ALICE, BOB, Cast, DEVICE_ID, LIFETIME, LIGHT, THERMOSTAT};
+use super::{ALICE, BOB, CBOR, Cast, DEVICE_ID, LIFETIME, LIGHT, THERMOSTAT};
 use crate::clock;
 use crate::demo::linking::{Client, REDIRECT_URI};
 use crate::demo::process::{PATIENCE, Process};
@@ -32,6 +32,7 @@ pub(super) async fn an_operator_makes_everything(
     cast: &mut Cast,
 ) -> Result<(), Error> {
     cast.password = hex(&clock::entropy::<12>()?);
+    story.secrets.add("the password", &cast.password);
     for user in [ALICE, BOB] {
         story
             .admin(&["user", "add", user], &format!("{}\n", cast.password))
@@ -44,9 +45,10 @@ pub(super) async fn an_operator_makes_everything(
         )
         .await?;
     cast.product_key = value(&product, "product_key")?;
-    cast.product_secret = value(&product, "product_secret")?;
+    let product_secret = value(&product, "product_secret")?;
+    story.secrets.add("the product's secret", &product_secret);
     let path = story.dir.join("product.secret");
-    crate::certificates::write_private(&path, cast.product_secret.as_bytes())?;
+    crate::certificates::write_private(&path, product_secret.as_bytes())?;
     let device = story
         .admin(
             &[
@@ -63,6 +65,9 @@ pub(super) async fn an_operator_makes_everything(
         .await?;
     cast.device_key = value(&device, "device_key")?;
     cast.device_secret = value(&device, "device_secret")?;
+    story
+        .secrets
+        .add("the device's secret", &cast.device_secret);
     let callback = format!("{}/oauth/callback", story.client_url());
     cast.cloud_client = Some(client(story, "Acme Home", &callback).await?);
     cast.own_client = Some(client(story, "The story", REDIRECT_URI).await?);
@@ -76,13 +81,15 @@ pub(super) async fn an_operator_makes_everything(
     Ok(())
 }
 
-async fn client(story: &Story, name: &str, redirect_uri: &str) -> Result<Client, Error> {
+async fn client(story: &mut Story, name: &str, redirect_uri: &str) -> Result<Client, Error> {
     let made = story
         .admin(&["client", "add", name, "--redirect-uri", redirect_uri], "")
         .await?;
+    let secret = value(&made, "client_secret")?;
+    story.secrets.add("a client's secret", &secret);
     Ok(Client {
         id: value(&made, "client_id")?,
-        secret: value(&made, "client_secret")?,
+        secret,
     })
 }
 
@@ -138,7 +145,18 @@ pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Resu
 
 pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error> {
     let device = story.device()?;
-    event(device, "published").await?;
+    let publishing = event(device, "publishing").await?;
+    if publishing.get("format") != Some(&Value::from(CBOR)) {
+        return Err(Error::plain(format!(
+            "the device does not publish in CBOR: {publishing}"
+        )));
+    }
+    let published = event(device, "published").await?;
+    if published.get("code") != Some(&Value::from("2.04")) {
+        return Err(Error::plain(format!(
+            "the links were not taken: {published}"
+        )));
+    }
     // In whatever order.
     let mut missing = vec![THERMOSTAT, LIGHT];
     while !missing.is_empty() {
@@ -148,7 +166,7 @@ pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error>
     story.saw(
         "the device publishes",
         &format!(
-            "POST /oic/rd in CBOR; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"
+            "POST /oic/rd in {CBOR} gave 2.04; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"
         ),
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! Steps 5 to 8: an account is linked, devices are found, used and watched.
+//! Steps 5 to 7: an account is linked, devices are found and used.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,22 +7,16 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::devices::event;
-use super::{ALICE, Cast, DEVICE_ID, LIGHT, THERMOSTAT};
+use super::{ALICE, CBOR, Cast, DEVICE_ID, JSON, LIGHT, THERMOSTAT};
 use crate::demo::browser::Browser;
 use crate::demo::linking;
 use crate::demo::process::{PATIENCE, Process};
 use crate::demo::story::{Story, sibling};
 use crate::error::Error;
 
-const CBOR: &str = "application/vnd.ocf+cbor";
-const JSON: &str = "application/json";
-
 /// Starts the client-side cloud; its state is in its own folder.
 pub(super) async fn start_client(story: &mut Story, cast: &Cast) -> Result<(), Error> {
-    let client = cast
-        .cloud_client
-        .as_ref()
-        .ok_or_else(|| Error::plain("the client-side cloud is not registered"))?;
+    let client = cast.cloud_client()?;
     let secret = story.dir.join("client.secret");
     crate::certificates::write_private(&secret, client.secret.as_bytes())?;
     let ca = story.ca()?;
@@ -93,23 +87,60 @@ pub(super) async fn an_account_is_linked(story: &mut Story, cast: &mut Cast) -> 
             end.uri, end.status
         )));
     }
+    let code = end.way.iter().find_map(linking::code_in);
+    let code = code.ok_or_else(|| Error::plain("the user did not come back with a code"))?;
+    story.secrets.add("an authorization code", &code);
+    story.overheard(&browser);
     let state = story
         .until("the link", PATIENCE, || async {
             let (_, state) = story.control(Method::GET, "/link-state", None).await?;
             Ok((state.get("state") == Some(&json!("linked"))).then_some(state))
         })
         .await?;
+    let algorithm = a_code_is_good_once(story, cast).await?;
     story.saw(
         "a client-side cloud links the account",
-        &format!("14 steps by HTTP with forms, PKCE S256, one-time code, JWT and refresh token; it now says {state}"),
+        &format!(
+            "14 steps by HTTP with forms, PKCE S256, {algorithm} JWT and refresh token; a code that is used twice is refused and \
+             ends what it gave; the client-side cloud now says {state}"
+        ),
     );
     Ok(())
+}
+
+/// Looks at what the story's own client gets for a code, and uses the code again; how the access token was signed.
+async fn a_code_is_good_once(story: &mut Story, cast: &Cast) -> Result<String, Error> {
+    let own = cast.own_client()?;
+    let tokens = linking::link(story, own, ALICE, &cast.password, "r:*").await?;
+    let (header, claims) = linking::read_jwt(&tokens.access)?;
+    let algorithm = header.get("alg").and_then(Value::as_str);
+    let ours = claims.get("iss") == Some(&Value::from(story.cloud_url()))
+        && claims.get("client_id") == Some(&Value::from(own.id.as_str()));
+    let (Some(algorithm @ "ES256"), true) = (algorithm, ours) else {
+        return Err(Error::plain(format!(
+            "the access token says {header} {claims}"
+        )));
+    };
+    let before = story.list_devices(&tokens.access).await?.status();
+    let (status, answer) = linking::redeem_again(story, own, &tokens).await?;
+    let after = story.list_devices(&tokens.access).await?.status();
+    if status != StatusCode::BAD_REQUEST || answer.get("error") != Some(&json!("invalid_grant")) {
+        return Err(Error::plain(format!(
+            "a code that was used twice gave {status} {answer}"
+        )));
+    }
+    if before != StatusCode::OK || after != StatusCode::UNAUTHORIZED {
+        return Err(Error::plain(format!(
+            "the token of a code that was used twice gave {before} before that and {after} after it"
+        )));
+    }
+    Ok(algorithm.to_owned())
 }
 
 pub(super) async fn the_client_discovers(story: &mut Story) -> Result<(), Error> {
     let mut seen = Vec::new();
     for content in ["base", "all"] {
-        for format in ["json", "cbor"] {
+        for (format, media_type) in [("json", JSON), ("cbor", CBOR)] {
             let (status, found) = story
                 .control(
                     Method::GET,
@@ -119,6 +150,7 @@ pub(super) async fn the_client_discovers(story: &mut Story) -> Result<(), Error>
                 .await?;
             let text = found.to_string();
             if status != StatusCode::OK
+                || found.get("format") != Some(&Value::from(media_type))
                 || !text.contains(DEVICE_ID)
                 || !text.contains(&format!("/{DEVICE_ID}{LIGHT}"))
                 || (content == "all" && !text.contains("\"rep\""))
@@ -128,7 +160,8 @@ pub(super) async fn the_client_discovers(story: &mut Story) -> Result<(), Error>
                     "content={content} in {format} gave {status} {text}"
                 )));
             }
-            seen.push(format!("{content}/{format}"));
+            let bytes = found.get("bytes").unwrap_or(&Value::Null);
+            seen.push(format!("{content}: {bytes} bytes of {media_type}"));
         }
     }
     story.saw(
@@ -142,181 +175,75 @@ pub(super) async fn the_client_discovers(story: &mut Story) -> Result<(), Error>
 }
 
 pub(super) async fn the_client_controls(story: &mut Story, cast: &mut Cast) -> Result<(), Error> {
-    let (status, answer) = story
-        .control(
-            Method::POST,
-            "/set",
-            Some(json!({"device": DEVICE_ID, "href": THERMOSTAT, "body": {"targetTemperature": 23.5}})),
-        )
-        .await?;
+    let target =
+        json!({"device": DEVICE_ID, "href": THERMOSTAT, "body": {"targetTemperature": 23.5}});
+    let (status, answer) = story.control(Method::POST, "/set", Some(target)).await?;
     if status != StatusCode::OK {
         return Err(Error::plain(format!(
             "setting the thermostat gave {status} {answer}"
         )));
     }
-    let update = event(story.device()?, "updated").await?;
-    if !update.to_string().contains("23.5") {
-        return Err(Error::plain(format!(
-            "the device was set to something else: {update}"
-        )));
-    }
-    let own = cast
-        .own_client
-        .as_ref()
-        .ok_or_else(|| Error::plain("the story's client is not registered"))?;
+    the_device_was_set(story, "23.5").await?;
+    let own = cast.own_client()?;
     let reader = linking::link(story, own, ALICE, &cast.password, "r:*").await?;
+    let writer = linking::link(story, own, ALICE, &cast.password, "r:* w:*").await?;
     let path = format!("/devices/{DEVICE_ID}{THERMOSTAT}");
-    let read = story
-        .uci(Method::GET, &path, &reader.access, JSON, None)
-        .await?;
-    if read.status() != StatusCode::OK || !String::from_utf8_lossy(read.body()).contains("23.5") {
-        return Err(Error::plain(format!(
-            "reading the thermostat gave {}",
-            read.status()
-        )));
+    for media_type in [JSON, CBOR] {
+        let read = story
+            .uci(Method::GET, &path, &reader.access, media_type, None)
+            .await?;
+        let came_as = read.headers().get("content-type");
+        if read.status() != StatusCode::OK
+            || came_as.is_none_or(|came_as| came_as != media_type)
+            || (media_type == JSON && !String::from_utf8_lossy(read.body()).contains("23.5"))
+        {
+            return Err(Error::plain(format!(
+                "reading the thermostat in {media_type} gave {} {came_as:?}",
+                read.status()
+            )));
+        }
     }
-    let cbor = story
-        .uci(Method::GET, &path, &reader.access, CBOR, None)
-        .await?;
-    if cbor
-        .headers()
-        .get("content-type")
-        .is_none_or(|value| value != CBOR)
-    {
-        return Err(Error::plain("the thermostat was not read in CBOR"));
-    }
+    // The same request under either token: what the device-side cloud itself answers.
+    let body = Some((JSON, r#"{"targetTemperature":21.5}"#));
     let refused = story
-        .uci(
-            Method::POST,
-            &path,
-            &reader.access,
-            JSON,
-            Some((JSON, r#"{"targetTemperature":9.0}"#)),
-        )
+        .uci(Method::POST, &path, &reader.access, JSON, body)
         .await?;
-    if refused.status() != StatusCode::FORBIDDEN {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let lines = story.device()?.take_lines();
+    if refused.status() != StatusCode::FORBIDDEN
+        || lines.iter().any(|line| line.contains("\"updated\""))
+    {
         return Err(Error::plain(format!(
-            "a token without w:* got {}",
+            "a token without w:* got {}, and the device said {lines:?}",
             refused.status()
         )));
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    if story
-        .device()?
-        .take_lines()
-        .iter()
-        .any(|line| line.contains("\"updated\""))
-    {
-        return Err(Error::plain("the device saw the update that was refused"));
+    let done = story
+        .uci(Method::POST, &path, &writer.access, JSON, body)
+        .await?;
+    the_device_was_set(story, "21.5").await?;
+    if done.status() != StatusCode::OK {
+        return Err(Error::plain(format!(
+            "a token with w:* got {}",
+            done.status()
+        )));
     }
-    cast.reader = Some(reader);
+    (cast.reader, cast.writer) = (Some(reader), Some(writer));
     story.saw(
         "it reads and sets the thermostat",
-        "23.5 at the device, CoAP 2.04 became HTTP 200; a token with r:* alone got 403 and the device saw nothing",
+        "23.5 and 21.5 at the device, whose CoAP 2.04 became HTTP 200; a token with r:* alone got 403 and the device saw nothing",
     );
     Ok(())
 }
 
-pub(super) async fn the_client_subscribes(story: &mut Story, cast: &mut Cast) -> Result<(), Error> {
-    let levels = [
-        json!({"level": "devices"}),
-        json!({"level": "device", "device": DEVICE_ID}),
-        json!({"level": "resource", "device": DEVICE_ID, "href": LIGHT}),
-    ];
-    for level in levels {
-        let (status, answer) = story
-            .control(Method::POST, "/subscribe", Some(level.clone()))
-            .await?;
-        let id = answer.get("id").and_then(Value::as_str);
-        let (true, Some(id)) = (status.is_success(), id) else {
-            return Err(Error::plain(format!(
-                "subscribing to {level} gave {status} {answer}"
-            )));
-        };
-        cast.subscriptions.push(id.to_owned());
-    }
-    // One initial notification for each subscribed type: four, two and one.
-    let initial = story
-        .until("the initial notifications", PATIENCE, || async {
-            let all = notifications(story).await?;
-            Ok((all.len() >= 7).then_some(all.len()))
-        })
-        .await?;
-    story
-        .device()?
-        .tell(&format!("set {LIGHT} {{\"state\":true,\"power\":40}}"))
-        .await?;
-    let changed = wait_for_content(story, &resource_subscription(cast)?, "\"power\":40").await?;
-    story.saw(
-        "it subscribes at all three levels",
-        &format!(
-            "{initial} initial notifications, then a signed resource_contentchanged that verified: Sequence-Number {}",
-            sequence(&changed)
-        ),
-    );
-    Ok(())
-}
-
-/// Every notification that the client-side cloud has accepted, oldest first.
-pub(super) async fn notifications(story: &Story) -> Result<Vec<Value>, Error> {
-    let (status, answer) = story.control(Method::GET, "/notifications", None).await?;
-    match answer.get("notifications") {
-        Some(Value::Array(all)) => Ok(all.clone()),
-        _ => Err(Error::plain(format!(
-            "the client-side cloud said {status} {answer}"
-        ))),
-    }
-}
-
-/// The notifications of one subscription.
-pub(super) async fn of_subscription(story: &Story, id: &str) -> Result<Vec<Value>, Error> {
-    let mut all = notifications(story).await?;
-    all.retain(|one| one.get("id").and_then(Value::as_str) == Some(id));
-    Ok(all)
-}
-
-/// Waits until a subscription was told of a content.
-pub(super) async fn wait_for_content(
-    story: &Story,
-    id: &str,
-    content: &str,
-) -> Result<Value, Error> {
-    story
-        .until(
-            &format!("a notification with {content}"),
-            PATIENCE,
-            || async {
-                let all = of_subscription(story, id).await?;
-                Ok(all
-                    .into_iter()
-                    .find(|one| one.to_string().contains(content)))
-            },
-        )
-        .await
-}
-
-pub(super) fn sequence(notification: &Value) -> u64 {
-    notification
-        .get("sequence")
-        .and_then(Value::as_u64)
-        .unwrap_or(u64::MAX)
-}
-
-pub(super) fn resource_subscription(cast: &Cast) -> Result<String, Error> {
-    cast.subscriptions
-        .last()
-        .cloned()
-        .ok_or_else(|| Error::plain("there is no subscription to the light"))
-}
-
-/// Checks that the numbers of a subscription run from 0 without a gap, in the order of arrival.
-pub(super) fn check_numbers(all: &[Value]) -> Result<(), Error> {
-    for (expected, one) in (0_u64..).zip(all) {
-        if sequence(one) != expected {
-            return Err(Error::plain(format!(
-                "expected Sequence-Number {expected} and found {one}"
-            )));
-        }
+/// Waits until the device was set to a temperature, and looks at what it answered.
+async fn the_device_was_set(story: &mut Story, temperature: &str) -> Result<(), Error> {
+    let update = event(story.device()?, "updated").await?;
+    if update.get("code") != Some(&Value::from("2.04")) || !update.to_string().contains(temperature)
+    {
+        return Err(Error::plain(format!(
+            "the device was to be set to {temperature} and said {update}"
+        )));
     }
     Ok(())
 }

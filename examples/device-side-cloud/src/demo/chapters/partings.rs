@@ -1,29 +1,24 @@
 //! Steps 11 and 12: who may not see, and how everything ends.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::linked::of_subscription;
-use super::{BOB, Cast, DEVICE_ID, LIFETIME, LIGHT};
+use super::watched::{event_type, of_subscription};
+use super::{ALICE, BOB, Cast, DEVICE_ID, JSON, LIFETIME, LIGHT};
+use crate::clock;
 use crate::demo::linking;
 use crate::demo::process::PATIENCE;
 use crate::demo::story::Story;
 use crate::error::Error;
 
-const JSON: &str = "application/json";
-
 pub(super) async fn another_user_sees_nothing(story: &mut Story, cast: &Cast) -> Result<(), Error> {
-    let own = cast
-        .own_client
-        .as_ref()
-        .ok_or_else(|| Error::plain("the story's client is not registered"))?;
+    let own = cast.own_client()?;
     let bob = linking::link(story, own, BOB, &cast.password, "r:* w:*").await?;
-    let list = story
-        .uci(Method::GET, "/devices", &bob.access, JSON, None)
-        .await?;
+    let list = story.list_devices(&bob.access).await?;
     if list.status() != StatusCode::OK || list.body().as_ref() != b"[]" {
         return Err(Error::plain(format!(
             "{BOB} was listed {}",
@@ -71,6 +66,7 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
     let [devices, device, light] = cast.subscriptions.as_slice() else {
         return Err(Error::plain("there should be three subscriptions"));
     };
+    a_backup_is_made(story, cast).await?;
     // A silent device goes offline after its lifetime.
     let before = of_offline(story, devices).await?;
     story.device()?.tell("silence").await?;
@@ -93,14 +89,68 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
         story
             .until("subscription_cancelled", PATIENCE, || async {
                 let all = of_subscription(story, id).await?;
-                Ok(all
-                    .last()
-                    .is_some_and(|one| one.get("type") == Some(&json!("subscription_cancelled")))
-                    .then_some(()))
+                let last = all.last().map(event_type);
+                Ok((last == Some("subscription_cancelled")).then_some(()))
             })
             .await?;
     }
-    // Unlinking kills the tokens.
+    the_client_unlinks(story, cast).await?;
+    let (own, reader) = (cast.own_client()?, cast.reader()?);
+    let (revoked, _) = linking::form(story, own, "/revoke", &[("token", &reader.refresh)]).await?;
+    let after = story.list_devices(&reader.access).await?;
+    if revoked != StatusCode::OK || after.status() != StatusCode::UNAUTHORIZED {
+        return Err(Error::plain(format!(
+            "revoking gave {revoked}, and the token then {}",
+            after.status()
+        )));
+    }
+    let searched = no_secret_was_kept(story, cast)?;
+    story.saw(
+        "everything ends",
+        &format!(
+            "devices_offline after {LIFETIME} s of silence, subscription_cancelled after each unsubscribe; unlinking ended the \
+             consent, and a revoked token gets 401 at once; none of the {} secrets of the story stands in the {searched} bytes \
+             of journals, backup and logs",
+            story.secrets.len()
+        ),
+    );
+    Ok(())
+}
+
+/// Makes a backup while everything is there that is to be kept secret, a subscription whose signing secret is known included.
+async fn a_backup_is_made(story: &mut Story, cast: &Cast) -> Result<(), Error> {
+    let secret = URL_SAFE_NO_PAD.encode(clock::entropy::<24>()?);
+    story.secrets.add("a signing secret", &secret);
+    let body = json!({
+        // Nobody listens there; what is due waits.
+        "eventsUrl": format!("{}/events", linking::REDIRECT_URI),
+        "eventTypes": ["devices_online"],
+        "signingSecret": secret,
+    });
+    let (token, body) = (&cast.writer()?.access, body.to_string());
+    let path = "/devices/subscriptions";
+    let made = story
+        .uci(Method::POST, path, token, JSON, Some((JSON, &body)))
+        .await?;
+    if made.status() != StatusCode::CREATED {
+        return Err(Error::plain(format!(
+            "the story's own subscription gave {}",
+            made.status()
+        )));
+    }
+    let backups = story.dir.join("backups");
+    let backups = backups
+        .to_str()
+        .ok_or_else(|| Error::plain("the story's folder has no plain name"))?;
+    story.admin(&["backup", backups], "").await.map(drop)
+}
+
+/// Unlinking kills the tokens, on both sides.
+async fn the_client_unlinks(story: &Story, cast: &Cast) -> Result<(), Error> {
+    let client = &cast.cloud_client()?.id;
+    if !is_let_in(story, client).await? {
+        return Err(Error::plain(format!("{ALICE} has not let {client} in")));
+    }
     let (status, answer) = story
         .control(Method::POST, "/unlink", Some(json!({})))
         .await?;
@@ -113,97 +163,48 @@ pub(super) async fn everything_ends(story: &mut Story, cast: &Cast) -> Result<()
     if status.is_success() {
         return Err(Error::plain("the client-side cloud can still discover"));
     }
-    let (Some(own), Some(reader)) = (&cast.own_client, &cast.reader) else {
-        return Err(Error::plain("the story's client is not linked"));
-    };
-    let (revoked, _) = linking::form(story, own, "/revoke", &[("token", &reader.refresh)]).await?;
-    let after = story
-        .uci(Method::GET, "/devices", &reader.access, JSON, None)
-        .await?;
-    if revoked != StatusCode::OK || after.status() != StatusCode::UNAUTHORIZED {
-        return Err(Error::plain(format!(
-            "revoking gave {revoked}, and the token then {}",
-            after.status()
-        )));
-    }
-    let searched = no_secret_was_kept(story, cast)?;
-    story.saw(
-        "everything ends",
-        &format!(
-            "devices_offline after {LIFETIME} s of silence, subscription_cancelled after each unsubscribe, unlinked, \
-             a revoked token gets 401 at once; no secret of the story stands in the {searched} bytes of journals and logs"
-        ),
-    );
-    Ok(())
+    story
+        .until("the end of the consent", PATIENCE, || async {
+            Ok((!is_let_in(story, client).await?).then_some(()))
+        })
+        .await
 }
 
-/// Searches what the clouds wrote for every secret of the story.
-fn no_secret_was_kept(story: &Story, cast: &Cast) -> Result<u64, Error> {
-    let secret_of = |client: &Option<linking::Client>| {
-        client
-            .as_ref()
-            .map_or_else(String::new, |client| client.secret.clone())
-    };
-    let mut secrets = vec![
-        ("the product's secret", cast.product_secret.clone()),
-        ("the device's secret", cast.device_secret.clone()),
-        ("the password", cast.password.clone()),
-        ("a client's secret", secret_of(&cast.cloud_client)),
-        ("a client's secret", secret_of(&cast.own_client)),
-    ];
-    if let Some(reader) = &cast.reader {
-        secrets.push(("an access token", reader.access.clone()));
-        secrets.push(("a refresh token", reader.refresh.clone()));
-    }
-    let mut searched = 0_u64;
-    for place in [
-        "data",
-        "client-data",
-        "cloud.log",
-        "client.log",
-        "device.log",
-    ] {
-        for (path, bytes) in files(&story.dir.join(place))? {
-            for (what, secret) in &secrets {
-                if bytes
-                    .windows(secret.len().max(1))
-                    .any(|part| part == secret.as_bytes())
-                {
-                    return Err(Error::plain(format!("{what} stands in {}", path.display())));
-                }
-            }
-            searched = searched.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+/// Whether one of Alice's consents is for this client.
+async fn is_let_in(story: &Story, client: &str) -> Result<bool, Error> {
+    let grants = story.admin(&["grant", "list", ALICE], "").await?;
+    for (_, grant) in &grants {
+        let grant: Value = serde_json::from_str(grant)
+            .map_err(|cause| Error::new(format!("{grant} is no JSON"), cause))?;
+        if grant.get("client") == Some(&Value::from(client)) {
+            return Ok(true);
         }
+    }
+    Ok(false)
+}
+
+/// Searches what the clouds wrote for every secret of the story; how many bytes that is.
+fn no_secret_was_kept(story: &Story, cast: &Cast) -> Result<usize, Error> {
+    let client = cast.cloud_client()?.id.as_str();
+    let mut searched = 0_usize;
+    for (place, witness) in [
+        ("data", Some(client)),
+        ("backups", Some(client)),
+        ("client-data", Some(DEVICE_ID)),
+        ("cloud.log", None),
+        ("client.log", None),
+        ("device.log", None),
+    ] {
+        let bytes = story.secrets.search(&story.dir.join(place), witness)?;
+        searched = searched.saturating_add(bytes);
     }
     Ok(searched)
-}
-
-/// A file, or every file of a folder, with its bytes. Sockets and the like have none.
-fn files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
-    let failed = |cause| Error::new(format!("cannot read {}", path.display()), cause);
-    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
-    if kind.is_file() {
-        return Ok(vec![(
-            path.to_path_buf(),
-            std::fs::read(path).map_err(failed)?,
-        )]);
-    }
-    let mut all = Vec::new();
-    if kind.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            all.extend(files(&entry.map_err(failed)?.path())?);
-        }
-    }
-    Ok(all)
 }
 
 async fn of_offline(story: &Story, id: &str) -> Result<usize, Error> {
     let all = of_subscription(story, id).await?;
     Ok(all
         .iter()
-        .filter(|one| {
-            one.get("type") == Some(&json!("devices_offline"))
-                && one.to_string().contains(DEVICE_ID)
-        })
+        .filter(|one| event_type(one) == "devices_offline" && one.to_string().contains(DEVICE_ID))
         .count())
 }

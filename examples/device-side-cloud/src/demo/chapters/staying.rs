@@ -18,10 +18,7 @@ pub(crate) async fn stay(story: &mut Story, cast: &Cast) -> Result<(), Error> {
     let mut device = start_device(story, cast)?;
     event(&mut device, "published").await?;
     story.device = Some(device);
-    let own = cast
-        .own_client
-        .as_ref()
-        .ok_or_else(|| Error::plain("the story's client is not registered"))?;
+    let own = cast.own_client()?;
     let tokens = linking::link(story, own, ALICE, &cast.password, "r:* w:*").await?;
     let token = story.dir.join("token");
     write_private(&token, tokens.access.as_bytes())?;
@@ -30,7 +27,7 @@ pub(crate) async fn stay(story: &mut Story, cast: &Cast) -> Result<(), Error> {
         r#"
 The cloud, the device and the client-side cloud stay up until Ctrl-C. In another terminal:
 
-  cloud() {{ curl --silent --show-error --cacert {dir}/data/ca/ca.pem \
+  cloud() {{ curl --silent --show-error --fail-with-body --cacert {dir}/data/ca/ca.pem \
                  -H "Authorization: Bearer $(cat {dir}/token)" "$@"; }}
   cloud {url}/api/v1/devices
   cloud '{url}/api/v1/devices?content=all'

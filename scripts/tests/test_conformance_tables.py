@@ -1,4 +1,4 @@
-"""Tests of scripts/check-conformance: python3 -m unittest discover -s scripts/tests"""
+"""Tests of scripts/conformance-tables: python3 -m unittest discover -s scripts/tests"""
 
 import importlib.machinery
 import importlib.util
@@ -17,7 +17,7 @@ def load(name):
     return module
 
 
-conformance = load("check-conformance")
+conformance = load("conformance-tables")
 SERIES = [("OAUTH-R", 3, 154), ("OAUTH-C", 2, 17)]
 
 

@@ -1,0 +1,37 @@
+"""A client that asks more often than the operator allows, and what the other clients notice of it: nothing."""
+
+import time
+
+import linking
+from checks import check, expect
+from cloud import Cloud
+from notifications import call
+
+PER_MINUTE = 60
+
+
+@check
+def a_client_that_asks_too_often_gets_429_until_it_has_waited_as_told(world):
+    with Cloud(world.cloud.program, settings={"requests_per_minute": PER_MINUTE}) as cloud:
+        ours = type(world)(cloud)
+        greedy, _, _ = linking.link(ours, ours.client)
+        modest, _, _ = linking.link(ours, ours.public_client)
+        ours.link = greedy
+        answers = []
+        # What it may ask in a minute, and then what comes back while it asks.
+        while not answers or answers[-1][0] == 200:
+            answers.append(call(ours, "GET", "/devices"))
+            expect(len(answers) < 10 * PER_MINUTE, f"{len(answers)} requests were answered")
+        status, headers, body = answers[-1]
+        expect(status == 429, f"request {len(answers)} is answered {status} {body[:200]}")
+        expect(len(answers) > PER_MINUTE, f"request {len(answers)} was one too many")
+        # One request a second comes back, so that the wait is a part of a second.
+        expect(headers.get("retry-after") == "1" and body, f"over the quota there is {headers} {body}")
+        ours.link = modest
+        status, _, _ = call(ours, "GET", "/devices")
+        expect(status == 200, f"another client is answered {status}")
+        time.sleep(1)
+        ours.link = greedy
+        status, _, _ = call(ours, "GET", "/devices")
+        expect(status == 200, f"after Retry-After the client is answered {status}")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")
