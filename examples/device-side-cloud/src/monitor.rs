@@ -5,16 +5,13 @@
 mod family;
 mod health;
 mod metrics;
-mod refusals;
 mod routes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use uci_server_core::driver::Handle as Cloud;
 
 use crate::gateway;
@@ -28,10 +25,6 @@ pub(crate) use routes::{method, template};
 /// What Prometheus asks for (text exposition format 0.0.4).
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-
-/// How long the CoAP door may take to say what it counted. It stands still while the gateway is behind, and its figures are then
-/// left out.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the parts of the program say how they are. Clones share everything.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +47,6 @@ pub(crate) struct Observatory {
     pub(crate) monitor: Monitor,
     pub(crate) store: Store,
     pub(crate) queues: Queues,
-    /// The CoAP door.
-    pub(crate) devices: gateway::Calls,
 }
 
 impl Observatory {
@@ -72,7 +63,7 @@ impl Observatory {
         match request.uri().path() {
             "/healthz" => refusal(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness().await,
-            "/metrics" => self.figures().await,
+            "/metrics" => self.figures(),
             _ => refusal(StatusCode::NOT_FOUND, "/healthz, /readyz or /metrics\n"),
         }
     }
@@ -92,7 +83,7 @@ impl Observatory {
         response
     }
 
-    async fn figures(&self) -> Response<Bytes> {
+    fn figures(&self) -> Response<Bytes> {
         let mut text = String::new();
         let depths = [
             ("cloud", self.queues.cloud.waiting()),
@@ -100,10 +91,6 @@ impl Observatory {
             ("devices", waiting(&self.queues.devices)),
         ];
         self.monitor.metrics.write(&mut text, &depths);
-        let counters = self.devices.call(|endpoint, _| endpoint.counters());
-        if let Ok(Some(counters)) = timeout(PATIENCE, counters).await {
-            refusals::write(&mut text, &counters);
-        }
         let mut response = refusal(StatusCode::OK, "");
         *response.body_mut() = text.into();
         response
