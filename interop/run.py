@@ -17,6 +17,7 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import operators  # noqa: F401
+import restart  # noqa: F401
 import backups  # noqa: F401
 import quotas  # noqa: F401
 import meta_schema  # noqa: F401

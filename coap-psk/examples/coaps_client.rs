@@ -31,6 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut settings = PskConfig::default();
     settings.accept = false;
+    // The server's id goes with what it is sent; what comes from the server needs none.
+    settings.connection_id_len = Some(0);
     let dtls = PskEndpoint::new(settings, seed()?);
     let mut endpoint = Endpoint::new(Config::default(), dtls, seed()?);
     let (handle, mut calls) = handle(16);

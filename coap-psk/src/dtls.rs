@@ -9,6 +9,7 @@
 //! is reported once per session, when the peer's Finished has been verified, and `Closed` once, as the last thing about
 //! it. A session that [`connect`](DtlsEndpoint::connect) began and that fails is reported by `Closed` alone.
 //! A new ClientHello from the address of a session leaves that session alone until the new handshake has been verified.
+//! A session keeps its id when its peer's address changes; `Moved` comes before what came from the new address.
 //! What a datagram brings about is reported when `handle_datagram` returns: the endpoint counts it against who sent that one.
 //! The module `psk` (feature `psk-dtls`) is such an engine.
 
@@ -64,8 +65,17 @@ pub trait DtlsEndpoint {
     /// # Errors
     /// [`ErrorKind::UnknownSession`](crate::ErrorKind::UnknownSession) when the session is not established;
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when `data` does not fit a record;
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) when so much must not go to an address that is not confirmed yet;
     /// [`ErrorKind::Transport`](crate::ErrorKind::Transport) when the engine cannot seal it.
     fn send(&mut self, session: SessionId, data: &[u8], now: Instant) -> Result<(), Error>;
+
+    /// Learns that the peer answered something that was sent to the address it moved to, so that it really is there.
+    ///
+    /// Until then an engine that follows a peer sends little to the new address, because others may have named it. Engines
+    /// that follow nobody have nothing to do here.
+    fn confirm_path(&mut self, session: SessionId, now: Instant) {
+        let _ = (session, now);
+    }
 
     /// Closes a session. Unknown sessions are ignored.
     fn close(&mut self, session: SessionId, now: Instant);

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Context, Exchanges};
+use crate::exchange::{Action, Context, Exchanges};
 use crate::guard::{Counters, Guard};
 use crate::identity::{DeviceName, PskIdentity, SecureMode};
 use crate::mailbox;
@@ -61,6 +61,8 @@ pub struct Endpoint<D> {
     /// The sessions by when their oldest answered message expires, or earlier: a place is put right when its turn comes.
     oldest_answered: BTreeSet<(Instant, SessionId)>,
     guard: Guard,
+    /// Whether a session that appears now is one of an earlier run.
+    resuming: bool,
     /// The paths of the commands that wait, by the session of their device.
     mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
@@ -87,6 +89,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             transfer_bytes: 0,
             remembered_bytes: 0,
             oldest_answered: BTreeSet::new(),
+            resuming: false,
             mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
@@ -278,6 +281,20 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(None, now);
     }
 
+    /// Works with the engine itself, for what engines do beyond their port, such as saving sessions and going on with them after a
+    /// restart; then lets out what comes of it.
+    ///
+    /// A session of an earlier run that appears is taken for one that the peer began. Its exchanges are not those of before: a
+    /// request that the peer repeats over the restart is new here, and observers must register again.
+    pub fn with_engine<T>(&mut self, step: impl FnOnce(&mut D) -> T, now: Instant) -> T {
+        let now = self.advance(now);
+        let result = step(&mut self.dtls);
+        self.resuming = true;
+        self.pump(None, now);
+        self.resuming = false;
+        result
+    }
+
     /// Takes a datagram. One that begins a handshake is dropped while its network asks too much; see [`Limits`](crate::Limits).
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         let now = self.advance(now);
@@ -404,11 +421,20 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .saturating_sub(remembered_before)
             .saturating_add(session.exchanges.remembered().bytes());
         memory::place(&mut self.oldest_answered, id, session);
+        let mut refused = false;
         for datagram in out {
             // A record that the engine cannot take is as good as lost on the way.
-            let _ = self.dtls.send(id, &datagram, now);
+            let sent = self.dtls.send(id, &datagram, now);
+            refused |= sent.is_err_and(|error| error.kind() == ErrorKind::Refused);
+        }
+        if refused && let Some(probe) = session.exchanges.probe(&mut self.random) {
+            // The peer is owed more than may go to an address that it has not answered at.
+            let _ = self.dtls.send(id, &probe, now);
         }
         for action in actions {
+            if matches!(action, Action::Reached) {
+                self.dtls.confirm_path(id, now);
+            }
             if let Some(output) = session.output_of(id, action, now) {
                 self.outputs.push_back(output);
             }

@@ -44,6 +44,7 @@ impl Error {
         match self.kind {
             ErrorKind::Identity | ErrorKind::Message | ErrorKind::Activation => Fault::Remote,
             ErrorKind::Secret
+            | ErrorKind::SavedSession
             | ErrorKind::Suite
             | ErrorKind::Path
             | ErrorKind::TooLarge
@@ -64,7 +65,10 @@ impl Error {
             ErrorKind::Refused => 0x83,
             ErrorKind::UnknownSession | ErrorKind::UnknownExchange => 0x84,
             ErrorKind::TooLarge => 0x8d,
-            ErrorKind::Secret | ErrorKind::Suite | ErrorKind::Transport => 0xa0,
+            ErrorKind::Secret
+            | ErrorKind::SavedSession
+            | ErrorKind::Suite
+            | ErrorKind::Transport => 0xa0,
             ErrorKind::Full => 0xa3,
         }
     }
@@ -113,6 +117,9 @@ pub enum ErrorKind {
     /// The session may not do this (an activation session sends no requests).
     #[error("not allowed on this session")]
     Refused,
+    /// A saved session cannot be read.
+    #[error("unreadable saved session")]
+    SavedSession,
     /// The DTLS engine refused a connection or a record.
     #[error("the DTLS engine failed")]
     Transport,
@@ -153,6 +160,7 @@ mod tests {
             (ErrorKind::UnknownExchange, Fault::Local, 0x84),
             (ErrorKind::TooLarge, Fault::Local, 0x8d),
             (ErrorKind::Secret, Fault::Local, 0xa0),
+            (ErrorKind::SavedSession, Fault::Local, 0xa0),
             (ErrorKind::Suite, Fault::Local, 0xa0),
             (ErrorKind::Transport, Fault::Local, 0xa0),
             (ErrorKind::Full, Fault::Local, 0xa3),

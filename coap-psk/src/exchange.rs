@@ -54,6 +54,8 @@ pub(crate) struct Exchanges {
     tokens: BTreeMap<Token, u64>,
     bodies: Bodies,
     observers: Observers,
+    /// The message that was to show whether the peer is there, until it is answered.
+    probe: Option<u16>,
 }
 
 /// What the exchanges of all sessions share, and where their outputs go.
@@ -110,6 +112,8 @@ pub(crate) enum Action {
     Unobserved {
         number: u64,
     },
+    /// The peer answered a probe.
+    Reached,
 }
 
 impl Exchanges {
@@ -125,7 +129,14 @@ impl Exchanges {
             tokens: BTreeMap::new(),
             bodies: Bodies::default(),
             observers: Observers::default(),
+            probe: None,
         }
+    }
+
+    /// Begins where an earlier program has left the session. Which tokens it used is not known: few, from the smallest on, or as
+    /// here, at a place of the large ones that chance has chosen.
+    pub(crate) fn resume(&mut self, random: &mut Random) {
+        self.next_token = u64::from(random.next_u32() | 1 << 31) << 32;
     }
 
     /// Takes one message of the peer.
@@ -173,7 +184,22 @@ impl Exchanges {
     fn handle_reset(&mut self, message_id: u16, cx: &mut Context<'_>) {
         if let Some(purpose) = self.sender.reset(message_id, &mut means(&mut self.ids, cx)) {
             self.give_up(purpose, Failure::Reset, cx);
+        } else if self.probe.take() == Some(message_id) {
+            // One that does not match was a guess, and uses the probe up as well.
+            cx.actions.push_back(Action::Reached);
         }
+    }
+
+    /// An Empty message that a peer answers with a Reset if it gets it: the same until it is answered. (RFC 7252, 4.3)
+    pub(crate) fn probe(&mut self, random: &mut Random) -> Option<Vec<u8>> {
+        let ids = &self.ids;
+        let message_id = *self.probe.get_or_insert_with(|| ids.unforeseen(random));
+        codec::encode(&Message::empty(Kind::Confirmable, message_id)).ok()
+    }
+
+    /// Forgets the probe: it went to where the peer is no longer.
+    pub(crate) const fn forget_probe(&mut self) {
+        self.probe = None;
     }
 
     /// Ends what a message of ours was for that the peer refused or never acknowledged.
@@ -320,4 +346,29 @@ fn reject(message_id: u16, cx: &mut Context<'_>) {
 fn send_empty(kind: Kind, message_id: u16, cx: &mut Context<'_>) {
     cx.out
         .extend(codec::encode(&Message::empty(kind, message_id)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_was_brought_back_uses_none_of_its_earlier_tokens() {
+        let mut random = Random::new([1; 32]);
+        let mut tokens = [false, true, true, true].map(|resumed| {
+            let mut exchanges = Exchanges::new(&mut random, Instant::ZERO);
+            if resumed {
+                exchanges.resume(&mut random);
+            }
+            (0..1_000).map(|_| exchanges.new_token()).collect()
+        });
+        let mut all: Vec<Token> = tokens
+            .iter_mut()
+            .flat_map(core::mem::take::<Vec<_>>)
+            .collect();
+        assert!(all.iter().all(|token| !token.as_bytes().is_empty()));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 4_000);
+    }
 }

@@ -12,12 +12,16 @@
 #[path = "support/psk_pair.rs"]
 mod psk_pair;
 
+#[path = "psk_dtls/connection_id.rs"]
+mod connection_id;
 #[path = "psk_dtls/handshake.rs"]
 mod handshake;
 #[path = "psk_dtls/hostile.rs"]
 mod hostile;
 #[path = "psk_dtls/limits.rs"]
 mod limits;
+#[path = "psk_dtls/restart.rs"]
+mod restart;
 #[path = "psk_dtls/session.rs"]
 mod session;
 #[path = "psk_dtls/weather.rs"]

@@ -11,7 +11,7 @@ use uci_client::{
 };
 use uci_model::api::{BatchFormat, retrieve_devices};
 use uci_model::event::{NotificationHeaders, SignedMessage, SigningKey};
-use uci_model::{EventTypes, SubscriptionLevel};
+use uci_model::{EventTypes, Limits, SubscriptionLevel, Value};
 
 use crate::text::Parts;
 
@@ -38,7 +38,10 @@ impl Sealer for Open {
 /// A client whose journal always agrees and that always gets a token.
 struct Peer {
     machine: Client,
+    /// What the journal has.
     loaded: Loaded,
+    /// The last snapshot; there is one after every append.
+    written: Option<Snapshot>,
     now: Instant,
     sent: Vec<(ExchangeId, http::Request<Bytes>)>,
     responses: usize,
@@ -46,18 +49,20 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(loaded: Loaded) -> Self {
+    fn new(loaded: Loaded, seed: u8) -> Self {
         let base = "https://cloud.example/api/v1".parse().expect("a URI");
         let events_url = "https://client.example/events"
             .to_owned()
             .try_into()
             .expect("a URL");
-        let config = Config::new(&base, events_url).expect("a configuration");
+        let mut config = Config::new(&base, events_url).expect("a configuration");
+        config.snapshot_every = 1;
         let now = Instant::now();
-        let machine = Client::new(config, "client", [7; 32], [8; 32], Arc::new(Open), now);
+        let machine = Client::new(config, "client", [seed; 32], [8; 32], Arc::new(Open), now);
         let mut peer = Self {
             machine,
             loaded,
+            written: None,
             now,
             sent: Vec::new(),
             responses: 0,
@@ -81,15 +86,17 @@ impl Peer {
                     self.machine.handle_loaded(&stream, &self.loaded, self.now)
                 }
                 Output::Append(append) => {
-                    let grown = append.streams.iter();
-                    let versions = grown
-                        .map(|part| part.expected_version + part.changes.len() as u64)
-                        .collect();
+                    let part = &append.streams[0];
+                    let version = part.expected_version + part.changes.len() as u64;
+                    self.loaded.version = version;
+                    self.loaded.changes.extend(part.changes.iter().cloned());
+                    let versions = vec![version];
                     self.machine
                         .handle_appended(append.id, &Appended::Done { versions }, self.now);
                 }
                 Output::Event(Event::Answered { .. }) => self.replies += 1,
-                Output::SaveSnapshot { .. } | Output::Event(_) => {}
+                Output::SaveSnapshot { snapshot, .. } => self.written = Some(snapshot),
+                Output::Event(_) => {}
             }
         }
     }
@@ -103,7 +110,7 @@ pub fn notification(bytes: &[u8]) {
     let Some(mut request) = parts.request() else {
         return;
     };
-    let mut peer = Peer::new(Loaded::default());
+    let mut peer = Peer::new(Loaded::default(), 7);
     let types = EventTypes::all(SubscriptionLevel::Devices);
     peer.machine
         .subscribe(Target::Devices, &types, peer.now)
@@ -149,7 +156,7 @@ pub fn response(bytes: &[u8]) {
     let Some(response) = Parts::read(bytes).and_then(|parts| parts.response()) else {
         return;
     };
-    let mut peer = Peer::new(Loaded::default());
+    let mut peer = Peer::new(Loaded::default(), 7);
     peer.sent.clear();
     peer.machine
         .call(retrieve_devices::Request::new(BatchFormat::All), peer.now)
@@ -165,12 +172,43 @@ pub fn response(bytes: &[u8]) {
     assert_eq!(peer.replies, 1, "a call has one end");
 }
 
-/// A stored change, and a stored snapshot.
+/// A stored change, and a stored snapshot: what is read is written as what reads the same.
 pub fn stored(bytes: &[u8]) {
     let bytes = Bytes::copy_from_slice(bytes);
-    Peer::new(Loaded::new(1, None, vec![bytes.clone()]));
+    written_as_read(Loaded::new(1, None, vec![bytes.clone()]));
+    let version = Value::from_cbor(&bytes, &Limits::default()).ok();
+    let version = version.and_then(|ledger| ledger.get("version")?.as_integer()?.as_u64());
+    let version = version
+        .filter(|version| *version < u64::MAX / 2)
+        .unwrap_or(1);
     for format in [0, 1] {
-        let snapshot = Some(Snapshot::new(1, format, bytes.clone()));
-        Peer::new(Loaded::new(1, snapshot, Vec::new()));
+        let snapshot = Some(Snapshot::new(version, format, bytes.clone()));
+        written_as_read(Loaded::new(version, snapshot, Vec::new()));
     }
+}
+
+/// What is read, and what follows from it, is the same by a snapshot of it and by its changes.
+fn written_as_read(loaded: Loaded) {
+    let types = EventTypes::all(SubscriptionLevel::Devices);
+    let subscribe = |peer: &mut Peer| peer.machine.subscribe(Target::Devices, &types, peer.now);
+    let mut first = Peer::new(loaded, 7);
+    if subscribe(&mut first).is_err() {
+        // It could not be read.
+        return;
+    }
+    first.run();
+    let snapshot = first.written.expect("a snapshot at every append");
+    let restored = Loaded::new(snapshot.version, Some(snapshot), Vec::new());
+    let mut restored = Peer::new(restored, 9);
+    let mut replayed = Peer::new(first.loaded, 9);
+    let standings = |peer: &Peer| format!("{:?}", peer.machine.subscriptions().collect::<Vec<_>>());
+    assert_eq!(standings(&restored), standings(&replayed));
+    for peer in [&mut restored, &mut replayed] {
+        subscribe(peer).expect("it was read");
+        peer.run();
+    }
+    assert_eq!(
+        restored.written, replayed.written,
+        "one ledger, written twice"
+    );
 }

@@ -46,12 +46,14 @@ pub fn endpoint(bytes: &[u8]) {
     }
 }
 
-/// Records of an established session, altered and repeated in any order: four bytes say which one, and what is altered where.
+/// Records of an established session, altered, repeated and sent on from elsewhere in any order: four bytes say which one, from
+/// where, and what is altered where.
 pub fn record(bytes: &[u8]) {
     for suite in CipherSuite::ALL {
         let mut pair = Pair::new(suite);
         let session = pair.connect();
         pair.pass_on(&[]);
+        let at_server = pair.established.expect("a session");
         let sent: Vec<_> = (0..8_u8)
             .map(|number| {
                 pair.client
@@ -60,17 +62,34 @@ pub fn record(bytes: &[u8]) {
                 pair.client.poll_transmit().expect("a record").datagram
             })
             .collect();
-        let mut arrived = BTreeSet::new();
+        let elsewhere = SocketAddr::from(([198, 51, 100, 1], 1_024));
+        let (mut arrived, mut peer) = (BTreeSet::new(), client_at());
         for step in bytes.chunks_exact(4).take(MAX_STEPS) {
             let which = usize::from(step[0]) % sent.len();
             let mut datagram = sent[which].clone();
             let at = usize::from(u16::from_be_bytes([step[1], step[2]])) % datagram.len();
             datagram[at] ^= step[3];
-            pair.server
-                .handle_datagram(client_at(), &datagram, Instant::ZERO);
+            let from = if step[0] & 0x80 == 0 {
+                client_at()
+            } else {
+                elsewhere
+            };
+            pair.server.handle_datagram(from, &datagram, Instant::ZERO);
             let genuine = step[3] == 0;
+            let newest = arrived.last().is_none_or(|last| which > *last);
             let expected = genuine && arrived.insert(which);
-            match pair.server.poll_event() {
+            let mut event = pair.server.poll_event();
+            if expected && newest && from != peer {
+                let moved = DtlsEvent::Moved {
+                    session: at_server,
+                    from: peer,
+                    to: from,
+                };
+                assert_eq!(event, Some(moved), "it must be followed");
+                peer = from;
+                event = pair.server.poll_event();
+            }
+            match event {
                 Some(DtlsEvent::Data { data, .. }) => {
                     assert!(expected, "a record that was altered or came before");
                     assert_eq!(data, [u8::try_from(which).expect("few"); 3]);
@@ -104,6 +123,39 @@ pub fn handshake(bytes: &[u8]) {
     }
 }
 
+/// What is read as a saved session goes on as it was saved; anything else is refused and changes nothing.
+pub fn saved(bytes: &[u8]) {
+    let now = Instant::ZERO;
+    let import = |bytes, reserved_records| {
+        let mut config = PskConfig::default();
+        config.reserved_records = reserved_records;
+        let mut endpoint = PskEndpoint::new(config, [1; 32]);
+        let session = endpoint.import(bytes, now);
+        assert_eq!(endpoint.sessions(), usize::from(session.is_ok()));
+        session.ok().map(|session| (endpoint, session))
+    };
+    let Some((mut endpoint, session)) = import(bytes, 0) else {
+        return;
+    };
+    // Nothing was reserved, so it is as it was.
+    let saved = endpoint.export(session, now).expect("a session");
+    assert_eq!(saved.expose(), bytes);
+    let (mut endpoint, session) = import(bytes, 1).expect("what was read once");
+    assert!(endpoint.send(session, b"", now).is_err(), "nothing is reserved");
+    let saved = endpoint.export(session, now).expect("a session");
+    endpoint.handle_stored(&saved, now);
+    endpoint.confirm_path(session, now);
+    let left = endpoint.records_left(session).expect("a session");
+    assert_eq!(endpoint.send(session, b"", now).is_ok(), left == 1);
+    let Some(out) = endpoint.poll_transmit() else {
+        return;
+    };
+    assert!(endpoint.send(session, b"", now).is_err(), "one was reserved");
+    // What it sends to itself has other keys, unless somebody chose the same.
+    endpoint.handle_datagram(out.to, &out.datagram, now);
+    import(saved.expose(), 1).expect("what was saved is read");
+}
+
 fn client_at() -> SocketAddr {
     (Ipv4Addr::new(192, 0, 2, 1), 40_000).into()
 }
@@ -116,6 +168,8 @@ struct Pair {
     client: PskEndpoint,
     server: PskEndpoint,
     now: Instant,
+    /// The last session of the server.
+    established: Option<SessionId>,
     /// Whether it goes to the server, and the bytes.
     wire: VecDeque<(bool, Vec<u8>)>,
 }
@@ -131,6 +185,7 @@ impl Pair {
             client: PskEndpoint::new(config.clone(), [2; 32]),
             server: PskEndpoint::new(config, [1; 32]),
             now: Instant::ZERO,
+            established: None,
             wire: VecDeque::new(),
         }
     }
@@ -169,9 +224,13 @@ impl Pair {
 
     fn drain(&mut self) {
         while let Some(event) = self.server.poll_event() {
-            if let DtlsEvent::NeedKey { handshake, .. } = event {
-                let key = Some(PskKey::new(KEY));
-                self.server.provide_key(handshake, key, self.now);
+            match event {
+                DtlsEvent::NeedKey { handshake, .. } => {
+                    let key = Some(PskKey::new(KEY));
+                    self.server.provide_key(handshake, key, self.now);
+                }
+                DtlsEvent::Established { session, .. } => self.established = Some(session),
+                _ => {}
             }
         }
         while self.client.poll_event().is_some() {}

@@ -9,6 +9,10 @@ use uci_model::{
 
 use crate::text::Parts;
 
+mod endpoints;
+
+pub use self::endpoints::endpoints;
+
 const FORMATS: [ContentFormat; 2] = [ContentFormat::Json, ContentFormat::OcfCbor];
 
 fn contents(bytes: &[u8]) -> [Content; 2] {

@@ -11,6 +11,12 @@ use account_linking::server::client_authentication::parse_basic;
 use account_linking::server::token::check_form;
 use account_linking::server::{Algorithm, Config, Issuer, RefreshKey, Registration, SigningKey};
 use account_linking::{RedirectUri, SecretBytes};
+use bytes::Bytes;
+
+mod grants;
+mod links;
+
+pub use self::links::token_response;
 
 static REGISTRATION: LazyLock<Registration> = LazyLock::new(|| {
     Registration::public(
@@ -86,4 +92,11 @@ pub fn callback(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Callback::parse(text);
     }
+}
+
+/// A stored change, and a stored snapshot, of every ledger: what reads is written as what reads the same.
+pub fn stored(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    links::stored(&bytes);
+    grants::stored(&bytes);
 }

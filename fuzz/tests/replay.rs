@@ -9,7 +9,13 @@ use fuzz::TARGETS;
 const ALTERED_UP_TO: usize = 2048;
 
 /// Targets that do much arithmetic at each run, which takes up to a tenth of a second without optimization.
-const SLOW: &[&str] = &["coap_dtls", "dtls_handshake", "dtls_record"];
+const SLOW: &[&str] = &[
+    "coap_dtls",
+    "dtls_handshake",
+    "dtls_record",
+    "oauth_stored",
+    "oauth_token_response",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -9,8 +9,10 @@
 use bytes::Bytes;
 
 mod leases;
+mod shared;
 
 pub use leases::check_leases;
+pub use shared::check_shared;
 
 use crate::{
     Append, AppendId, Appended, Due, Error, ErrorKind, Journal, MAX_APPEND, MAX_ITEMS,
@@ -50,13 +52,14 @@ pub fn check(make: Make<'_>) -> Result<(), Violation> {
 
 type Test = fn(&dyn Journal) -> Result<(), String>;
 
-const RULES: [(&str, Test); 9] = [
+const RULES: [(&str, Test); 10] = [
     ("J1", versions_count_changes),
     ("J2", appends_are_atomic),
     ("J3", repeating_does_once),
     ("J4", batches_decide_each),
     ("J5", malformed_is_refused),
     ("J6", snapshots_cover_truncation),
+    ("J6", condensing_does_both),
     ("J7", erasing_leaves_a_tombstone),
     ("J8", due_and_list_find),
     ("J9", leases_are_granted),
@@ -231,6 +234,33 @@ fn snapshots_cover_truncation(journal: &dyn Journal) -> Result<(), String> {
     let expected = (3, 7, Bytes::from_static(b"snapshot"));
     expect("as saved", kept, Some(expected))?;
     expect("goes on", append(journal, 2, &[("a", 5, 1)])?, done(&[6]))
+}
+
+fn condensing_does_both(journal: &dyn Journal) -> Result<(), String> {
+    append(journal, 1, &[("a", 0, 5)])?;
+    let condense = |stream: &str, version, length| {
+        let snapshot = Snapshot::new(version, 7, Bytes::from(vec![1; length]));
+        let condensed = journal.condense(stream, &snapshot);
+        condensed.map_err(|error| error.kind())
+    };
+    let not_covered = Err(ErrorKind::NotCovered);
+    expect("beyond the stream", condense("a", 6, 1), not_covered)?;
+    expect("of nothing", condense("none", 0, 1), not_covered)?;
+    let overlong = condense("a", 3, MAX_VALUE.saturating_add(1));
+    expect("overlong", overlong, Err(ErrorKind::Invalid))?;
+    expect("unchanged", load(journal, "a")?, (5, changes("a", 0..5)))?;
+    expect("done", condense("a", 3, 1), Ok(()))?;
+    expect("done again", condense("a", 3, 2), Ok(()))?;
+    expect("older than kept", condense("a", 2, 1), not_covered)?;
+    let kept = said(journal.load_snapshot("a"))?;
+    let kept = kept.map(|kept| (kept.version, kept.format, kept.bytes.len()));
+    expect("kept", kept, Some((3, 7, 2)))?;
+    let gone = journal.read("a", 2, 9).map_err(|error| error.kind());
+    expect("gone", gone, Err(ErrorKind::Truncated))?;
+    let rest = said(journal.read("a", 3, 9))?;
+    expect("rest", rest, page_of(5, changes("a", 3..5)))?;
+    said(journal.erase("a"))?;
+    expect("of the erased", condense("a", 6, 1), not_covered)
 }
 
 fn erasing_leaves_a_tombstone(journal: &dyn Journal) -> Result<(), String> {

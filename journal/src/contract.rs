@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Append, Appended, Error, ErrorKind};
+use crate::{Append, Appended, Error, ErrorKind, MAX_VALUE};
 
 /// The epoch of a store that one process holds alone, and that therefore grants every lease.
 pub const SOLE_EPOCH: u64 = 1;
@@ -72,6 +72,15 @@ pub trait Journal: Send + Sync {
     ///
     /// [`ErrorKind::NotCovered`] when the kept snapshot is older than that, and the kinds of writing.
     fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error>;
+
+    /// Keeps a snapshot and removes the changes that it covers, in one durable step.
+    ///
+    /// A secret that the snapshot leaves out is gone with it: no crash leaves it behind in a change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save_snapshot`](Self::save_snapshot).
+    fn condense(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error>;
 
     /// Removes changes, snapshot and due time, and leaves a tombstone: the version, one higher than before.
     ///
@@ -182,6 +191,13 @@ impl Snapshot {
             format,
             bytes,
         }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ErrorKind> {
+        if self.bytes.len() > MAX_VALUE {
+            return Err(ErrorKind::Invalid);
+        }
+        Ok(())
     }
 }
 

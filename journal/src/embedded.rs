@@ -1,11 +1,13 @@
 //! The store for one machine: a redb file that one process holds.
 
 mod backup;
+mod blocks;
 mod failure;
 mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod write;
 
 use std::fmt;
@@ -15,9 +17,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::embedded::failure::{Failure, guarded};
-use crate::{
-    Append, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page, Snapshot, files,
-};
+use crate::embedded::schema::Check;
+use crate::{Append, Appended, Due, Error, ErrorKind, Journal, Loaded, Page, Snapshot, files};
 
 type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
 
@@ -25,6 +26,9 @@ type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
 ///
 /// Every batch of appends is one transaction with one flush. After a storage error the file is closed, and the next call
 /// opens it again: once a full disk has space, the journal works without a restart of the program.
+///
+/// Every block that is read is compared with its checksum, so that what was damaged behind the store's back is
+/// [`ErrorKind::Damaged`] and never taken for what was written; the rest of the file stays readable.
 pub struct Embedded {
     open: Opener,
     /// `None` after a storage error, until the next call.
@@ -36,17 +40,35 @@ impl Embedded {
     ///
     /// # Errors
     ///
+    /// As for [`open_reporting`](Self::open_reporting).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_reporting(path, |_| ())
+    }
+
+    /// Opens the journal at `path` as [`open`](Self::open) does, and tells how far it is if the file is of an older format.
+    ///
+    /// Such a file is checked and copied as a whole, which takes as long as that and needs as much room again; the copy
+    /// comes into its place at once. Whenever that is cut short, the next opening begins anew.
+    ///
+    /// # Errors
+    ///
     /// [`ErrorKind::Locked`], [`ErrorKind::NotAJournal`], [`ErrorKind::NewerFormat`], [`ErrorKind::NoSpace`],
     /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn open_reporting(
+        path: impl AsRef<Path>,
+        mut progress: impl FnMut(UpgradeProgress),
+    ) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        Self::open_with(Box::new(move || schema::open(&path)))
+        let database = guarded(|| schema::open(&path, &mut progress))?;
+        let open = Box::new(move || schema::open(&path, &mut |_| ()));
+        Ok(Self::of(database, open))
     }
 
     /// Writes everything that is durable at this moment to a new file at `path`, which only its owner may read.
     ///
     /// Others read and append meanwhile. The copy is a journal file as any other and holds nothing of what was truncated
-    /// or erased. Secrets in it stay sealed; the data keys are backed up apart from it.
+    /// or erased, nor anything that was damaged: everything in it was read, and so checked. Secrets in it stay sealed; the
+    /// data keys are backed up apart from it.
     ///
     /// # Errors
     ///
@@ -57,13 +79,14 @@ impl Embedded {
         // The disk of the copy may fail without this journal having to be opened again.
         let made = guarded(|| {
             files::create(path.as_ref(), |draft| {
-                backup::copy(&from, &schema::create(draft)?)
+                backup::copy(&from, &schema::create(draft)?, &mut |_| ())
             })
         })?;
         new_only(made)
     }
 
-    /// Makes a new journal file at `path` from one that [`backup`](Self::backup) wrote, after checking every page of it.
+    /// Makes a new journal file at `path` from one that [`backup`](Self::backup) wrote, in this format or an older one, after
+    /// checking every page of it.
     ///
     /// `amend` is called with the new journal before the file comes into its place, so that a restored journal is
     /// never seen without what it does: erasing again whoever was erased since the backup, above all.
@@ -81,7 +104,9 @@ impl Embedded {
         let made = files::create(path.as_ref(), |draft| {
             files::copy(backup.as_ref(), draft)?;
             let draft = draft.to_owned();
-            let restored = Self::open_with(Box::new(move || schema::open_mistrusted(&draft)))?;
+            let restored = Self::open_with(Box::new(move || {
+                schema::open_existing(&draft, Check::Everything, &mut |_| ())
+            }))?;
             amend(&restored)
         })?;
         new_only(made)
@@ -89,10 +114,14 @@ impl Embedded {
 
     fn open_with(open: Opener) -> Result<Self, Error> {
         let database = guarded(&open)?;
-        Ok(Self {
+        Ok(Self::of(database, open))
+    }
+
+    fn of(database: Database, open: Opener) -> Self {
+        Self {
             open,
             database: RwLock::new(Some(database)),
-        })
+        }
     }
 
     fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Error> {
@@ -199,9 +228,7 @@ impl Journal for Embedded {
     }
 
     fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
-        if snapshot.bytes.len() > MAX_VALUE {
-            return Err(ErrorKind::Invalid.into());
-        }
+        snapshot.check()?;
         self.writing(|transaction| write::save_snapshot(transaction, stream, snapshot))
     }
 
@@ -211,6 +238,14 @@ impl Journal for Embedded {
 
     fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
         self.writing(|transaction| write::truncate(transaction, stream, up_to))
+    }
+
+    fn condense(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        snapshot.check()?;
+        self.writing(|transaction| {
+            write::save_snapshot(transaction, stream, snapshot)?;
+            write::truncate(transaction, stream, snapshot.version)
+        })
     }
 
     fn erase(&self, stream: &str) -> Result<(), Error> {
@@ -230,6 +265,16 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// How far the upgrade of a file is that an older release wrote.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UpgradeProgress {
+    /// The rows that are copied.
+    pub rows: u64,
+    /// The rows of the file.
+    pub of: u64,
 }
 
 impl fmt::Debug for Embedded {

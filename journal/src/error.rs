@@ -85,7 +85,8 @@ pub enum ErrorKind {
     /// The writer has stopped.
     #[error("the journal writer has stopped")]
     Closed,
-    /// A key file that others than its owner may read, or that is not 64 hexadecimal digits.
+    /// A master key in a file that others than its owner may read, or that is not 64 hexadecimal digits; or one that is not the
+    /// master key of a folder of data keys.
     #[error("the key file is unusable")]
     KeyFile,
     /// The stream has no data key: nothing was ever sealed for it, or the key was destroyed.

@@ -40,13 +40,27 @@ pub(crate) fn create_holding(path: &Path, content: &[u8]) -> io::Result<bool> {
     create(path, |draft| write_new(draft, content))
 }
 
+/// Puts a file that `write` makes in the place of the one at `path`, at once.
+///
+/// `write` gets another path and must make a new, durable file there.
+pub(crate) fn replace<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let draft = draft_of(path)?;
+    if let Err(error) = write(&draft) {
+        // There may be none; what stopped it says more than what else may fail.
+        let _ = fs::remove_file(&draft);
+        return Err(error);
+    }
+    fs::rename(&draft, path)?;
+    Ok(sync_folder_of(path)?)
+}
+
 /// Puts a file that holds `content` in the place of the one at `path`.
 #[cfg(feature = "seal")]
 pub(crate) fn replace_holding(path: &Path, content: &[u8]) -> io::Result<()> {
-    let draft = draft_of(path)?;
-    write_new(&draft, content)?;
-    fs::rename(&draft, path)?;
-    sync_folder_of(path)
+    replace(path, |draft| write_new(draft, content))
 }
 
 #[cfg(feature = "seal")]

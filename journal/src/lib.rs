@@ -38,7 +38,8 @@
 //!
 //! # The contract
 //!
-//! [`conformance::check`] holds an implementation to these rules. They were chosen so that a table store with transactions can
+//! [`conformance::check`] holds an implementation to these rules, and [`conformance::check_shared`] one that several use at
+//! once, with threads that race. They were chosen so that a table store with transactions can
 //! keep them: `POSTGRES.md` in this crate's folder goes through them for PostgreSQL, statement by statement.
 //!
 //! - **J1** The version of a stream is 0 until its first change and grows by one with each. An append names the version it
@@ -49,7 +50,8 @@
 //! - **J4** A batch is decided one append after the other, and becomes durable as one.
 //! - **J5** What breaks a limit is refused as [`Invalid`](ErrorKind::Invalid) and has no effect. After every other error of an
 //!   append its outcome is unknown, and the caller repeats it.
-//! - **J6** Changes are removed only below a durable snapshot; a snapshot is never replaced by an older one.
+//! - **J6** Changes are removed only below a durable snapshot; a snapshot is never replaced by an older one. Condensing keeps
+//!   a snapshot and removes what it covers as one.
 //! - **J7** Erasing a stream leaves one number: its version, one higher. Whatever was decided before conflicts.
 //! - **J8** A stream is due at the time its latest append named, and not at any earlier one.
 //! - **J9** A free partition is granted, to one node and until its time is over. Epochs are counted over the whole store and
@@ -68,7 +70,8 @@
 //!
 //! A journal stores what it is given. Secrets go in sealed ([`seal::Keyring`]), with the master key and the folder of
 //! data keys outside the data directory; erasing a person is [`Journal::erase`] and [`seal::Keyring::destroy`], which holds for
-//! older backups too ([`seal::Keyring::backup`]). Files are made readable by their owner alone.
+//! older backups too ([`seal::Keyring::backup`]). What a snapshot leaves out is gone with [`Journal::condense`]. Files are made
+//! readable by their owner alone.
 
 #[cfg(test)]
 extern crate self as journal; // The load that unit and integration tests share names the crate as a user does.
@@ -92,7 +95,7 @@ pub use append::{
 };
 pub use contract::{Due, Journal, Loaded, Page, SOLE_EPOCH, Snapshot};
 #[cfg(feature = "embedded")]
-pub use embedded::Embedded;
+pub use embedded::{Embedded, UpgradeProgress};
 pub use error::{Error, ErrorKind};
 pub use memory::Memory;
 pub use writer::{Writer, WriterConfig};

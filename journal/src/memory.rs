@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::memory::leases::Leases;
 use crate::{
-    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, Loaded, MAX_VALUE, Page,
-    REMEMBERED_APPENDS, SOLE_EPOCH, Snapshot, StreamAppend,
+    Append, AppendId, Appended, Due, Error, ErrorKind, Journal, Loaded, Page, REMEMBERED_APPENDS,
+    SOLE_EPOCH, Snapshot, StreamAppend,
 };
 
 mod leases;
@@ -87,22 +87,8 @@ impl Journal for Memory {
     }
 
     fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
-        if snapshot.bytes.len() > MAX_VALUE {
-            return Err(ErrorKind::Invalid.into());
-        }
-        let mut state = self.lock();
-        let Some(entry) = state.streams.get_mut(stream) else {
-            return Err(ErrorKind::NotCovered.into());
-        };
-        let kept = entry
-            .snapshot
-            .as_ref()
-            .map_or(entry.truncated, |kept| kept.version);
-        if entry.erased || snapshot.version > entry.version || snapshot.version < kept {
-            return Err(ErrorKind::NotCovered.into());
-        }
-        entry.snapshot = Some(snapshot.clone());
-        Ok(())
+        snapshot.check()?;
+        self.lock().existing(stream)?.save(snapshot)
     }
 
     fn load_snapshot(&self, stream: &str) -> Result<Option<Snapshot>, Error> {
@@ -114,18 +100,15 @@ impl Journal for Memory {
     }
 
     fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
+        self.lock().existing(stream)?.truncate(up_to)
+    }
+
+    fn condense(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        snapshot.check()?;
         let mut state = self.lock();
-        let Some(entry) = state.streams.get_mut(stream) else {
-            return Err(ErrorKind::NotCovered.into());
-        };
-        match &entry.snapshot {
-            Some(snapshot) if snapshot.version >= up_to => {}
-            _ => return Err(ErrorKind::NotCovered.into()),
-        }
-        while entry.truncated < up_to && entry.changes.pop_front().is_some() {
-            entry.truncated = entry.truncated.saturating_add(1);
-        }
-        Ok(())
+        let entry = state.existing(stream)?;
+        entry.save(snapshot)?;
+        entry.truncate(snapshot.version)
     }
 
     fn erase(&self, stream: &str) -> Result<(), Error> {
@@ -229,9 +212,37 @@ impl Stream {
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         Ok(self.changes.iter().skip(skip))
     }
+
+    fn save(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let kept = self
+            .snapshot
+            .as_ref()
+            .map_or(self.truncated, |kept| kept.version);
+        if self.erased || snapshot.version > self.version || snapshot.version < kept {
+            return Err(ErrorKind::NotCovered.into());
+        }
+        self.snapshot = Some(snapshot.clone());
+        Ok(())
+    }
+
+    fn truncate(&mut self, up_to: u64) -> Result<(), Error> {
+        match &self.snapshot {
+            Some(snapshot) if snapshot.version >= up_to => {}
+            _ => return Err(ErrorKind::NotCovered.into()),
+        }
+        while self.truncated < up_to && self.changes.pop_front().is_some() {
+            self.truncated = self.truncated.saturating_add(1);
+        }
+        Ok(())
+    }
 }
 
 impl State {
+    fn existing(&mut self, stream: &str) -> Result<&mut Stream, Error> {
+        let entry = self.streams.get_mut(stream);
+        entry.ok_or_else(|| ErrorKind::NotCovered.into())
+    }
+
     fn append(&mut self, append: &Append) -> Result<Appended, Error> {
         append.check()?;
         if let Some(versions) = self.answers.get(&append.id) {

@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use journal::seal::{Keyring, MasterKey};
@@ -21,6 +21,9 @@ mod folder;
 mod workload;
 use folder::Folder;
 use workload::{Actor, Random, perform, rounds};
+
+/// How many actors write while backups are made.
+const BUSY: u64 = 3;
 
 fn restored(backup: &Path, path: PathBuf) -> Embedded {
     Embedded::restore(backup, &path, |_| Ok(())).unwrap();
@@ -46,16 +49,21 @@ fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
             );
         }
     }
+    let steps: Vec<_> = (0..BUSY).map(|_| AtomicU64::new(0)).collect();
+    let mut followers: Vec<_> = (0..BUSY).map(|number| Actor::new(10 + number)).collect();
     std::thread::scope(|scope| {
-        for number in 10..13 {
+        for (number, steps) in (10..).zip(&steps) {
             let (journal, stop) = (&journal, &stop);
             scope.spawn(move || {
                 let mut busy = Actor::new(number);
                 while !stop.load(Ordering::Relaxed) {
                     assert_eq!(perform(journal, &busy.next()).unwrap(), busy.acknowledge());
+                    steps.store(busy.done(), Ordering::SeqCst);
                 }
             });
         }
+        // Should an assertion fail, the others must end too.
+        let _stop = StopWhenDropped(&stop);
         for round in 0..rounds(3, 20) {
             // This one goes on between the backups and stands still during each.
             for _ in 0..25 {
@@ -64,21 +72,36 @@ fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
                     idle[0].acknowledge()
                 );
             }
+            for (follower, steps) in followers.iter_mut().zip(&steps) {
+                while follower.done() < steps.load(Ordering::SeqCst) {
+                    follower.acknowledge();
+                }
+            }
             let backup = folder.path().join(format!("backup-{round}"));
             journal.backup(&backup).unwrap();
             let copy = restored(&backup, folder.path().join(format!("restored-{round}")));
             for actor in &idle {
                 actor.compare(&copy, &format!("backup {round}"));
             }
-            // What was written meanwhile is there up to one moment.
-            for number in 10..13 {
-                let names = copy.list(&format!("{number:04}/"), None, 9).unwrap();
-                let version = |name: &String| copy.load(name).unwrap().version;
-                assert!(names.iter().map(version).sum::<u64>() > 0 || round == 0);
+            // What was written meanwhile is there up to one step, whichever, and none of the one after it.
+            for (follower, steps) in followers.iter_mut().zip(&steps) {
+                let last = steps.load(Ordering::SeqCst) + 1;
+                assert!(
+                    follower.catch_up(&copy, last),
+                    "backup {round} holds no step of an actor as a whole"
+                );
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        assert!(followers.iter().all(|follower| follower.done() > 12));
     });
+}
+
+struct StopWhenDropped<'s>(&'s AtomicBool);
+
+impl Drop for StopWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -261,6 +284,28 @@ fn who_was_erased_stays_erased_in_an_older_backup() {
     let sealed = journal.load("bob").unwrap().changes;
     let opened = keys.open("bob", "f", &sealed[0]).unwrap();
     assert_eq!(opened.expose(), secret("bob").as_bytes());
+}
+
+/// With another master key nothing in the backup would count as destroyed, and who was erased would come back.
+#[test]
+fn keys_are_neither_restored_nor_backed_up_with_another_master_key() {
+    let folder = Folder::new("wrong-master");
+    let Cloud { keys, .. } = cloud(folder.path());
+    keys.seal("a", "f", [1; 32], b"secret").unwrap();
+    keys.destroy("a").unwrap();
+    let mirror = folder.path().join("mirror");
+    keys.backup(&mirror).unwrap();
+    let machine = Folder::new("wrong-master-anew");
+    let path = machine.path().join("keys");
+    let wrong = Keyring::load(MasterKey::new([8; 32]), &path).unwrap();
+    for result in [wrong.restore(&mirror), wrong.backup(&mirror)] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::KeyFile);
+    }
+    drop(wrong);
+    let master = MasterKey::load(folder.path().join("master.key")).unwrap();
+    let right = Keyring::load(master, &path).unwrap();
+    right.restore(&mirror).unwrap();
+    assert!(right.is_destroyed("a").unwrap());
 }
 
 #[test]

@@ -6,16 +6,20 @@
     clippy::arithmetic_side_effects
 )]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use journal::{
-    Append, AppendId, Appended, Embedded, Error, Journal, Memory, Snapshot, StreamAppend,
-    conformance,
+    Append, AppendId, Appended, Embedded, Journal, Memory, Snapshot, StreamAppend, conformance,
 };
 use proptest::prelude::*;
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/mutant.rs"]
+mod mutant;
 use folder::Folder;
+use mutant::{AppendAs, Mutant};
 
 #[test]
 fn memory_keeps_the_contract() {
@@ -51,54 +55,93 @@ fn the_suite_finds_leases_that_never_run_out() {
     assert_eq!(broken.rule, "J9");
 }
 
-/// Takes appends with as many streams for the same one, so that the suite has something to find.
-struct Confused(Memory);
+#[test]
+fn memory_keeps_the_contract_when_threads_race() {
+    let memory = Memory::new();
+    conformance::check_shared(&memory, &memory).unwrap();
+    let memory = Memory::with_leases();
+    conformance::check_shared(&memory, &memory).unwrap();
+}
 
-impl Journal for Confused {
-    fn append_batch(&self, appends: &[Append]) -> Vec<Result<Appended, Error>> {
-        let again = appends.iter().map(|append| {
-            let mut append = append.clone();
-            append.id = AppendId::new([append.streams.len().try_into().unwrap_or(9); 16]);
-            append
-        });
-        self.0.append_batch(&again.collect::<Vec<_>>())
-    }
-    fn read(&self, stream: &str, after: u64, limit: usize) -> Result<journal::Page, Error> {
-        self.0.read(stream, after, limit)
-    }
-    fn load(&self, stream: &str) -> Result<journal::Loaded, Error> {
-        self.0.load(stream)
-    }
-    fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
-        self.0.save_snapshot(stream, snapshot)
-    }
-    fn load_snapshot(&self, stream: &str) -> Result<Option<Snapshot>, Error> {
-        self.0.load_snapshot(stream)
-    }
-    fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
-        self.0.truncate(stream, up_to)
-    }
-    fn erase(&self, stream: &str) -> Result<(), Error> {
-        self.0.erase(stream)
-    }
-    fn due(
-        &self,
-        before: u64,
-        after: Option<&journal::Due>,
-        limit: usize,
-    ) -> Result<Vec<journal::Due>, Error> {
-        self.0.due(before, after, limit)
-    }
-    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
-        self.0.list(prefix, after, limit)
-    }
+#[test]
+fn embedded_keeps_the_contract_when_threads_race() {
+    let folder = Folder::new("shared");
+    let journal = Embedded::open(folder.path().join("journal.redb")).unwrap();
+    conformance::check_shared(&journal, &journal).unwrap();
 }
 
 #[test]
 fn the_suite_finds_a_journal_that_confuses_appends() {
-    let made =
-        conformance::check(&mut || Ok(Box::new(Confused(Memory::new())) as Box<dyn Journal>));
+    let append: AppendAs = |memory, append| {
+        // All with as many streams are the same one.
+        let mut append = append.clone();
+        append.id = AppendId::new([append.streams.len().try_into().unwrap_or(9); 16]);
+        memory.append(&append)
+    };
+    let made = conformance::check(&mut || {
+        let mutant = Mutant::new(&Arc::default()).appending(append);
+        Ok(Box::new(mutant) as Box<dyn Journal>)
+    });
     assert_eq!(made.unwrap_err().rule, "J1");
+}
+
+#[test]
+fn the_suite_finds_a_version_that_is_compared_too_early() {
+    let append: AppendAs = |memory, append| {
+        for part in &append.streams {
+            if memory.load(&part.stream)?.version != part.expected_version {
+                return memory.append(append);
+            }
+        }
+        let mut append = append.clone();
+        pause();
+        loop {
+            let appended = memory.append(&append)?;
+            let Appended::Conflict { stream } = &appended else {
+                return Ok(appended);
+            };
+            for part in append
+                .streams
+                .iter_mut()
+                .filter(|part| part.stream == *stream)
+            {
+                part.expected_version = memory.load(stream)?.version;
+            }
+        }
+    };
+    let mutant = Mutant::new(&Arc::default()).appending(append);
+    let broken = conformance::check_shared(&mutant, &mutant).unwrap_err();
+    assert_eq!(broken.rule, "J1");
+}
+
+#[test]
+fn the_suite_finds_handles_that_remember_appends_apart() {
+    let memory = Arc::default();
+    let other = Mutant::new(&memory).appending(|memory, append| {
+        let mut append = append.clone();
+        append.id = AppendId::new(append.id.as_bytes().map(|byte| !byte));
+        memory.append(&append)
+    });
+    let broken = conformance::check_shared(&Mutant::new(&memory), &other).unwrap_err();
+    assert_eq!(broken.rule, "J3");
+}
+
+#[test]
+fn the_suite_finds_a_journal_that_condenses_in_two_steps() {
+    let mutant = Mutant::new(&Arc::default()).condensing(|memory, stream, snapshot| {
+        memory.save_snapshot(stream, snapshot)?;
+        pause();
+        memory.truncate(stream, snapshot.version)
+    });
+    let broken = conformance::check_shared(&mutant, &mutant).unwrap_err();
+    assert_eq!(broken.rule, "J6");
+}
+
+/// Lets other threads do something.
+fn pause() {
+    for _ in 0..20 {
+        std::thread::yield_now();
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +149,7 @@ enum Step {
     Append(u8, Vec<(usize, u64, usize, Option<u64>)>),
     Snapshot(usize, u64),
     Truncate(usize, u64),
+    Condense(usize, u64),
     Erase(usize),
 }
 
@@ -117,8 +161,13 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<u8>(), prop::collection::vec(part, 0..3)).prop_map(|(id, parts)| Step::Append(id, parts)),
         2 => (0..4_usize, 0..6_u64).prop_map(|(stream, version)| Step::Snapshot(stream, version)),
         2 => (0..4_usize, 0..6_u64).prop_map(|(stream, version)| Step::Truncate(stream, version)),
+        2 => (0..4_usize, 0..6_u64).prop_map(|(stream, version)| Step::Condense(stream, version)),
         1 => (0..4_usize).prop_map(Step::Erase),
     ]
+}
+
+fn snapshot(version: u64) -> Snapshot {
+    Snapshot::new(version, 1, Bytes::from_static(b"s"))
 }
 
 fn apply(journal: &dyn Journal, step: &Step) -> String {
@@ -135,9 +184,9 @@ fn apply(journal: &dyn Journal, step: &Step) -> String {
             );
         }
         Step::Snapshot(stream, version) => {
-            let snapshot = Snapshot::new(*version, 1, Bytes::from_static(b"s"));
-            journal.save_snapshot(STREAMS[*stream], &snapshot)
+            journal.save_snapshot(STREAMS[*stream], &snapshot(*version))
         }
+        Step::Condense(stream, version) => journal.condense(STREAMS[*stream], &snapshot(*version)),
         Step::Truncate(stream, version) => journal.truncate(STREAMS[*stream], *version),
         Step::Erase(stream) => journal.erase(STREAMS[*stream]),
     };

@@ -13,7 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use journal::{Append, AppendId, Appended, Due, Embedded, Journal, Snapshot, StreamAppend};
+use journal::{
+    Append, AppendId, Appended, Due, Embedded, ErrorKind, Journal, Snapshot, StreamAppend,
+};
 
 #[path = "support/folder.rs"]
 mod folder;
@@ -21,26 +23,92 @@ use folder::Folder;
 
 const SECTOR: usize = 512;
 /// The newest format, and so the one that is written.
-const NEWEST: &str = "format-1";
+const NEWEST: &str = "format-2";
 
 fn fixture(format: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     folder.join(format).with_extension("sectors")
 }
 
-#[test]
-fn a_file_of_format_1_opens_with_everything_in_it() {
-    opens("format-1");
+fn unpack(format: &str, path: &Path) {
+    fs::write(path, unpacked(&fs::read(fixture(format)).unwrap())).unwrap();
 }
 
-fn opens(format: &str) {
-    let folder = Folder::new(format);
+fn names(folder: &Folder) -> Vec<std::ffi::OsString> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[test]
+fn a_file_of_format_2_opens_with_everything_in_it() {
+    let folder = Folder::new("format-2");
     let path = folder.path().join("journal.redb");
-    fs::write(&path, unpacked(&fs::read(fixture(format)).unwrap())).unwrap();
-    let journal = Embedded::open(&path).unwrap();
+    unpack("format-2", &path);
+    let journal = Embedded::open_reporting(&path, |_| panic!("there is nothing to do")).unwrap();
     check(&journal);
     drop(journal);
     check(&Embedded::open(&path).unwrap());
+}
+
+#[test]
+fn a_file_of_format_1_is_upgraded_once_with_everything_in_it() {
+    let folder = Folder::new("format-1");
+    let path = folder.path().join("journal.redb");
+    unpack("format-1", &path);
+    let mut reports = Vec::new();
+    let journal = Embedded::open_reporting(&path, |report| reports.push(report)).unwrap();
+    let last = reports.last().unwrap();
+    assert_eq!((last.rows, last.of), (12, 12));
+    check(&journal);
+    drop(journal);
+    assert_eq!(names(&folder), ["journal.redb"]);
+    let journal = Embedded::open_reporting(&path, |_| panic!("it was done before")).unwrap();
+    check(&journal);
+}
+
+#[test]
+fn a_backup_of_format_1_is_restored() {
+    let folder = Folder::new("restored-1");
+    let (backup, path) = (folder.path().join("backup"), folder.path().join("restored"));
+    unpack("format-1", &backup);
+    let bytes = fs::read(&backup).unwrap();
+    Embedded::restore(&backup, &path, |journal| {
+        check(journal);
+        Ok(())
+    })
+    .unwrap();
+    check(&Embedded::open(&path).unwrap());
+    assert!(fs::read(&backup).unwrap() == bytes, "left as it was");
+}
+
+/// A process that is killed during the upgrade leaves the old file and half of a new one.
+#[test]
+fn an_upgrade_that_was_cut_short_is_made_anew() {
+    let folder = Folder::new("cut-short");
+    let path = folder.path().join("journal.redb");
+    unpack("format-1", &path);
+    let draft = format!("journal.redb.new-{}", std::process::id());
+    fs::write(folder.path().join(draft), [1; 9000]).unwrap();
+    check(&Embedded::open(&path).unwrap());
+    assert_eq!(names(&folder), ["journal.redb"]);
+}
+
+/// What is damaged gets no checksum that would make it pass for sound.
+#[test]
+fn a_damaged_file_of_format_1_is_not_upgraded() {
+    let folder = Folder::new("damaged-1");
+    let path = folder.path().join("journal.redb");
+    unpack("format-1", &path);
+    let mut bytes = fs::read(&path).unwrap();
+    let place = bytes.windows(5).position(|five| five == b"state").unwrap();
+    bytes[place] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    for _ in 0..2 {
+        let error = Embedded::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+        assert_eq!(names(&folder), ["journal.redb"]);
+    }
+    assert!(fs::read(&path).unwrap().starts_with(b"redb"));
 }
 
 /// What the fixtures hold is what this release writes, and packing loses nothing.

@@ -25,7 +25,9 @@ fn keyring(folder: &Path, master: u8) -> Keyring {
 fn files_of(folder: &Folder) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.path().join("keys")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| !path.ends_with("lock")).collect()
+    paths
+        .filter(|path| !path.ends_with("lock") && !path.ends_with("check"))
+        .collect()
 }
 
 #[test]
@@ -42,8 +44,45 @@ fn refused(keyring: &Keyring, stream: &str, field: &str, sealed: &[u8]) -> Error
     keyring.open(stream, field, sealed).unwrap_err().kind()
 }
 
+/// With another key no name would be found, and so nothing be known as destroyed.
 #[test]
-fn only_the_same_stream_field_and_master_key_open() {
+fn a_folder_knows_its_master_key() {
+    let folder = Folder::new("other-master");
+    let path = folder.path().join("keys");
+    // A wrong key that was tried before there is anything leaves no trace.
+    drop(keyring(folder.path(), 2));
+    let keys = keyring(folder.path(), 1);
+    let sealed = keys.seal("a", "f", [1; 32], b"secret").unwrap();
+    drop(keys);
+    let error = Keyring::load(MasterKey::new([2; 32]), &path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyFile);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.ends_with("belong to another master key"), "{cause}");
+    let check = fs::read_to_string(path.join("check")).unwrap();
+    assert_eq!(check.len(), 64);
+    assert_ne!(check, "01".repeat(32), "not the key itself");
+
+    fs::remove_file(path.join("check")).unwrap();
+    let error = Keyring::load(MasterKey::new([1; 32]), &path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    fs::write(path.join("check"), check).unwrap();
+    let opened = keyring(folder.path(), 1).open("a", "f", &sealed).unwrap();
+    assert_eq!(opened.expose(), b"secret");
+}
+
+/// A folder that only remembers destroyed keys belongs to a master key, too.
+#[test]
+fn a_folder_with_nothing_but_destroyed_keys_knows_its_master_key() {
+    let folder = Folder::new("all-destroyed");
+    keyring(folder.path(), 1).destroy("a").unwrap();
+    let path = folder.path().join("keys");
+    let error = Keyring::load(MasterKey::new([2; 32]), path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyFile);
+    assert!(keyring(folder.path(), 1).is_destroyed("a").unwrap());
+}
+
+#[test]
+fn only_the_same_stream_and_field_open() {
     let folder = Folder::new("misuse");
     let keys = keyring(folder.path(), 1);
     let sealed = keys.seal("a", "token", [7; 32], b"secret").unwrap();
@@ -63,9 +102,6 @@ fn only_the_same_stream_field_and_master_key_open() {
         assert_eq!(refused(&keys, "a", "token", cut), ErrorKind::Unopenable);
     }
     drop(keys);
-    let other = keyring(folder.path(), 2);
-    assert_eq!(refused(&other, "a", "token", &sealed), ErrorKind::NoKey);
-    drop(other);
     let reopened = keyring(folder.path(), 1);
     let opened = reopened.open("a", "token", &sealed).unwrap();
     assert_eq!(opened.expose(), b"secret");

@@ -46,6 +46,9 @@ impl Journal for Slow {
     fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
         self.memory.truncate(stream, up_to)
     }
+    fn condense(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        self.memory.condense(stream, snapshot)
+    }
     fn erase(&self, stream: &str) -> Result<(), Error> {
         self.memory.erase(stream)
     }

@@ -28,7 +28,8 @@ pub struct Config {
     pub max_calls: usize,
     /// How many subscriptions may be kept.
     pub max_subscriptions: usize,
-    /// How long after the 201 the first notification may take before the subscription is made anew.
+    /// How long after the 201 the first notification may take before the subscription is made anew, and after that the first
+    /// of each other event type before it counts as not supported.
     pub confirm_timeout: Duration,
     /// How long a confirmed subscription is used before it is replaced; `None` for as long as the peer keeps it. A peer may give
     /// up telling that it has ended one; what is replaced from time to time cannot stay dead for longer than that.
@@ -52,10 +53,11 @@ pub struct Config {
     /// The event types that the peer is known to support; no other is ever asked for. `None` when that is not known: the
     /// peer is then asked, and what it refuses counts as not supported.
     pub supported_events: Option<BTreeSet<EventType>>,
-    /// How often is fetched what event types would tell that are subscribed to and not supported. `None` is never: a
-    /// subscription that the peer refuses then ends.
+    /// How often is fetched what event types would tell that are subscribed to and not supported, or not told of in time.
+    /// `None` is never: a subscription that the peer refuses then ends.
     pub poll_interval: Option<Duration>,
-    /// How long a peer that refused event types is taken at its word before it is asked for them again.
+    /// How long a peer that refused event types is taken at its word, or that told nothing of them at its silence, before it
+    /// is asked for them again.
     pub support_retry: Duration,
     /// How many devices, links and representations together the mirror holds.
     pub max_mirrored: usize,

@@ -97,6 +97,9 @@ pub(crate) struct Attempt {
     pub(crate) subscription: Option<SubscriptionId>,
     /// The highest Sequence-Number taken.
     pub(crate) last: Option<u64>,
+    /// The event types of which a notification was taken.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) told: BTreeSet<EventType>,
 }
 
 /// A subscription that is wanted, or was and is being ended.
@@ -119,6 +122,17 @@ impl Subscription {
             .as_ref()
             .and_then(|attempt| attempt.event_types.as_deref())
             .unwrap_or(&self.event_types)
+    }
+
+    /// Whether a notification of this event type was taken under the current try.
+    pub(crate) fn is_told(&self, event_type: &EventType) -> bool {
+        let attempt = self.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.told.contains(event_type))
+    }
+
+    /// Whether a notification of each event type was taken that the current try asks for.
+    pub(crate) fn is_told_all(&self) -> bool {
+        self.asked().iter().all(|one| self.is_told(one))
     }
 
     /// Whether it waits to be made or ended.

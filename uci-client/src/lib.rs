@@ -185,6 +185,10 @@
 //! [`Event::Polling`] says which. After [`Config::support_retry`] it asks again. [`Config::supported_events`] spares it the
 //! asking. A subscription of a device or a resource that is not there ends, whether by the peer's word or by polling.
 //!
+//! Peers also accept a subscription and tell nothing of it, or of some of its event types. The interface promises a
+//! notification of each type right after subscribing: what has not come after [`Config::confirm_timeout`] is fetched and
+//! polled until it comes.
+//!
 //! # What it promises
 //!
 //! - A notification is answered 200 only when the journal has its number: after a crash the peer repeats it and it is taken,

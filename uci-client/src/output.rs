@@ -142,8 +142,8 @@ pub enum Event {
         /// After what time.
         after: Duration,
     },
-    /// What events of these types would tell is fetched at intervals, because the peer does not support them; nothing of
-    /// the subscription is, when there are none.
+    /// What events of these types would tell is fetched at intervals, because the peer does not support them or has told
+    /// nothing of them in time; nothing of the subscription is, when there are none.
     Polling {
         /// The subscription.
         id: SubscribeId,
@@ -190,13 +190,13 @@ pub enum StopReason {
 pub enum RetryReason {
     /// The request failed.
     Failed(Failure),
-    /// No notification came in time.
+    /// No notification came in time; what it was to tell is polled until one comes.
     Unconfirmed,
     /// The peer cancelled it.
     Cancelled,
     /// It reached the configured lifetime.
     Expired,
-    /// The peer did not support all its event types, and is asked for them again.
+    /// The peer did not support all its event types, or told nothing of some, and is asked for them again.
     Unsupported,
     /// The last answer or the secret was lost over a restart.
     Interrupted,
@@ -212,7 +212,7 @@ pub enum EndReason {
     Unsubscribed,
     /// The caller unsubscribed and the peer could not be told; it learns by 410 at its next notification.
     Abandoned,
-    /// The peer refused to make it, with this status; 404 too when it was polled and what it was about is gone.
+    /// The peer refused to make it, with this status; 404 too when it was polled and what it was about is not there.
     Refused(u16),
     /// The peer is configured to support none of its event types, and nothing is polled.
     Unsupported,

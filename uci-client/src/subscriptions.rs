@@ -1,10 +1,10 @@
 //! Where each subscription stands.
 //!
 //! ```text
-//!            subscribe                  durable              201                  first notification
-//!   (none) ───────────▶ Appending ───────────▶ Requesting ───────▶ Confirming ───────────▶ Live
-//!                           ▲                      │ failed            │ too late            │ cancelled, expired
-//!                           └────── Waiting ◀──────┴───────────────────┴─────────────────────┘
+//!            subscribe            durable            201              a notification      one of each type, or too late
+//!   (none) ───────────▶ Appending ─────▶ Requesting ─────▶ Confirming ──────────▶ Settling ──────────▶ Live
+//!                           ▲                │ failed          │ too late             │ cancelled        │ cancelled, expired
+//!                           └── Waiting ◀────┴─────────────────┴──────────────────────┴──────────────────┘
 //!
 //!            unsubscribe               DELETE accepted          subscription_cancelled, or none in time
 //!   (any) ───────────▶ Releasing ──────────────────▶ Lingering ────────────────────────▶ (none)
@@ -13,7 +13,9 @@
 //!   (any) ──────────────────────────────────────────▶ Polled ─────────────────▶ Appending
 //! ```
 //!
-//! A notification of a try that failed for want of an answer takes `Waiting` to `Live`: the peer has made it all the same.
+//! A notification of a try that failed for want of an answer takes `Waiting` to `Settling`: the peer has made it all the same.
+//! What a subscription is to tell is polled from when the peer was too late to confirm it, or to tell of an event type, until
+//! it does.
 //! Every pass through `Appending` is a try of its own, with a fresh signing secret and Correlation-ID: an answer that got
 //! lost can then never be confused with the answer to the next try.
 
@@ -34,7 +36,7 @@ pub struct Standing<'a> {
     pub target: &'a Target,
     /// What it is to tell.
     pub event_types: &'a [EventType],
-    /// What of that is polled, because the peer does not support it.
+    /// What of that is polled, because the peer does not support it or has told nothing of it in time.
     pub polled: &'a [EventType],
     /// The id that the peer gave, once it did.
     pub subscription: Option<SubscriptionId>,
@@ -69,6 +71,8 @@ pub(crate) enum Stage {
     Requesting,
     /// The peer has accepted it; its first notification is awaited.
     Confirming,
+    /// Notifications come; the first of some event type is awaited.
+    Settling,
     /// Notifications come.
     Live,
     /// The next try is to begin at the timer.

@@ -1,7 +1,8 @@
 //! Which event types the peer supports for a subscription, as far as its answers tell.
 //!
 //! A peer that refuses several event types at once does not say which it means, so each is asked for alone. Peers refuse
-//! for the sake of a device or a resource too, so what is learned about one subscription says nothing of another.
+//! for the sake of a device or a resource too, so what is learned about one subscription says nothing of another. Peers also
+//! accept what they do not support, and drop it; that is known only by the notifications, which the ledger has.
 
 use std::collections::BTreeSet;
 

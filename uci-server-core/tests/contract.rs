@@ -55,7 +55,9 @@ struct Driver {
     subscribed: BTreeMap<String, String>,
     /// Whose grants are being ended.
     ending: BTreeMap<GrantEndId, &'static str>,
-    /// Notifications with a body under way: of which subscription, and since when.
+    /// When outputs were taken the last time.
+    drained: Instant,
+    /// Notifications with a body under way: of which subscription, and since when at the earliest.
     telling: BTreeMap<DeliveryId, (String, Instant)>,
 }
 
@@ -85,6 +87,7 @@ impl Driver {
             open: BTreeMap::new(),
             subscribed: BTreeMap::new(),
             ending: BTreeMap::new(),
+            drained: start(),
             telling: BTreeMap::new(),
         }
     }
@@ -220,13 +223,15 @@ impl Driver {
                 Output::Deliver { delivery, request } => {
                     let to = request.headers()["subscription-id"].to_str().unwrap();
                     if !request.body().is_empty() {
-                        self.telling.insert(*delivery, (to.to_owned(), self.now));
+                        let since = self.drained;
+                        self.telling.insert(*delivery, (to.to_owned(), since));
                     }
                     self.pending.push_back(output);
                 }
                 _ => self.pending.push_back(output),
             }
         }
+        self.drained = self.now;
     }
 
     /// All subscriptions of an account are made under the one grant that has ended.

@@ -14,8 +14,8 @@
 //! [`PskEndpoint`] is all sessions of one socket in one object, because a cookie without state and a second handshake from
 //! the address of a session (RFC 6347, 4.2.8) are matters of the socket. It speaks TLS_PSK_WITH_AES_128_CCM_8 (RFC 6655) and
 //! TLS_PSK_WITH_AES_128_CBC_SHA256 (RFC 5487), the latter with encrypt-then-MAC only (RFC 7366), and the extended master
-//! secret where the peer knows it (RFC 7627). It knows no certificates, no Diffie-Hellman, no renegotiation, no resumption,
-//! no compression and no connection ids. The ciphers themselves are those of the RustCrypto project.
+//! secret and connection ids where the peer knows them (RFC 7627, RFC 9146). It knows no certificates, no Diffie-Hellman, no
+//! renegotiation, no resumption and no compression. The ciphers themselves are those of the RustCrypto project.
 //!
 //! ```
 //! use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
@@ -54,6 +54,12 @@
 //! # Ok::<(), coap_psk::Error>(())
 //! ```
 //!
+//! # A ClientHello in fragments
+//!
+//! gets no answer. Putting it together would mean to keep something for an address that nobody has verified, which the cookie is
+//! there to avoid. OpenSSL and Mbed TLS do without it as well, and a client of PSK suites has no need of it: its ClientHello is
+//! one or two hundred bytes long. This engine never divides its own.
+//!
 //! # What an attacker gains
 //!
 //! - Without receiving at the address it claims: at most one small datagram for each ClientHello, and no memory. It cannot
@@ -62,17 +68,28 @@
 //! - Nothing in clear ends anything: alerts are believed under keys only.
 //! - An unknown identity goes on with a random key and fails where a wrong key fails: the record of the Finished is not
 //!   authentic and is dropped without an answer.
+//! - A session with a connection id follows its peer to another address when an authentic record comes from there that is newer
+//!   than all before (RFC 9146, 6). An attacker on the way may bring that about by sending a fresh record on in the name of
+//!   somebody else. So until the peer has answered something sent to the new address
+//!   ([`confirm_path`](super::DtlsEndpoint::confirm_path)), no more goes there than three times what came from there. The peer's
+//!   next record leads back.
 //! - Records that are not authentic are dropped and counted; see [`PskConfig::max_rejected`].
+//!
+//! # Restarts
+//!
+//! [`PskEndpoint::export`] saves a session and [`PskEndpoint::import`] goes on with it in a later endpoint, without a handshake.
 //!
 //! # Memory
 //!
-//! An established session is its keys, sequence numbers and replay window in one allocation, and two entries in maps.
+//! An established session is its keys, sequence numbers and replay window in one allocation, its identity, and two entries in
+//! maps; a third, with a connection id.
 //! Everything that a peer can make grow has a limit in [`PskConfig`].
 
 mod agreement;
 mod alert;
 mod client;
 mod config;
+mod connection_id;
 mod context;
 mod cookie;
 mod endpoint;
@@ -83,11 +100,13 @@ mod hello;
 mod key_exchange;
 mod keys;
 mod message;
+mod path;
 mod prf;
 mod protection;
 mod reassembly;
 mod record;
 mod replay;
+mod saved;
 mod server;
 mod session;
 mod table;
@@ -96,4 +115,6 @@ mod traffic;
 mod wire;
 
 pub use config::{MIN_MTU, PskConfig};
+pub use connection_id::MAX_CONNECTION_ID_LEN;
 pub use endpoint::PskEndpoint;
+pub use saved::SavedSession;

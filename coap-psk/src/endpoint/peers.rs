@@ -41,6 +41,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             DtlsEvent::Moved { session, to, .. } => {
                 if let Some(it) = self.sessions.get_mut(&session) {
                     it.peer = to;
+                    it.exchanges.forget_probe();
                     self.outputs
                         .push_back(Output::Event(Event::Moved { session, peer: to }));
                 }
@@ -118,12 +119,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             self.guard.handle_session_refused();
             return self.dtls.close(id, now);
         }
-        let mut session = Session::new(
-            identity.clone(),
-            role,
-            peer,
-            Exchanges::new(&mut self.random, now),
-        );
+        let mut exchanges = Exchanges::new(&mut self.random, now);
+        if self.resuming {
+            exchanges.resume(&mut self.random);
+        }
+        let mut session = Session::new(identity.clone(), role, peer, exchanges);
         self.mailboxes.extend(waiting.map(|command| (id, command)));
         if role != Role::Initiated {
             self.accepted

@@ -104,6 +104,8 @@ impl Session {
                 }
                 return None;
             }
+            // For the engine alone.
+            Action::Reached => return None,
         })
     }
 }

@@ -41,6 +41,12 @@ impl MessageIds {
         Some(id)
     }
 
+    /// An id that the peer cannot foresee, out of the half of all ids whose turn is farthest from now.
+    pub(crate) fn unforeseen(&self, random: &mut Random) -> u16 {
+        let offset = random.next_u16() >> 1;
+        self.next.wrapping_add(1 << 14).wrapping_add(offset)
+    }
+
     /// When ids are free again; `None` when some are.
     pub(crate) fn available_at(&self, lifetime: Duration) -> Option<Instant> {
         (self.handed_out >= Self::PER_SPAN).then(|| self.span_began.saturating_add(lifetime))

@@ -71,6 +71,32 @@ fn a_client_hello_without_its_cookie_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_client_hello_in_fragments_gets_no_answer_and_leaves_nothing_behind() {
+    let mut pair = Pair::calm();
+    pair.connect();
+    let hello = pair.take_wire(Side::Client).remove(0);
+    let (header, body) = (&hello[13..25], &hello[25..]);
+    let half = body.len() / 2;
+    for (offset, part) in [(0, &body[..half]), (half, &body[half..])] {
+        let [_, offset, len] = [0, offset, part.len()].map(|it| u8::try_from(it).unwrap());
+        let [kind, a, b, c, d, e, ..] = *header else {
+            panic!("a message has a header")
+        };
+        let fragment = [&[kind, a, b, c, d, e, 0, 0, offset, 0, 0, len], part].concat();
+        let record_len = u8::try_from(fragment.len()).unwrap();
+        let record = [&hello[..11], &[0, record_len], &fragment].concat();
+        assert_eq!(records(&record)[0].3, fragment);
+        pair.deliver(Side::Client, &record);
+        pair.drain();
+        assert_eq!(pair.server.next_deadline(), None);
+    }
+    assert!(pair.sent.iter().all(|(_, from, _)| *from == Side::Client));
+    pair.deliver(Side::Client, &hello);
+    pair.drain();
+    assert!(pair.sent.iter().any(|(_, from, _)| *from == Side::Server));
+}
+
+#[test]
 fn the_server_numbers_its_answers_as_the_client_numbered_what_they_answer() {
     let mut pair = Pair::calm();
     pair.connect();

@@ -1,6 +1,7 @@
 //! What happens on an established session.
 
 use coap_psk::ErrorKind;
+use coap_psk::dtls::psk::PskConfig;
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
 
 use crate::psk_pair::{Pair, Side, end_of};
@@ -73,14 +74,19 @@ fn several_records_in_one_datagram_are_all_read() {
 
 #[test]
 fn what_fits_no_record_is_refused_and_the_session_goes_on() {
-    let (mut pair, at_client, _) = Pair::established();
-    let refused = pair.client.send(at_client, &[0; (1 << 14) + 1], pair.now);
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
-    pair.client
-        .send(at_client, &[0; 1 << 14], pair.now)
-        .unwrap();
-    pair.settle();
-    assert_eq!(pair.at_server()[0].len(), 1 << 14);
+    // Under a connection id the type of the record takes a byte of its text. (RFC 9146, 4)
+    for (id_len, room) in [(None, 1 << 14), (Some(6), (1 << 14) - 1)] {
+        let mut config = PskConfig::default();
+        config.connection_id_len = id_len;
+        let (mut pair, at_client, _) = Pair::established_with(config.clone(), config);
+        let refused = pair.client.send(at_client, &vec![0; room + 1], pair.now);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
+        pair.client
+            .send(at_client, &vec![0; room], pair.now)
+            .unwrap();
+        pair.settle();
+        assert_eq!(pair.at_server()[0].len(), room);
+    }
 }
 
 #[test]

@@ -78,7 +78,14 @@ impl Pair {
 
     /// A pair with a session: its ids at the client and at the server.
     pub(crate) fn established() -> (Self, SessionId, SessionId) {
-        let mut pair = Self::calm();
+        Self::established_with(PskConfig::default(), PskConfig::default())
+    }
+
+    pub(crate) fn established_with(
+        client: PskConfig,
+        server: PskConfig,
+    ) -> (Self, SessionId, SessionId) {
+        let mut pair = Self::new(client, server, 1);
         let at_client = pair.connect();
         pair.settle();
         let at_server = pair.server_sessions()[0];
@@ -249,13 +256,17 @@ pub(crate) fn end_of(events: &[DtlsEvent], of: SessionId) -> Option<CloseReason>
     end
 }
 
-/// The records of a datagram: content type, epoch, sequence number, body.
+/// The records of a datagram: content type, epoch, sequence number, body. Ids have as many bytes as they have by default.
 pub(crate) fn records(datagram: &[u8]) -> Vec<(u8, u16, u64, &[u8])> {
+    const WITH_ID: u8 = 25;
+    const ID_LEN: usize = 6;
     let mut rest = datagram;
     let mut found = Vec::new();
-    while let Some((header, body)) = rest.split_first_chunk::<13>() {
-        let [kind, _, _, e, f, a, b, c, d, g, h, high, low] = *header;
-        let len = usize::from(u16::from_be_bytes([high, low]));
+    while let Some((header, behind)) = rest.split_first_chunk::<11>() {
+        let [kind, _, _, e, f, a, b, c, d, g, h] = *header;
+        let behind = &behind[if kind == WITH_ID { ID_LEN } else { 0 }..];
+        let (len, body) = behind.split_first_chunk::<2>().unwrap();
+        let len = usize::from(u16::from_be_bytes(*len));
         let sequence = u64::from_be_bytes([0, 0, a, b, c, d, g, h]);
         found.push((kind, u16::from_be_bytes([e, f]), sequence, &body[..len]));
         rest = &body[len..];

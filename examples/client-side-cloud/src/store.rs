@@ -27,7 +27,15 @@ impl Store {
         };
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::of(format!("cannot make {}", folder.display()), error))?;
-        let journal = Embedded::open(folder.join("journal.redb")).map_err(failure)?;
+        let journal = Embedded::open_reporting(folder.join("journal.redb"), |progress| {
+            let (rows, of) = (progress.rows, progress.of);
+            tracing::info!(
+                rows,
+                of,
+                "the journal is of an older format and is upgraded"
+            );
+        })
+        .map_err(failure)?;
         Writer::start(Arc::new(journal), WriterConfig::default())
             .map(Self)
             .map_err(failure)
@@ -49,13 +57,10 @@ impl Store {
         self.with(move |journal| journal.load(&name)).await
     }
 
-    /// Keeps a snapshot, and drops the changes that it sums up.
+    /// Keeps a snapshot and drops the changes that it sums up, at once.
     pub(crate) async fn save_snapshot(&self, stream: String, snapshot: journal::Snapshot) {
-        self.with(move |journal| {
-            journal.save_snapshot(&stream, &snapshot)?;
-            journal.truncate(&stream, snapshot.version)
-        })
-        .await;
+        self.with(move |journal| journal.condense(&stream, &snapshot))
+            .await;
     }
 
     /// Erases a stream.

@@ -155,6 +155,13 @@ mod tests {
         );
         std::fs::create_dir_all(&new.key_dir).unwrap();
         let key = "master.key";
+        let wrong = MasterKey::load_or_create(new.key_dir.join(key), [8; 32]);
+        drop(wrong.unwrap());
+        let name = Path::new(first.file_name().unwrap());
+        let error = put_back(&new, &dir, Some(name)).unwrap_err();
+        let text = error.chain();
+        assert!(text.contains("belong to another master key"), "{text}");
+        assert!(!new.data_dir.join("journal.redb").exists());
         std::fs::copy(old.key_dir.join(key), new.key_dir.join(key)).unwrap();
         let lost = dir.with_extension("lost");
         std::fs::rename(dir.join(KEYS), &lost).unwrap();
@@ -163,7 +170,6 @@ mod tests {
             "there are no data keys"
         );
         std::fs::rename(lost, dir.join(KEYS)).unwrap();
-        let name = Path::new(first.file_name().unwrap());
         let restored = put_back(&new, &dir, Some(name)).unwrap();
         assert_eq!((restored.file, restored.erased), (first, 1));
         let (journal, keyring) = open(&new);

@@ -11,6 +11,7 @@ use journal::{
     WriterConfig,
 };
 use tokio::sync::{Mutex, oneshot};
+use tracing::info;
 
 use crate::backup;
 use crate::clock;
@@ -45,8 +46,14 @@ impl Store {
             make_private(dir)?;
         }
         let file = data_dir.join("journal.redb");
-        let journal = Embedded::open(&file)
-            .map_err(|cause| Error::new(format!("cannot open {}", file.display()), cause))?;
+        let journal = Embedded::open_reporting(&file, |progress| {
+            let (rows, of) = (progress.rows, progress.of);
+            info!(
+                rows,
+                of, "the journal is of an older format and is upgraded"
+            );
+        })
+        .map_err(|cause| Error::new(format!("cannot open {}", file.display()), cause))?;
         let keys = |cause| {
             Error::new(
                 format!("cannot use the keys in {}", key_dir.display()),
@@ -155,18 +162,15 @@ impl Store {
         self.call(move |journal| journal.load(&stream)).await
     }
 
-    /// Keeps a snapshot, then removes the changes that it covers.
+    /// Keeps a snapshot and removes the changes that it covers, at once.
     pub(crate) async fn save_snapshot(
         &self,
         stream: &str,
         snapshot: Snapshot,
     ) -> Result<(), journal::Error> {
         let stream = stream.to_owned();
-        self.call(move |journal| {
-            journal.save_snapshot(&stream, &snapshot)?;
-            journal.truncate(&stream, snapshot.version)
-        })
-        .await
+        self.call(move |journal| journal.condense(&stream, &snapshot))
+            .await
     }
 
     /// Erases a stream, and then the key of its secrets: from then on a backup holds nothing that can be read of them.

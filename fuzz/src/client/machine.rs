@@ -18,14 +18,19 @@ use uci_model::{
 
 use super::Open;
 
+mod converging;
+
 /// The longest story that is played, in bytes; longer ones repeat themselves.
 const LONGEST: usize = 1024;
 /// How many rounds a machine that has nothing left to do may take to come to rest.
 const ROUNDS: usize = 5_000;
-/// What a peer has, from nothing to too much for the mirror.
-const DEVICES: [&str; 4] = [
+/// What a peer has, from nothing to too much for the mirror; the last is no list.
+const DEVICES: [&str; 5] = [
     "[]",
     r#"[{"device":{"di":"01010101-0101-0101-0101-010101010101","n":"A","rt":[],"dmn":[]},"status":"online","links":[]}]"#,
+    r#"[{"device":{"di":"01010101-0101-0101-0101-010101010101","n":"A","rt":[],"dmn":[]},"status":"offline","links":[]},
+        {"device":{"di":"02020202-0202-0202-0202-020202020202","n":"B","rt":[],"dmn":[]},"status":"online","links":[
+        {"href":"/a","rt":["x"],"if":["y"],"rep":5},{"href":"/b","rt":["x"],"if":["y"],"rep":6}]}]"#,
     r#"[{"device":{"di":"02020202-0202-0202-0202-020202020202","n":"B","rt":[],"dmn":[]},"status":"offline","links":[
         {"href":"/a","rt":["x"],"if":["y"],"rep":1},{"href":"/b","rt":["x"],"if":["y"],"rep":2},
         {"href":"/c","rt":["x"],"if":["y"],"rep":3},{"href":"/d","rt":["x"],"if":["y"],"rep":4}]}]"#,
@@ -90,6 +95,8 @@ struct Run {
     calls: BTreeMap<CallId, usize>,
     subscriptions: BTreeMap<SubscribeId, usize>,
     requests: BTreeMap<RequestId, Option<u16>>,
+    /// How often all devices were fetched.
+    in_step: usize,
 }
 
 fn config() -> Config {
@@ -114,6 +121,7 @@ impl Run {
             calls: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             requests: BTreeMap::new(),
+            in_step: 0,
         }
     }
 
@@ -139,6 +147,7 @@ impl Run {
                         self.subscriptions.entry(id).or_default();
                     }
                 }
+                Output::Event(Event::InStep) => self.in_step += 1,
                 Output::Event(_) => {}
                 output => self.open.push_back((self.now, output)),
             }
@@ -177,6 +186,8 @@ struct World {
     run: Run,
     journal: Journal,
     kept: Vec<Kept>,
+    /// What the peer has when it answers well.
+    truth: &'static str,
     runs: u8,
 }
 
@@ -193,7 +204,11 @@ impl World {
             }
             Some(Output::Send { exchange, request }) => {
                 run.answered.push(exchange);
-                let response = respond(&mut self.kept, &request, how);
+                let fetched = match how {
+                    0 => converging::fetched(self.truth, request.uri().path()),
+                    _ => (200, DEVICES[usize::from(how) % DEVICES.len()].to_owned()),
+                };
+                let response = respond(&mut self.kept, &request, how, fetched);
                 self.run.machine.handle_response(exchange, &response, now);
             }
             Some(Output::NeedToken { .. }) if how == 1 => run.machine.handle_token_failed(now),
@@ -329,16 +344,18 @@ impl World {
     }
 }
 
-fn respond(kept: &mut Vec<Kept>, request: &Request<Bytes>, how: u8) -> Response<Bytes> {
+fn respond(
+    kept: &mut Vec<Kept>,
+    request: &Request<Bytes>,
+    how: u8,
+    fetched: (u16, String),
+) -> Response<Bytes> {
     let response = Response::builder().header("content-type", "application/json");
     let (status, body) = match request.method().as_str() {
         _ if how > 8 => (STATUSES[usize::from(how) % STATUSES.len()], "{".to_owned()),
         "POST" => (201, keep(kept, request)),
         "DELETE" => (202, String::new()),
-        _ => {
-            let devices = DEVICES[usize::from(how) % DEVICES.len()];
-            (200, devices.to_owned())
-        }
+        _ => fetched,
     };
     let response = response.status(status).header("retry-after", "7");
     response.body(body.into()).expect("a response")
@@ -373,6 +390,7 @@ pub fn machine(bytes: &[u8]) {
         run: Run::new(0, now),
         journal: Journal::default(),
         kept: Vec::new(),
+        truth: DEVICES[usize::from(bytes.first().copied().unwrap_or_default()) % 4],
         runs: 0,
     };
     for step in bytes[..bytes.len().min(LONGEST)].chunks_exact(2) {
@@ -408,5 +426,6 @@ pub fn machine(bytes: &[u8]) {
         }
         world.run.drain(&mut world.journal);
     }
+    world.converge();
     world.come_to_rest();
 }

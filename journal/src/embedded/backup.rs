@@ -1,32 +1,73 @@
 use redb::{
-    Database, Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction,
+    Database, Key, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition, Value, WriteTransaction,
 };
 
+use crate::UpgradeProgress;
 use crate::embedded::failure::Failure;
-use crate::embedded::schema::{self, ANSWERED, ANSWERS, CHANGES, DUE, META, SNAPSHOTS, STREAMS};
+use crate::embedded::schema::{self, ANSWERED, ANSWERS, CHANGES, DUE, SNAPSHOTS, STREAMS};
+
+/// How many rows are copied between two reports.
+const REPORT_EVERY: u64 = 65_536;
 
 /// Copies all tables as `from` sees them into an empty database, durably.
-pub(super) fn copy(from: &ReadTransaction, to: &Database) -> Result<(), Failure> {
+pub(super) fn copy(
+    from: &ReadTransaction,
+    to: &Database,
+    progress: &mut dyn FnMut(UpgradeProgress),
+) -> Result<(), Failure> {
     schema::commit(to, |to| {
-        copy_table(from, to, META)?;
-        copy_table(from, to, STREAMS)?;
-        copy_table(from, to, CHANGES)?;
-        copy_table(from, to, SNAPSHOTS)?;
-        copy_table(from, to, DUE)?;
-        copy_table(from, to, ANSWERS)?;
-        copy_table(from, to, ANSWERED)
+        let mut copying = Copying {
+            from,
+            to,
+            report: UpgradeProgress { rows: 0, of: 0 },
+            progress,
+        };
+        copying.expect(STREAMS)?;
+        copying.expect(CHANGES)?;
+        copying.expect(SNAPSHOTS)?;
+        copying.expect(DUE)?;
+        copying.expect(ANSWERS)?;
+        copying.expect(ANSWERED)?;
+        copying.table(STREAMS)?;
+        copying.table(CHANGES)?;
+        copying.table(SNAPSHOTS)?;
+        copying.table(DUE)?;
+        copying.table(ANSWERS)?;
+        copying.table(ANSWERED)
     })
 }
 
-fn copy_table<K: Key + 'static, V: Value + 'static>(
-    from: &ReadTransaction,
-    to: &WriteTransaction,
-    table: TableDefinition<'_, K, V>,
-) -> Result<(), Failure> {
-    let mut to = to.open_table(table)?;
-    for row in from.open_table(table)?.iter()? {
-        let (key, value) = row?;
-        to.insert(key.value(), value.value())?;
+struct Copying<'c> {
+    from: &'c ReadTransaction,
+    to: &'c WriteTransaction,
+    report: UpgradeProgress,
+    progress: &'c mut dyn FnMut(UpgradeProgress),
+}
+
+impl Copying<'_> {
+    fn expect<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<(), Failure> {
+        let rows = self.from.open_table(table)?.len()?;
+        self.report.of = self.report.of.saturating_add(rows);
+        Ok(())
     }
-    Ok(())
+
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<(), Failure> {
+        let mut to = self.to.open_table(table)?;
+        for row in self.from.open_table(table)?.iter()? {
+            let (key, value) = row?;
+            to.insert(key.value(), value.value())?;
+            self.report.rows = self.report.rows.saturating_add(1);
+            if self.report.rows.is_multiple_of(REPORT_EVERY) || self.report.rows == self.report.of {
+                (self.progress)(self.report);
+            }
+        }
+        Ok(())
+    }
 }

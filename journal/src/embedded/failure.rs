@@ -1,5 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::embedded::blocks::Damaged;
 use crate::{Error, ErrorKind};
 
 /// What stops a transaction: the store, or a rule of the contract.
@@ -50,6 +51,9 @@ fn kind_of(error: &redb::Error) -> ErrorKind {
     match error {
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => ErrorKind::Locked,
         redb::Error::UpgradeRequired(_) => ErrorKind::NotAJournal,
+        redb::Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<Damaged>()) => {
+            ErrorKind::Damaged
+        }
         // redb's word for a file without its magic number.
         redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             ErrorKind::NotAJournal

@@ -1,17 +1,21 @@
-//! The tables of the file, its format version, and how it is made and opened.
+//! The tables of the file, its format, and how it is made and opened.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 
-use redb::{Database, TableDefinition, TableError, WriteTransaction};
+use redb::backends::FileBackend;
+use redb::{Database, StorageBackend, TableDefinition, WriteTransaction};
 
+use crate::embedded::blocks::Blocks;
 use crate::embedded::failure::Failure;
-use crate::{ErrorKind, files};
+use crate::embedded::upgrade;
+use crate::{UpgradeProgress, files};
 
-/// The format that this release writes. A file with a higher one is refused.
-pub(super) const FORMAT: u64 = 1;
+/// The format that this release writes: the tables below in [`Blocks`]. A file with a higher one is refused.
+///
+/// Format 1 had the same tables without checksums.
+pub(super) const FORMAT: u64 = 2;
 
-/// `format`: the format version of the file.
-pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// What is known of a stream: version, version of the last truncated change, due time, erased.
 pub(super) type Stream = (u64, u64, Option<u64>, bool);
 pub(super) const STREAMS: TableDefinition<'_, &str, Stream> = TableDefinition::new("streams");
@@ -28,39 +32,63 @@ pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
 /// Running number of a remembered append to its id, so that the oldest can be forgotten.
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
 
-pub(super) const META_FORMAT: &str = "format";
+/// How much of a file is checked when it is opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Check {
+    /// What is read to open it. The rest is checked when it is read.
+    WhatIsRead,
+    /// Every page, which takes as long as reading it: the file may have come from anywhere.
+    Everything,
+}
 
 /// Opens the file, or makes it when there is none.
-pub(super) fn open(path: &Path) -> Result<Database, Failure> {
+pub(super) fn open(
+    path: &Path,
+    progress: &mut dyn FnMut(UpgradeProgress),
+) -> Result<Database, Failure> {
     if !path.try_exists()? {
         // Should another process be faster, its file is as good.
-        files::create(path, draw_up)?;
+        files::create(path, |draft| lay_out(&create(draft)?))?;
     }
-    let database = Database::open(path)?;
-    check(&database)?;
-    Ok(database)
+    open_existing(path, Check::WhatIsRead, progress)
 }
 
-/// Opens a file that may have come from anywhere: every page is checked, which takes as long as reading it.
-pub(super) fn open_mistrusted(path: &Path) -> Result<Database, Failure> {
+/// Opens a file of any format up to this release's.
+pub(super) fn open_existing(
+    path: &Path,
+    check: Check,
+    progress: &mut dyn FnMut(UpgradeProgress),
+) -> Result<Database, Failure> {
+    if upgrade::is_due(path)? {
+        upgrade::run(path, progress)?;
+    }
+    open_in(backend(path)?, check)
+}
+
+/// Opens what is in a file of this format.
+pub(super) fn open_in(file: impl StorageBackend, check: Check) -> Result<Database, Failure> {
     let mut builder = Database::builder();
-    let database = builder.set_check_integrity_on_open(true).open(path)?;
-    check(&database)?;
-    Ok(database)
-}
-
-/// Makes a complete journal file.
-fn draw_up(draft: &Path) -> Result<(), Failure> {
-    lay_out(&create(draft)?)
+    builder.set_check_integrity_on_open(check == Check::Everything);
+    Ok(builder.create_with_backend(Blocks::open(file)?)?)
 }
 
 /// Makes an empty database that others cannot read.
 pub(super) fn create(draft: &Path) -> Result<Database, Failure> {
     files::new(draft)?.sync_all()?;
-    Ok(Database::create(draft)?)
+    create_in(backend(draft)?)
 }
 
-/// Makes the tables in an empty database and writes the format version.
+/// Makes an empty database in an empty file.
+pub(super) fn create_in(file: impl StorageBackend) -> Result<Database, Failure> {
+    Ok(Database::builder().create_with_backend(Blocks::create(file)?)?)
+}
+
+fn backend(path: &Path) -> Result<FileBackend, Failure> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    Ok(FileBackend::new(file)?)
+}
+
+/// Makes the tables in an empty database.
 pub(super) fn lay_out(database: &Database) -> Result<(), Failure> {
     commit(database, |transaction| {
         transaction.open_table(STREAMS)?;
@@ -69,27 +97,8 @@ pub(super) fn lay_out(database: &Database) -> Result<(), Failure> {
         transaction.open_table(DUE)?;
         transaction.open_table(ANSWERS)?;
         transaction.open_table(ANSWERED)?;
-        let mut meta = transaction.open_table(META)?;
-        meta.insert(META_FORMAT, FORMAT)?;
         Ok(())
     })
-}
-
-fn check(database: &Database) -> Result<(), Failure> {
-    use redb::ReadableDatabase as _;
-    let meta = match database.begin_read()?.open_table(META) {
-        Ok(meta) => meta,
-        Err(TableError::Storage(error)) => return Err(error.into()),
-        Err(_) => return Err(ErrorKind::NotAJournal.into()),
-    };
-    match meta.get(META_FORMAT)?.map(|format| format.value()) {
-        Some(FORMAT) => Ok(()),
-        Some(found) if found > FORMAT => {
-            let newest = FORMAT;
-            Err(ErrorKind::NewerFormat { found, newest }.into())
-        }
-        _ => Err(ErrorKind::NotAJournal.into()),
-    }
 }
 
 /// Begins a transaction whose commit makes recovery after a crash quick.

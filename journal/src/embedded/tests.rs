@@ -1,13 +1,14 @@
 //! A disk that runs full at any moment, and one that loses its power.
 #![allow(clippy::arithmetic_side_effects)]
 
+mod checked;
 mod disk;
 mod power;
 
 use bytes::Bytes;
 
-use crate::embedded::schema;
 use crate::embedded::tests::disk::SharedDisk;
+use crate::embedded::{blocks, schema};
 use crate::{
     Append, AppendId, Appended, Embedded, ErrorKind, Journal, REMEMBERED_APPENDS, Snapshot,
     StreamAppend,
@@ -70,16 +71,13 @@ fn a_full_disk_fails_the_whole_batch_and_reading_goes_on() {
 fn a_newer_format_is_refused() {
     let folder = std::env::temp_dir();
     let path = folder.join(format!("journal-newer-{}.redb", std::process::id()));
-    let journal = Embedded::open(&path).unwrap();
-    journal
-        .writing(|transaction| {
-            let mut meta = transaction.open_table(schema::META)?;
-            meta.insert(schema::META_FORMAT, schema::FORMAT + 1)?;
-            Ok(())
-        })
-        .unwrap();
-    drop(journal);
+    drop(Embedded::open(&path).unwrap());
+    let mut file = std::fs::read(&path).unwrap();
+    let head = blocks::head(schema::FORMAT + 1);
+    file[..head.len()].copy_from_slice(&head);
+    std::fs::write(&path, &file).unwrap();
     let kind = Embedded::open(&path).unwrap_err().kind();
+    assert!(std::fs::read(&path).unwrap() == file, "left as it was");
     std::fs::remove_file(&path).unwrap();
     let (found, newest) = (schema::FORMAT + 1, schema::FORMAT);
     assert_eq!(kind, ErrorKind::NewerFormat { found, newest });

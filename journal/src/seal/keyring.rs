@@ -33,11 +33,12 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] when another keyring holds the folder; [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
+    /// [`ErrorKind::KeyFile`] when the keys in it belong to another master key; [`ErrorKind::Damaged`] when what tells that is
+    /// missing; [`ErrorKind::Locked`] when another keyring holds the folder; [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
     pub fn load(master: MasterKey, folder: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self {
+            store: KeyStore::open(folder.as_ref(), check(&master))?,
             master,
-            store: KeyStore::open(folder.as_ref())?,
             keys: Mutex::default(),
         })
     }
@@ -103,9 +104,10 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] when `backup` is in use; [`ErrorKind::Damaged`], [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
+    /// [`ErrorKind::KeyFile`] when the keys in `backup` belong to another master key; [`ErrorKind::Locked`] when it is in use;
+    /// [`ErrorKind::Damaged`], [`ErrorKind::NoSpace`], [`ErrorKind::Io`].
     pub fn backup(&self, backup: impl AsRef<Path>) -> Result<(), Error> {
-        let backup = KeyStore::open(backup.as_ref())?;
+        let backup = KeyStore::open(backup.as_ref(), check(&self.master))?;
         for name in self.store.names()? {
             let _held = self.keys();
             backup.follow(&name, &self.store)?;
@@ -120,13 +122,14 @@ impl Keyring {
 
     /// Takes in what the folder `backup` has and this one has not: keys, and what it remembers of destroyed ones.
     ///
-    /// What this folder has stays, since it may know of a destruction that the backup has not heard of.
+    /// What this folder has stays, since it may know of a destruction that the backup has not heard of. With another master
+    /// key than the backup's nothing is taken in: no key would be found then, and nobody be known as erased.
     ///
     /// # Errors
     ///
     /// As for [`backup`](Self::backup).
     pub fn restore(&self, backup: impl AsRef<Path>) -> Result<(), Error> {
-        let backup = KeyStore::open(backup.as_ref())?;
+        let backup = KeyStore::open(backup.as_ref(), check(&self.master))?;
         for name in backup.names()? {
             let _held = self.keys();
             if self.store.read(&name)? == Held::Nothing {
@@ -255,6 +258,11 @@ fn cache(keys: &mut BTreeMap<String, DataKey>, stream: &str, key: &DataKey) {
         keys.pop_first();
     }
     keys.insert(stream.to_owned(), key.clone());
+}
+
+/// What a folder holds to know its master key again.
+fn check(master: &MasterKey) -> [u8; 32] {
+    master.derive(b"check", &[])
 }
 
 /// What a sealed secret is bound to: no other stream and field give the same bytes.

@@ -1,6 +1,6 @@
 //! The folder of wrapped data keys: one small file a stream, named so that it does not tell which.
 //!
-//! A file with nothing in it stands for a key that was destroyed.
+//! A file with nothing in it stands for a key that was destroyed. One more file tells which master key they all belong to.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
@@ -13,6 +13,8 @@ use crate::{Error, ErrorKind, files};
 const MAX_FILE: u64 = 1024;
 /// Held by whoever has the folder open.
 const LOCK: &str = "lock";
+/// Holds what only the master key of the folder gives. Without it every name would just not be found.
+const CHECK: &str = "check";
 
 /// The name of a stream's file.
 pub(super) type Name = [u8; 32];
@@ -25,14 +27,25 @@ pub(super) enum Held {
     Key(Vec<u8>),
 }
 
+/// What the folder's check says of a master key that is not its own.
+#[derive(Debug, thiserror::Error)]
+#[error("the data keys in {} belong to another master key", .0.display())]
+struct OtherMasterKey(PathBuf);
+
+#[derive(Debug, thiserror::Error)]
+#[error("there are data keys in {}, but no file `check`", .0.display())]
+struct NoCheck(PathBuf);
+
 #[derive(Debug)]
 pub(super) struct KeyStore {
     folder: PathBuf,
+    check: [u8; 32],
     _lock: File,
 }
 
 impl KeyStore {
-    pub(super) fn open(folder: &Path) -> Result<Self, Error> {
+    /// Opens a folder, or makes it, for the master key that gives `check`.
+    pub(super) fn open(folder: &Path, check: [u8; 32]) -> Result<Self, Error> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -45,10 +58,25 @@ impl KeyStore {
             TryLockError::WouldBlock => ErrorKind::Locked.into(),
             TryLockError::Error(error) => Error::from(error),
         })?;
-        Ok(Self {
+        let store = Self {
             folder: folder.to_owned(),
+            check,
             _lock: lock,
-        })
+        };
+        store.compare()?;
+        Ok(store)
+    }
+
+    /// Refuses a folder of another master key.
+    fn compare(&self) -> Result<(), Error> {
+        let folder = || self.folder.clone();
+        match fs::read(self.folder.join(CHECK)) {
+            Ok(found) if from_hex(&found) == Some(self.check) => Ok(()),
+            Ok(_) => Err(Error::new(ErrorKind::KeyFile, OtherMasterKey(folder()))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Err(_) if self.names()?.is_empty() => Ok(()),
+            Err(_) => Err(Error::new(ErrorKind::Damaged, NoCheck(folder()))),
+        }
     }
 
     pub(super) fn read(&self, name: &Name) -> Result<Held, Error> {
@@ -76,12 +104,21 @@ impl KeyStore {
     pub(super) fn create(&self, name: &Name, wrapped: &[u8]) -> Result<bool, Error> {
         match self.read(name)? {
             Held::Key(_) => Ok(false),
-            Held::Nothing => Ok(files::create_holding(&self.path(name), wrapped)?),
+            Held::Nothing => Ok(self.create_holding(name, wrapped)?),
             Held::Destroyed => {
                 files::replace_holding(&self.path(name), wrapped)?;
                 Ok(true)
             }
         }
+    }
+
+    fn create_holding(&self, name: &Name, content: &[u8]) -> io::Result<bool> {
+        // Only now: a wrong key that was tried with an empty folder is to leave no trace.
+        let check = self.folder.join(CHECK);
+        if !check.try_exists()? {
+            files::create_holding(&check, to_hex(&self.check).as_bytes())?;
+        }
+        files::create_holding(&self.path(name), content)
     }
 
     /// Overwrites the wrapped key and leaves an empty file in its place, whether there was a key or not.
@@ -90,7 +127,7 @@ impl KeyStore {
         let mut file = match OpenOptions::new().write(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                files::create_holding(&path, b"")?;
+                self.create_holding(name, b"")?;
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -126,7 +163,7 @@ impl KeyStore {
     pub(super) fn names(&self) -> Result<Vec<Name>, Error> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
-            // The lock, and drafts of a killed process, have other names.
+            // The lock, the check, and drafts of a killed process have other names.
             names.extend(
                 entry?
                     .file_name()

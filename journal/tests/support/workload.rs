@@ -25,6 +25,7 @@ pub(crate) enum Work {
     Append(Append),
     Snapshot(String, Snapshot),
     Truncate(String, u64),
+    Condense(String, Snapshot),
     Erase(String),
 }
 
@@ -37,10 +38,11 @@ enum Act {
     Snapshot(usize),
     /// Up to the snapshot.
     Truncate(usize),
+    Condense(usize),
     Erase(usize),
 }
 
-const SCRIPT: [Act; 12] = [
+const SCRIPT: [Act; 13] = [
     Act::Append([Some(1), None, Some(1)]),
     Act::Append([Some(2), Some(1), None]),
     Act::Append([None, None, Some(1)]),
@@ -53,6 +55,7 @@ const SCRIPT: [Act; 12] = [
     Act::Snapshot(2),
     Act::Truncate(2),
     Act::Append([Some(1), Some(1), Some(1)]),
+    Act::Condense(2),
 ];
 
 /// What an actor does as its `step`-th work.
@@ -78,17 +81,18 @@ pub(crate) fn work(actor: u64, step: u64) -> Work {
         let due = (step.is_multiple_of(3)).then_some(1000 + step);
         StreamAppend::new(&name, expected, changes.collect()).with_due(due)
     };
+    let snapshot = |of: usize| {
+        let bytes = text(&stream(actor, of), versions[of], actor, step);
+        Snapshot::new(versions[of], 1, bytes)
+    };
     match SCRIPT[place as usize] {
         Act::Append(counts) => {
             let parts = (0..3).filter_map(|of| Some(append(of, versions[of], counts[of]?)));
             Work::Append(Append::new(id, parts.collect()))
         }
         Act::Stale(of) => Work::Append(Append::new(id, vec![append(of, versions[of] - 1, 1)])),
-        Act::Snapshot(of) => {
-            let name = stream(actor, of);
-            let bytes = text(&name, versions[of], actor, step);
-            Work::Snapshot(name, Snapshot::new(versions[of], 1, bytes))
-        }
+        Act::Snapshot(of) => Work::Snapshot(stream(actor, of), snapshot(of)),
+        Act::Condense(of) => Work::Condense(stream(actor, of), snapshot(of)),
         Act::Truncate(of) => Work::Truncate(stream(actor, of), snapshots[of]),
         Act::Erase(of) => Work::Erase(stream(actor, of)),
     }
@@ -102,7 +106,7 @@ fn advance(versions: &mut [u64; 3], act: Act) {
             }
         }
         Act::Erase(of) => versions[of] += 1,
-        Act::Stale(_) | Act::Snapshot(_) | Act::Truncate(_) => {}
+        Act::Stale(_) | Act::Snapshot(_) | Act::Truncate(_) | Act::Condense(_) => {}
     }
 }
 
@@ -122,6 +126,7 @@ pub(crate) fn perform(journal: &dyn Journal, work: &Work) -> Result<Option<Appen
         Work::Append(append) => journal.append(append).map(Some),
         Work::Snapshot(stream, snapshot) => journal.save_snapshot(stream, snapshot).map(|()| None),
         Work::Truncate(stream, up_to) => journal.truncate(stream, *up_to).map(|()| None),
+        Work::Condense(stream, snapshot) => journal.condense(stream, snapshot).map(|()| None),
         Work::Erase(stream) => journal.erase(stream).map(|()| None),
     }
 }
@@ -185,6 +190,58 @@ impl Actor {
     pub(crate) fn compare(&self, journal: &dyn Journal, occasion: &str) {
         let (found, expected) = (self.picture(journal), self.picture(&self.model));
         assert_eq!(found, expected, "{occasion}: actor {}", self.number);
+    }
+
+    /// Goes on to the step after which the journal holds exactly what was done; says whether one up to `last` is that.
+    pub(crate) fn catch_up(&mut self, journal: &dyn Journal, last: u64) -> bool {
+        let found = self.picture(journal);
+        while found != self.picture(&self.model) {
+            if self.done >= last {
+                return false;
+            }
+            self.acknowledge();
+        }
+        true
+    }
+
+    /// Each part of what can be read of the actor's streams is as it was acknowledged, or is damaged; returns how many are.
+    pub(crate) fn compare_or_damaged(&self, journal: &dyn Journal, occasion: &str) -> usize {
+        let mut damaged = 0;
+        let mut same = |what: &str, found: Result<String, ErrorKind>, expected: String| match found
+        {
+            Ok(found) => assert_eq!(found, expected, "{occasion}: {what} of {}", self.number),
+            Err(kind) => {
+                assert_eq!(kind, ErrorKind::Damaged, "{occasion}: {what}");
+                damaged += 1;
+            }
+        };
+        let kind = |error: Error| error.kind();
+        for name in [0, 1, 2].map(|of| stream(self.number, of)) {
+            let shown = |journal: &dyn Journal| {
+                let loaded = journal.load(&name).map_err(kind)?;
+                Ok(format!("{loaded:?}"))
+            };
+            same("the load", shown(journal), shown(&self.model).unwrap());
+            let shown = |journal: &dyn Journal| match journal.read(&name, 0, usize::MAX) {
+                Err(error) if error.kind() == ErrorKind::Damaged => Err(ErrorKind::Damaged),
+                read => Ok(format!("{:?}", read.map_err(kind))),
+            };
+            same("the changes", shown(journal), shown(&self.model).unwrap());
+            let shown = |journal: &dyn Journal| {
+                let kept = journal.load_snapshot(&name).map_err(kind)?;
+                Ok(format!("{kept:?}"))
+            };
+            same("the snapshot", shown(journal), shown(&self.model).unwrap());
+        }
+        let prefix = format!("{:04}/", self.number);
+        let shown = |journal: &dyn Journal| {
+            let mut due = journal.due(u64::MAX, None, usize::MAX).map_err(kind)?;
+            due.retain(|due| due.stream.starts_with(&prefix));
+            let names = journal.list(&prefix, None, usize::MAX).map_err(kind)?;
+            Ok(format!("{due:?} {names:?}"))
+        };
+        same("the lists", shown(journal), shown(&self.model).unwrap());
+        damaged
     }
 
     /// All that can be read of the actor's streams.

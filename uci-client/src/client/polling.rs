@@ -1,4 +1,4 @@
-//! Event types that the peer does not support: found out by its answers, and polled until a later try works.
+//! Event types that the peer does not support: found out by its answers and by its silence, and polled until it tells of them.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -90,27 +90,62 @@ impl Client {
             self.timers
                 .set(Timer::Subscription(id), now, self.config.support_retry);
         }
-        // The first look is at everything, like that of a subscription that was confirmed.
-        self.sync.mark(match &wanted.target {
-            Target::Devices => Scope::All,
-            Target::Device { device } | Target::Resource { device, .. } => Scope::Device(*device),
-        });
         let event_types = wanted.event_types.clone();
+        self.look(id);
         self.set_polled(id, event_types, now);
     }
 
-    /// Polls those event types of a subscription in force that the peer was not asked for.
+    /// Fetches all that there is to know about what a subscription is about: before it is polled for what changes.
+    pub(super) fn look(&mut self, id: SubscribeId) {
+        if let Some(wanted) = self.store.ledger.get(id) {
+            self.sync.mark(match &wanted.target {
+                Target::Devices => Scope::All,
+                Target::Device { device } | Target::Resource { device, .. } => {
+                    Scope::Device(*device)
+                }
+            });
+        }
+    }
+
+    /// Polls a subscription that the peer has accepted and told nothing of.
+    pub(super) fn poll_unconfirmed(&mut self, id: SubscribeId, now: Instant) {
+        let (Some(wanted), Some(activity)) =
+            (self.store.ledger.get(id), self.activities.get_mut(&id))
+        else {
+            return;
+        };
+        // Peers in the field accept a subscription of anything, whether it is there or not.
+        activity.target_in_doubt = true;
+        let event_types = wanted.event_types.clone();
+        self.look(id);
+        if self.can_poll() {
+            self.set_polled(id, event_types, now);
+        }
+    }
+
+    /// Polls those event types of a subscription in force of which the peer has told nothing: while their first
+    /// notifications are awaited, only those that it was not asked for and those that were polled before.
     pub(super) fn poll_the_rest(&mut self, id: SubscribeId, now: Instant) {
-        let Some(wanted) = self.store.ledger.get(id) else {
+        let (Some(wanted), Some(activity)) = (self.store.ledger.get(id), self.activities.get(&id))
+        else {
             return;
         };
         let mut rest = wanted.event_types.clone();
-        if self.can_poll() {
-            rest.retain(|one| !wanted.asked().contains(one));
-        } else {
-            rest.clear();
-        }
+        rest.retain(|one| {
+            let awaited = activity.stage == Stage::Settling && wanted.asked().contains(one);
+            let polled = !awaited || activity.polled.contains(one);
+            self.can_poll() && polled && !wanted.is_told(one)
+        });
         self.set_polled(id, rest, now);
+    }
+
+    /// Whether the peer may come to support more of a subscription in force than it does.
+    pub(super) fn lacks_events(&self, id: SubscribeId) -> bool {
+        let (Some(wanted), Some(activity)) = (self.store.ledger.get(id), self.activities.get(&id))
+        else {
+            return false;
+        };
+        activity.support.is_partial() || (self.can_poll() && !wanted.is_told_all())
     }
 
     fn set_polled(&mut self, id: SubscribeId, event_types: Vec<EventType>, now: Instant) {
@@ -184,14 +219,17 @@ impl Client {
             .filter_map(|(id, _)| Some(&self.store.ledger.get(*id)?.target))
     }
 
-    /// Ends the subscriptions that are polled alone and whose device or resource `scope`, just fetched, does not have.
+    /// Ends the subscriptions of which the peer tells nothing and whose device or resource `scope`, just fetched, does not
+    /// have.
     ///
     /// A peer with events cancels the subscriptions of what is gone and answers 404 to the next try.
     pub(super) fn end_polled_without_target(&mut self, scope: &Scope) {
         let gone = |(id, activity): &(&SubscribeId, &Activity)| {
-            activity.stage == Stage::Polled
+            // While the peer makes it or has just accepted it, what was fetched may be older than what it is about.
+            matches!(activity.stage, Stage::Polled | Stage::Waiting)
                 && self.store.ledger.get(**id).is_some_and(|wanted| {
-                    self.is_missing(&wanted.target, scope, activity.target_in_doubt)
+                    activity.polled == wanted.event_types
+                        && self.is_missing(&wanted.target, scope, activity.target_in_doubt)
                 })
         };
         let gone: Vec<SubscribeId> = self

@@ -71,7 +71,7 @@ impl Client {
             correlation: attempt.correlation.clone(),
             subscription: headers.subscription_id,
             sequence: headers.sequence_number,
-            cancelled,
+            event_type: headers.event_type.clone(),
         };
         let (subscription, sequence, timestamp) = (
             headers.subscription_id,
@@ -134,6 +134,9 @@ impl Client {
         match stage {
             _ if cancelled => {}
             Some((Stage::Confirming, _)) => self.confirmed(id, now),
+            Some((Stage::Settling | Stage::Live, _)) => {
+                self.told(id, &notification.event.event_type(), now);
+            }
             // Only the answer was lost: the peer has made the subscription.
             Some((Stage::Waiting | Stage::Polled, false)) => self.accepted(id, None, now),
             _ => {}
@@ -153,7 +156,7 @@ impl Client {
         let stage = self.activities.get(&id).map(|activity| activity.stage);
         match stage {
             _ if wanted.released => self.close(id, EndReason::Unsubscribed),
-            Some(Stage::Requesting | Stage::Confirming | Stage::Live) => {
+            Some(Stage::Requesting | Stage::Confirming | Stage::Settling | Stage::Live) => {
                 self.retry(id, RetryReason::Cancelled, now);
             }
             // Another try is already due.

@@ -293,15 +293,44 @@ impl Client {
         }
     }
 
+    /// Goes on with a subscription whose notifications come: those of every event type are to begin.
     pub(super) fn live(&mut self, id: SubscribeId, now: Instant) {
+        let (Some(wanted), Some(activity)) =
+            (self.store.ledger.get(id), self.activities.get_mut(&id))
+        else {
+            return;
+        };
+        if wanted.is_told_all() {
+            return self.keep(id, now);
+        }
+        activity.stage = Stage::Settling;
+        self.timers
+            .set(Timer::Subscription(id), now, self.config.confirm_timeout);
+        self.poll_the_rest(id, now);
+    }
+
+    /// Takes that a notification of `event_type` has come, which may be the first.
+    pub(super) fn told(&mut self, id: SubscribeId, event_type: &EventType, now: Instant) {
+        let (Some(wanted), Some(activity)) = (self.store.ledger.get(id), self.activities.get(&id))
+        else {
+            return;
+        };
+        match activity.stage {
+            Stage::Settling if !wanted.is_told_all() => self.poll_the_rest(id, now),
+            Stage::Settling => self.keep(id, now),
+            // It was late, and is supported after all.
+            _ if activity.polled.contains(event_type) => self.keep(id, now),
+            _ => {}
+        }
+    }
+
+    /// Uses a subscription as it is for its lifetime. An event type of which nothing has come counts as not supported.
+    fn keep(&mut self, id: SubscribeId, now: Instant) {
+        let ask_again = self.lacks_events(id).then_some(self.config.support_retry);
         let Some(activity) = self.activities.get_mut(&id) else {
             return;
         };
         activity.stage = Stage::Live;
-        let ask_again = activity
-            .support
-            .is_partial()
-            .then_some(self.config.support_retry);
         match self.config.lifetime.into_iter().chain(ask_again).min() {
             Some(lifetime) => self.timers.set(Timer::Subscription(id), now, lifetime),
             None => self.timers.cancel(Timer::Subscription(id)),
@@ -337,7 +366,11 @@ impl Client {
         match stage {
             Stage::Waiting => self.attempt(id, now),
             Stage::Polled => self.ask_again(id, now),
-            Stage::Confirming => self.replace(id, RetryReason::Unconfirmed, now),
+            Stage::Confirming => self.unconfirmed(id, now),
+            Stage::Settling => {
+                self.look(id);
+                self.keep(id, now);
+            }
             Stage::Live => self.expire(id, now),
             Stage::Releasing => self.release(id),
             Stage::Lingering => self.close(id, EndReason::Unsubscribed),
@@ -347,17 +380,22 @@ impl Client {
 
     /// Replaces a subscription that has worked to its end.
     fn expire(&mut self, id: SubscribeId, now: Instant) {
-        let Some(activity) = self.activities.get_mut(&id) else {
-            return;
-        };
-        activity.failures = 0;
-        let reason = if activity.support.is_partial() {
-            activity.support.forget_refusals();
+        let reason = if self.lacks_events(id) {
             RetryReason::Unsupported
         } else {
             RetryReason::Expired
         };
+        if let Some(activity) = self.activities.get_mut(&id) {
+            activity.failures = 0;
+            activity.support.forget_refusals();
+        }
         self.replace(id, reason, now);
+    }
+
+    /// Replaces a subscription that the peer accepted and has told nothing of, which it may never do.
+    fn unconfirmed(&mut self, id: SubscribeId, now: Instant) {
+        self.poll_unconfirmed(id, now);
+        self.replace(id, RetryReason::Unconfirmed, now);
     }
 
     fn replace(&mut self, id: SubscribeId, reason: RetryReason, now: Instant) {

@@ -1,5 +1,7 @@
 //! What a change does to the ledger: total, whatever the order of the changes.
 
+use std::collections::BTreeSet;
+
 use super::{Attempt, Change, Ledger, Subscription};
 
 impl Ledger {
@@ -36,6 +38,7 @@ impl Ledger {
                         event_types: event_types.clone(),
                         subscription: None,
                         last: None,
+                        told: BTreeSet::new(),
                     };
                     subscription.attempt = Some(attempt);
                 }
@@ -49,13 +52,18 @@ impl Ledger {
                     attempt.subscription = Some(*subscription);
                 }
             }
-            Change::Notified { id, sequence } => {
+            Change::Notified {
+                id,
+                sequence,
+                first,
+            } => {
                 if let Some(attempt) = self
                     .subscriptions
                     .get_mut(id)
                     .and_then(|wanted| wanted.attempt.as_mut())
                 {
                     attempt.last = Some(*sequence);
+                    attempt.told.extend(first.clone());
                 }
             }
             Change::Cancelled { id } => {

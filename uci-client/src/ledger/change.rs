@@ -32,7 +32,13 @@ pub(crate) enum Change {
         subscription: SubscriptionId,
     },
     /// A notification was taken.
-    Notified { id: SubscribeId, sequence: u64 },
+    Notified {
+        id: SubscribeId,
+        sequence: u64,
+        /// Its event type, when it is the first of that type under the try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<EventType>,
+    },
     /// The peer ended the subscription.
     Cancelled { id: SubscribeId },
     /// The caller gave it up.

@@ -34,7 +34,7 @@ pub(crate) enum Command {
         correlation: CorrelationId,
         subscription: SubscriptionId,
         sequence: u64,
-        cancelled: bool,
+        event_type: EventType,
     },
     /// Give it up.
     Release { id: SubscribeId },
@@ -138,9 +138,9 @@ impl Ledger {
                 correlation,
                 subscription,
                 sequence,
-                cancelled,
+                event_type,
             } => match self.attempt(*id, correlation) {
-                Some(attempt) => notify(*id, attempt, subscription, *sequence, *cancelled),
+                Some(attempt) => notify(*id, attempt, subscription, *sequence, event_type),
                 None => Decision::nothing(Outcome::Stale),
             },
             Command::Release { id } => match self.get(*id) {
@@ -168,7 +168,7 @@ fn notify(
     attempt: &Attempt,
     subscription: &SubscriptionId,
     sequence: u64,
-    cancelled: bool,
+    event_type: &EventType,
 ) -> Decision {
     match &attempt.subscription {
         Some(bound) if bound != subscription => return Decision::nothing(Outcome::Stale),
@@ -186,7 +186,13 @@ fn notify(
             subscription: *subscription,
         });
     }
-    changes.push(Change::Notified { id, sequence });
+    let cancelled = *event_type == EventType::SubscriptionCancelled;
+    let is_first = !cancelled && !attempt.told.contains(event_type);
+    changes.push(Change::Notified {
+        id,
+        sequence,
+        first: is_first.then(|| event_type.clone()),
+    });
     if cancelled {
         changes.push(Change::Cancelled { id });
     }

@@ -32,18 +32,26 @@ fn command() -> impl Strategy<Value = Command> {
             correlation: correlation(n),
             subscription: SubscriptionId::from_bytes([n; 16]),
         }),
-        (id(), 0..4_u8, 0..6_u64, any::<bool>()).prop_map(|(id, n, sequence, cancelled)| {
+        (id(), 0..4_u8, 0..6_u64, event_type()).prop_map(|(id, n, sequence, event_type)| {
             let subscription = SubscriptionId::from_bytes([n; 16]);
             Command::Notify {
                 id,
                 correlation: correlation(n),
                 subscription,
                 sequence,
-                cancelled,
+                event_type,
             }
         }),
         id().prop_map(|id| Command::Release { id }),
         id().prop_map(|id| Command::Close { id }),
+    ]
+}
+
+fn event_type() -> impl Strategy<Value = EventType> {
+    prop_oneof![
+        Just(EventType::DevicesOnline),
+        Just(EventType::DevicesOffline),
+        Just(EventType::SubscriptionCancelled),
     ]
 }
 
@@ -114,6 +122,46 @@ proptest! {
 }
 
 #[test]
+fn the_first_notification_of_each_event_type_is_noted_and_no_later_one() {
+    let wanted = vec![EventType::DevicesOnline, EventType::DevicesOffline];
+    let id = SubscribeId::from_u64(1);
+    let told = |sequence, event_type| Command::Notify {
+        id,
+        correlation: correlation(1),
+        subscription: SubscriptionId::from_bytes([1; 16]),
+        sequence,
+        event_type,
+    };
+    let (ledger, changes) = run(&[
+        Command::Want {
+            id,
+            target: Target::Devices,
+            event_types: wanted.clone(),
+            format: ContentFormat::Json,
+        },
+        Command::Attempt {
+            id,
+            correlation: correlation(1),
+            secret: Sealed(vec![1]),
+            event_types: None,
+        },
+        told(0, EventType::DevicesOnline),
+        told(1, EventType::DevicesOnline),
+    ]);
+    let firsts: Vec<Option<EventType>> = changes
+        .iter()
+        .filter_map(|bytes| match Change::decode(bytes).unwrap() {
+            Change::Notified { first, .. } => Some(first),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(firsts, [Some(EventType::DevicesOnline), None]);
+    let is_told = |one| ledger.get(id).unwrap().is_told(one);
+    assert_eq!([&wanted[0], &wanted[1]].map(is_told), [true, false]);
+    assert!(!ledger.get(id).unwrap().is_told_all());
+}
+
+#[test]
 fn a_snapshot_of_an_unknown_form_is_rebuilt_or_refused() {
     let want = Change::Released {
         id: SubscribeId::from_u64(1),
@@ -174,7 +222,7 @@ fn story() -> Vec<Command> {
             correlation: correlation(1),
             subscription,
             sequence: 0,
-            cancelled: true,
+            event_type: EventType::SubscriptionCancelled,
         },
         Command::Want {
             id: two,
@@ -190,6 +238,13 @@ fn story() -> Vec<Command> {
         },
         Command::Release { id: one },
         Command::Close { id: one },
+        Command::Notify {
+            id: two,
+            correlation: correlation(2),
+            subscription: SubscriptionId::from_bytes([8; 16]),
+            sequence: 0,
+            event_type: EventType::ResourcesPublished,
+        },
     ]
 }
 

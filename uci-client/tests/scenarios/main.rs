@@ -20,6 +20,7 @@ mod mirror;
 mod polling;
 mod receiver;
 mod restarts;
+mod silence;
 mod subscribing;
 mod unsubscribing;
 

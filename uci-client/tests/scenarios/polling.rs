@@ -8,8 +8,8 @@ use uci_model::EventType;
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// A world whose peer is known to support these event types.
 fn supporting(types: &[EventType]) -> World {
@@ -27,7 +27,7 @@ fn refusing(types: &[&'static str], code: u16) -> World {
     world
 }
 
-fn device_level(world: &mut World) -> SubscribeId {
+pub fn device_level(world: &mut World) -> SubscribeId {
     let types = EventTypes::all(SubscriptionLevel::Device);
     let target = Target::Device { device: lamp() };
     let id = world.client.subscribe(target, &types, world.now).unwrap();
@@ -36,7 +36,7 @@ fn device_level(world: &mut World) -> SubscribeId {
 }
 
 /// What was told to be polled, in order.
-fn polled(world: &World) -> Vec<Vec<&str>> {
+pub fn polled(world: &World) -> Vec<Vec<&str>> {
     let mut polled = Vec::new();
     for event in &world.events {
         if let Event::Polling { event_types, .. } = event {
@@ -47,7 +47,7 @@ fn polled(world: &World) -> Vec<Vec<&str>> {
 }
 
 /// The requests since the `from`th, as method, path below the root, and query.
-fn requests(world: &World, from: usize) -> Vec<String> {
+pub fn requests(world: &World, from: usize) -> Vec<String> {
     let line = |request: &http::Request<Bytes>| {
         let target = request.uri().path_and_query().unwrap().as_str();
         format!("{} {}", request.method(), &target["/api/v1".len()..])
@@ -55,13 +55,13 @@ fn requests(world: &World, from: usize) -> Vec<String> {
     world.cloud.requests[from..].iter().map(line).collect()
 }
 
-fn subscribes(world: &World) -> usize {
+pub fn subscribes(world: &World) -> usize {
     let posts = requests(world, 0);
     posts.iter().filter(|one| one.starts_with("POST")).count()
 }
 
 /// One device with one link and its representation, in both forms.
-fn listed(world: &mut World, status: &str, href: &str, state: bool) {
+pub fn listed(world: &mut World, status: &str, href: &str, state: bool) {
     let device = format!(
         r#""device":{{"di":"{LAMP}","n":"Lamp","rt":["oic.wk.d"],"dmn":[]}},"status":"{status}""#
     );
@@ -147,12 +147,10 @@ fn a_peer_without_events_is_polled_until_it_has_them() {
         let since = requests(&world, before);
         assert!(since.contains(&"POST /devices/subscriptions".to_owned()));
         assert_eq!(world.cloud.subscriptions[0].event_types, names);
-        assert_eq!(
-            world.notify(0, "devices_registered", Some("[]")),
-            Some(200),
-            "{code}"
-        );
-        assert_eq!(polled(&world), [names, Vec::new()]);
+        world.begin(0, &names);
+        // One after the other, as the peer tells of it.
+        let rest: Vec<&[&str]> = (0..=4).map(|told| &names[told..]).collect();
+        assert_eq!(polled(&world), rest, "{code}");
         let before = world.cloud.requests.len();
         world.pass(3 * HOUR);
         assert!(requests(&world, before).is_empty(), "nothing is polled");
@@ -171,7 +169,7 @@ fn only_what_the_peer_does_not_support_is_polled() {
     assert_eq!(kept[0].event_types, supported);
     let answered = |event: &&Event| matches!(event, Event::Subscribed { .. });
     assert_eq!(world.events.iter().filter(answered).count(), 1);
-    assert_eq!(world.notify(0, "devices_registered", Some("[]")), Some(200));
+    world.begin(0, &supported);
     assert_eq!(polled(&world), [missing]);
     let before = world.cloud.requests.len();
     world.pass(2 * MINUTE);
@@ -196,7 +194,8 @@ fn only_what_the_peer_does_not_support_is_polled() {
     assert_eq!(retries(&world), [RetryReason::Unsupported]);
     assert_eq!(world.cloud.subscriptions.len(), 1);
     assert_eq!(world.cloud.subscriptions[0].event_types.len(), 4);
-    assert_eq!(world.notify(0, "devices_online", Some("[]")), Some(200));
+    world.begin(0, &supported);
+    world.begin(0, &missing);
     assert_eq!(polled(&world).last().unwrap().len(), 0);
     assert!(ended(&world, id).is_empty());
 }
@@ -234,7 +233,7 @@ fn what_the_peer_is_known_to_support_is_all_that_it_is_asked_for() {
         .map(String::as_str)
         .collect();
     assert_eq!(asked, known.iter().map(EventType::as_str).collect());
-    assert_eq!(world.notify(0, "devices_registered", Some("[]")), Some(200));
+    world.begin(0, &known.each_ref().map(EventType::as_str));
     assert_eq!(polled(&world), [["devices_online", "devices_offline"]]);
     world.pass(5 * HOUR);
     assert_eq!(subscribes(&world), 1, "it is not asked again");

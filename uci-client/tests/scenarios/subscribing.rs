@@ -21,7 +21,7 @@ fn a_subscribe_request_is_what_the_reference_peer_reads() {
     assert_eq!(request.headers()["accept"], "application/json");
     let kept = &world.cloud.subscriptions[0];
     assert_eq!(kept.secret.expose().len(), 32);
-    let correlation: uci_model::DeviceId = kept.correlation.parse().expect("a UUID");
+    let correlation: DeviceId = kept.correlation.parse().expect("a UUID");
     assert_eq!(kept.correlation, correlation.to_string());
     assert_eq!(kept.event_types.len(), 4);
 }

@@ -61,6 +61,7 @@ pub struct Cloud {
     pub requests: Vec<Request<Bytes>>,
     /// Answers to give before the ordinary ones begin.
     pub script: VecDeque<Option<Response<Bytes>>>,
+    /// The devices with their links, and with their representations; the lamp, if there is one, is the only one.
     pub base: String,
     pub all: String,
     /// The resource of a device that is offline.
@@ -80,6 +81,11 @@ impl Cloud {
         if self.offline.is_some_and(|href| path.ends_with(href)) {
             return Some(status(504));
         }
+        let lamp = format!("/api/v1/devices/{LAMP}");
+        let listed = match request.uri().query() {
+            Some("content=all") => &self.all,
+            _ => &self.base,
+        };
         Some(
             match (request.method(), path.strip_suffix("/subscriptions")) {
                 (&Method::POST, Some(_)) => {
@@ -102,14 +108,18 @@ impl Cloud {
                     })
                 }
                 (&Method::GET, _) if path == "/api/v1/devices" => {
-                    let body = if request.uri().query() == Some("content=all") {
-                        &self.all
-                    } else {
-                        &self.base
-                    };
-                    json(200, if body.is_empty() { "[]" } else { body })
+                    json(200, if listed.is_empty() { "[]" } else { listed })
                 }
-                (&Method::GET, _) if path == format!("/api/v1/devices/{LAMP}") => {
+                (&Method::GET, _) if path == lamp && !listed.is_empty() => {
+                    let alone = listed
+                        .strip_prefix('[')
+                        .and_then(|one| one.strip_suffix(']'));
+                    match alone.unwrap() {
+                        "" => status(404),
+                        device => json(200, device),
+                    }
+                }
+                (&Method::GET, _) if path == lamp => {
                     let links = if request.uri().query() == Some("content=all") {
                         String::new()
                     } else {
@@ -379,6 +389,13 @@ impl World {
         let request = self.signed(index, event_type, body);
         self.cloud.subscriptions[index].sequence += 1;
         self.deliver(&request)
+    }
+
+    /// Sends the initial notifications of the subscription at `index`, of these types.
+    pub fn begin(&mut self, index: usize, event_types: &[&str]) {
+        for event_type in event_types {
+            assert_eq!(self.notify(index, event_type, Some("[]")), Some(200));
+        }
     }
 
     pub fn signed(&self, index: usize, event_type: &str, body: Option<&str>) -> Request<Bytes> {

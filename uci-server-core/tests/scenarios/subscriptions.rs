@@ -479,9 +479,14 @@ fn a_cancellation_follows_the_attempt_that_was_under_way() {
     world.subscribe(&path(1, LIGHT), CHANGED);
     let (under_way, told) = world.next_delivery().unwrap();
     assert_eq!(told.sequence, 0);
-    world.end_grant("g1");
-    assert!(world.deliveries.is_empty());
+    world.aborts_wait = true;
+    let (alice, grant) = (account("alice"), "g1".parse().unwrap());
+    let end = world.cloud.end_grant(alice, grant, world.wall, world.now);
+    world.settle();
+    assert!(world.deliveries.is_empty() && world.grants_ended.is_empty());
+    // It was too late to stop it.
     world.answer_delivery(under_way, 200);
+    assert_eq!(world.grants_ended.remove(&end), Some(Ok(())));
     assert_eq!(world.receive(), seen(&[(1, "subscription_cancelled")]));
     assert_eq!(world.cloud.next_deadline(), None);
 }

@@ -7,15 +7,17 @@ use super::hello::ClientHello;
 use crate::suite::CipherSuite;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Agreement {
+pub(super) struct Agreement<'a> {
     pub(super) suite: CipherSuite,
-    /// What the ServerHello says.
-    pub(super) extensions: Extensions,
+    /// What the ServerHello says, but for the id that is still to be chosen.
+    pub(super) extensions: Extensions<'static>,
+    /// The id that the client wants in records to it, when ids are spoken of.
+    pub(super) connection_id: Option<&'a [u8]>,
 }
 
-impl Agreement {
+impl<'a> Agreement<'a> {
     /// The first suite of ours that the client offers, whatever the client prefers, and the extensions that fit.
-    pub(super) fn reach(hello: &ClientHello<'_>, config: &PskConfig) -> Result<Self, Alert> {
+    pub(super) fn reach(hello: &ClientHello<'a>, config: &PskConfig) -> Result<Self, Alert> {
         if !hello.speaks_dtls_1_2() {
             return Err(Alert::ProtocolVersion);
         }
@@ -40,6 +42,10 @@ impl Agreement {
                         renegotiation_info: hello.knows_renegotiation_info(),
                         ..Extensions::default()
                     },
+                    connection_id: hello
+                        .extensions
+                        .connection_id
+                        .filter(|_| config.connection_id_len.is_some()),
                 })
             }
             _ => Err(Alert::HandshakeFailure),

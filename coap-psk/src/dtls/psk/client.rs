@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::agreement::needs_encrypt_then_mac;
 use super::alert::Alert;
+use super::connection_id::ConnectionId;
 use super::context::Context;
 use super::extension::Extensions;
 use super::finishing::{Finishing, LastWord, Progress};
@@ -42,9 +43,13 @@ const MAX_COOKIES: u8 = 4;
 enum State {
     Hello,
     HelloDone {
+        /// Whether the server has said what identity it wants, which it does once at most.
+        has_hint: bool,
         suite: CipherSuite,
         extended_master_secret: bool,
         randoms: Randoms,
+        /// The id that the server wants, when there are ids at all.
+        servers_id: Option<Box<[u8]>>,
     },
     Finished(Finishing),
     Over,
@@ -53,6 +58,8 @@ enum State {
 pub(super) struct ClientHandshake {
     identity: Vec<u8>,
     key: PskKey,
+    /// The id that we want in what the server sends, when ids are offered.
+    connection_id: Option<ConnectionId>,
     random: [u8; 32],
     cookie: Vec<u8>,
     cookies: u8,
@@ -65,10 +72,17 @@ pub(super) struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    pub(super) fn begin(peer: SocketAddr, identity: &[u8], key: PskKey, cx: &mut Context) -> Self {
+    pub(super) fn begin(
+        peer: SocketAddr,
+        identity: &[u8],
+        key: PskKey,
+        connection_id: Option<ConnectionId>,
+        cx: &mut Context,
+    ) -> Self {
         let mut handshake = Self {
             identity: identity.to_vec(),
             key,
+            connection_id,
             random: cx.random(),
             cookie: Vec::new(),
             cookies: 0,
@@ -86,8 +100,9 @@ impl ClientHandshake {
         self.flight.peer()
     }
 
-    pub(super) fn identity(&self) -> &[u8] {
-        &self.identity
+    /// The id that was offered.
+    pub(super) fn connection_id(&self) -> ConnectionId {
+        self.connection_id.unwrap_or_default()
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -150,6 +165,7 @@ impl ClientHandshake {
         let extensions = Extensions {
             encrypt_then_mac: cx.config.suites.iter().copied().any(needs_encrypt_then_mac),
             extended_master_secret: true,
+            connection_id: self.connection_id.as_ref().map(ConnectionId::as_bytes),
             ..Extensions::default()
         };
         let suites = cx.config.suites.iter().map(|suite| suite.number());
@@ -185,12 +201,13 @@ impl ClientHandshake {
     }
 
     fn handle_message(&mut self, message: &Message, cx: &mut Context) -> Result<(), Alert> {
-        match (&self.state, message.kind()) {
+        match (&mut self.state, message.kind()) {
             (State::Hello, MessageType::ServerHello) => {
                 self.transcript.update(message.bytes());
                 self.handle_server_hello(message.body(), cx)
             }
-            (State::HelloDone { .. }, MessageType::ServerKeyExchange) => {
+            (State::HelloDone { has_hint, .. }, MessageType::ServerKeyExchange) if !*has_hint => {
+                *has_hint = true;
                 self.transcript.update(message.bytes());
                 // The hint is for clients with several identities.
                 key_exchange::parse(message.body())
@@ -202,12 +219,15 @@ impl ClientHandshake {
                     suite,
                     extended_master_secret,
                     randoms,
+                    servers_id,
+                    ..
                 },
                 MessageType::ServerHelloDone,
             ) if message.body().is_empty() => {
                 let (suite, extended, randoms) = (*suite, *extended_master_secret, *randoms);
+                let servers_id = servers_id.take();
                 self.transcript.update(message.bytes());
-                self.send_last_flight(suite, extended, &randoms, cx);
+                self.send_last_flight(suite, extended, &randoms, servers_id, cx);
                 Ok(())
             }
             _ => Err(Alert::UnexpectedMessage),
@@ -226,7 +246,9 @@ impl ClientHandshake {
             return Err(Alert::IllegalParameter);
         };
         // Nothing may be answered that was not asked. (RFC 5246, 7.4.1.4)
-        if hello.extensions.others {
+        let servers_id = hello.extensions.connection_id;
+        let unasked = servers_id.is_some() && self.connection_id.is_none();
+        if hello.extensions.others || unasked {
             return Err(Alert::UnsupportedExtension);
         }
         if hello.extensions.encrypt_then_mac != needs_encrypt_then_mac(suite) {
@@ -237,12 +259,14 @@ impl ClientHandshake {
             return Err(Alert::HandshakeFailure);
         }
         self.state = State::HelloDone {
+            has_hint: false,
             suite,
             extended_master_secret,
             randoms: Randoms {
                 client: self.random,
                 server: hello.random,
             },
+            servers_id: servers_id.map(Box::from),
         };
         Ok(())
     }
@@ -252,13 +276,17 @@ impl ClientHandshake {
         suite: CipherSuite,
         extended: bool,
         randoms: &Randoms,
+        servers_id: Option<Box<[u8]>>,
         cx: &mut Context,
     ) {
         let body = key_exchange::encode(&self.identity);
         let key_exchange = self.message(MessageType::ClientKeyExchange, &body);
         let master = MasterSecret::derive(&self.key, extended, randoms, &self.transcript);
         let keys = master.key_pair(suite, randoms);
-        self.flight.protect(keys.client);
+        // Ids are in use when both sides speak of them.
+        let own_id = self.connection_id.filter(|_| servers_id.is_some());
+        self.flight
+            .protect(keys.client, servers_id.unwrap_or_default());
         let data = master.verify_data(Side::Client, &self.transcript);
         let finished = self.message(MessageType::Finished, &data);
         let parts = Vec::from([
@@ -267,7 +295,7 @@ impl ClientHandshake {
             Part::Protected(finished),
         ]);
         self.flight.send(parts, cx);
-        let inbound = Inbound::new(keys.server);
+        let inbound = Inbound::new(keys.server, own_id.unwrap_or_default());
         self.state = State::Finished(Finishing { master, inbound });
     }
 
@@ -277,7 +305,8 @@ impl ClientHandshake {
         };
         let genuine = finishing.verifies(Side::Server, &self.transcript, finished);
         let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
-        let mut session = Session::client(peer, outbound, finishing.inbound);
+        let identity = mem::take(&mut self.identity).into();
+        let mut session = Session::client(peer, identity, outbound, finishing.inbound);
         if !genuine {
             // The server has a session by now.
             session.close(Alert::DecryptError, cx);

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::connection_id::MAX_CONNECTION_ID_LEN;
 use crate::suite::CipherSuite;
 
 /// Settings of a [`PskEndpoint`](super::PskEndpoint).
@@ -12,6 +13,7 @@ use crate::suite::CipherSuite;
 /// let mut config = coap_psk::dtls::psk::PskConfig::default();
 /// config.initial_timeout = Duration::from_secs(9); // NB-IoT (RFC 7925, 11)
 /// config.accept = false; // a device, which only connects
+/// config.connection_id_len = Some(0); // and knows where the cloud is
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -25,6 +27,11 @@ pub struct PskConfig {
     /// Whether a peer without the extended master secret is refused; default no, since older devices do not know it.
     /// (RFC 7627)
     pub require_extended_master_secret: bool,
+    /// The bytes of the connection ids that this side chooses for what its peers send; default 6, and at most
+    /// [`MAX_CONNECTION_ID_LEN`]. A peer that knows of them is found by its id when its address changes. With 0 this side
+    /// sends with the peer's id, which costs a device behind a NAT nothing but a few bytes, and wants none itself. `None`:
+    /// ids are neither offered nor taken. (RFC 9146)
+    pub connection_id_len: Option<usize>,
     /// When a flight is sent again for the first time; default 1 s, and at least 1 ms. The time doubles each time.
     /// (RFC 6347, 4.2.4.1)
     pub initial_timeout: Duration,
@@ -44,6 +51,9 @@ pub struct PskConfig {
     pub max_sessions: usize,
     /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
     pub max_handshakes: usize,
+    /// How many sequence numbers an [`export`](super::PskEndpoint::export) of a session reserves; default 65,536, of the 2^48
+    /// that there are.
+    pub reserved_records: u32,
     /// The bytes of a handshake message of a peer, and those of its early records that wait for the key; default 1,024.
     pub max_message: usize,
     /// Records that fail authentication until a session is closed; default 2^20, far below what guessing a tag of CCM_8
@@ -61,6 +71,7 @@ impl Default for PskConfig {
             suites: CipherSuite::ALL.to_vec(),
             identity_hint: None,
             require_extended_master_secret: false,
+            connection_id_len: Some(6),
             initial_timeout: Duration::from_secs(1),
             max_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(90),
@@ -68,8 +79,17 @@ impl Default for PskConfig {
             mtu: 1_200,
             max_sessions: 101_024,
             max_handshakes: 1_024,
+            reserved_records: 1 << 16,
             max_message: 1_024,
             max_rejected: 1 << 20,
         }
+    }
+}
+
+impl PskConfig {
+    /// The bytes that the ids in records to this side have.
+    pub(super) fn own_id_len(&self) -> usize {
+        self.connection_id_len
+            .map_or(0, |len| len.min(MAX_CONNECTION_ID_LEN))
     }
 }

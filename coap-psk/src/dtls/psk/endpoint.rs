@@ -1,5 +1,7 @@
 //! Many connections as one [`DtlsEndpoint`].
 
+mod saving;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -9,6 +11,7 @@ use super::agreement::Agreement;
 use super::alert::Alert;
 use super::client::ClientHandshake;
 use super::config::PskConfig;
+use super::connection_id::ConnectionId;
 use super::context::Context;
 use super::cookie::Cookies;
 use super::finishing::Progress;
@@ -25,6 +28,9 @@ use crate::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId, 
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
 use crate::time::Instant;
+
+/// How often a new id is drawn when others have it already.
+const DRAWS: usize = 4;
 
 /// Machine: DTLS 1.2 with pre-shared keys and nothing else, server and client role, for many peers.
 ///
@@ -104,7 +110,8 @@ impl PskEndpoint {
         {
             return handshake.handle_repeated_hello(&mut self.cx);
         }
-        if self.is_full_for(from) {
+        // Whether it takes the place of the session there, its identity will tell.
+        if self.is_full() && self.table.session_with(from).is_none() {
             return;
         }
         // The client began anew, or another one must give way.
@@ -113,29 +120,68 @@ impl PskEndpoint {
         if let Some(id) = replaced.or(oldest) {
             self.table.remove(id);
         }
-        let handshake =
-            ServerHandshake::begin(from, sequence, fragment, &hello, agreement, &mut self.cx);
+        let own_id = agreement.connection_id.and_then(|_| self.new_id());
+        let handshake = ServerHandshake::begin(
+            from,
+            sequence,
+            fragment,
+            &hello,
+            &agreement,
+            own_id,
+            &mut self.cx,
+        );
         self.table.add(Connection::Accepting(Box::new(handshake)));
     }
 
-    /// Takes a protected record. Whose it is, only keys can tell: those of a handshake under way, or of the session.
+    /// An id for what a peer sends, which is empty when this side needs none; `None` when ids are not spoken of, or those that
+    /// were drawn are taken.
+    fn new_id(&mut self) -> Option<ConnectionId> {
+        self.cx.config.connection_id_len?;
+        let len = self.cx.config.own_id_len();
+        (0..DRAWS)
+            .map(|_| ConnectionId::random(len, &mut self.cx.random))
+            .find(|id| self.table.with_id(id.as_bytes()).is_none())
+    }
+
+    /// Takes a protected record. Whose it is, its id says, or only keys can tell: those of a handshake under way, or of the
+    /// session.
     fn handle_protected(&mut self, from: SocketAddr, record: &Record<'_>) {
+        let connection_id = record.header.connection_id;
+        if !connection_id.is_empty() {
+            if let Some(id) = self.table.with_id(connection_id) {
+                self.handle_record_of(id, from, record);
+            }
+            return;
+        }
         for id in self.table.all_with(from) {
-            if self.handle_record_of(id, record) {
+            if self.handle_record_of(id, from, record) {
                 return;
             }
         }
     }
 
     /// Whether the record was one of this connection.
-    fn handle_record_of(&mut self, id: u64, record: &Record<'_>) -> bool {
+    fn handle_record_of(&mut self, id: u64, from: SocketAddr, record: &Record<'_>) -> bool {
         let progress = match self.table.get_mut(id) {
-            Some(Connection::Accepting(handshake)) => handshake.handle_record(record, &mut self.cx),
-            Some(Connection::Connecting(handshake)) => {
+            // Only a session moves.
+            Some(Connection::Accepting(handshake)) if handshake.peer() == from => {
+                handshake.handle_record(record, &mut self.cx)
+            }
+            Some(Connection::Connecting(handshake)) if handshake.peer() == from => {
                 handshake.handle_record(record, &mut self.cx)
             }
             Some(Connection::Established(session)) => {
-                let received = session.handle_record(record, &mut self.cx);
+                let before = session.peer();
+                let received = session.handle_record(from, record, &mut self.cx);
+                let after = session.peer();
+                if before != after {
+                    self.table.handle_move(id, before, after);
+                    self.events.push_back(DtlsEvent::Moved {
+                        session: SessionId(id),
+                        from: before,
+                        to: after,
+                    });
+                }
                 let taken = received.is_some();
                 match received {
                     Some(Received::Data(data)) => {
@@ -147,7 +193,7 @@ impl PskEndpoint {
                 }
                 return taken;
             }
-            None => None,
+            _ => None,
         };
         let taken = progress.is_some();
         if let Some(progress) = progress {
@@ -174,23 +220,23 @@ impl PskEndpoint {
     }
 
     fn establish(&mut self, id: u64, mut session: Box<Session>) {
-        let peer = session.peer();
-        let full = self.is_full_for(peer);
-        let (identity, replaced_by) = match self.table.get_mut(id) {
-            Some(Connection::Accepting(_)) if full => {
-                session.close(Alert::CloseNotify, &mut self.cx);
-                self.table.remove(id);
-                return;
-            }
-            Some(Connection::Accepting(handshake)) => {
-                (handshake.identity().to_vec(), CloseReason::Peer)
-            }
-            Some(Connection::Connecting(handshake)) => {
-                (handshake.identity().to_vec(), CloseReason::Local)
-            }
+        let accepted = match self.table.get(id) {
+            Some(Connection::Accepting(_)) => true,
+            Some(Connection::Connecting(_)) => false,
             Some(Connection::Established(_)) | None => return,
         };
-        let replaced = self.table.session_with(peer);
+        let (peer, identity) = (session.peer(), session.identity().to_vec());
+        let replaced = self.table.session_with(peer).filter(|old| {
+            let Some(Connection::Established(old)) = self.table.get(*old) else {
+                return false;
+            };
+            !accepted || old.gives_way_to(&identity)
+        });
+        if accepted && replaced.is_none() && self.is_full() {
+            session.close(Alert::CloseNotify, &mut self.cx);
+            self.table.remove(id);
+            return;
+        }
         self.table.establish(id, session);
         self.events.push_back(DtlsEvent::Established {
             session: SessionId(id),
@@ -198,14 +244,18 @@ impl PskEndpoint {
             identity,
         });
         if let Some(replaced) = replaced {
-            self.remove(replaced, replaced_by);
+            let reason = if accepted {
+                CloseReason::Peer
+            } else {
+                CloseReason::Local
+            };
+            self.remove(replaced, reason);
         }
     }
 
-    /// Whether there is no room for a session with this peer; one that replaces another needs none.
-    fn is_full_for(&self, peer: SocketAddr) -> bool {
+    /// Whether there is no room for a session that does not take the place of another.
+    fn is_full(&self) -> bool {
         self.table.sessions_to_be() >= self.cx.config.max_sessions
-            && self.table.session_with(peer).is_none()
     }
 
     /// Takes a connection out, and says so if anybody outside knows of it.
@@ -221,7 +271,7 @@ impl PskEndpoint {
 impl DtlsEndpoint for PskEndpoint {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.cx.advance(now);
-        for record in records(datagram) {
+        for record in records(datagram, self.cx.config.own_id_len()) {
             match (record.header.epoch, record.header.content) {
                 (0, ContentType::Handshake) => {
                     for fragment in fragments(record.body) {
@@ -269,12 +319,10 @@ impl DtlsEndpoint for PskEndpoint {
         let Some(Connection::Accepting(handshake)) = self.table.get_mut(id) else {
             return;
         };
-        for held in handshake
-            .provide_key(key, &mut self.cx)
-            .into_iter()
-            .flatten()
-        {
-            self.handle_record_of(id, &held.record());
+        let peer = handshake.peer();
+        let held = handshake.provide_key(key, &mut self.cx);
+        for held in held.into_iter().flatten() {
+            self.handle_record_of(id, peer, &held.record());
         }
     }
 
@@ -286,7 +334,7 @@ impl DtlsEndpoint for PskEndpoint {
         now: Instant,
     ) -> Result<SessionId, Error> {
         self.cx.advance(now);
-        if self.table.sessions_to_be() >= self.cx.config.max_sessions {
+        if self.is_full() {
             return Err(ErrorKind::Full.into());
         }
         if u16::try_from(identity.len()).is_err() {
@@ -298,7 +346,8 @@ impl DtlsEndpoint for PskEndpoint {
         if let Some((id, _)) = self.table.connecting(to) {
             self.remove(id, CloseReason::HandshakeFailed);
         }
-        let handshake = ClientHandshake::begin(to, identity, key, &mut self.cx);
+        let connection_id = self.new_id();
+        let handshake = ClientHandshake::begin(to, identity, key, connection_id, &mut self.cx);
         let id = self.table.add(Connection::Connecting(Box::new(handshake)));
         Ok(SessionId(id))
     }
@@ -308,6 +357,13 @@ impl DtlsEndpoint for PskEndpoint {
         match self.table.get_mut(session.0) {
             Some(Connection::Established(session)) => session.send(data, &mut self.cx),
             _ => Err(ErrorKind::UnknownSession.into()),
+        }
+    }
+
+    fn confirm_path(&mut self, session: SessionId, now: Instant) {
+        self.cx.advance(now);
+        if let Some(Connection::Established(session)) = self.table.get_mut(session.0) {
+            session.confirm_path();
         }
     }
 

@@ -14,7 +14,7 @@ use super::message::{Message, MessageType, fragments};
 use super::reassembly::Reassembly;
 use super::record::{ContentType, Record};
 use super::session::Session;
-use super::traffic::Inbound;
+use super::traffic::{Inbound, Opened};
 
 /// How far a step brought a handshake.
 pub(super) enum Progress {
@@ -48,8 +48,8 @@ impl Finishing {
         messages: &mut Reassembly,
         cx: &Context,
     ) -> Option<LastWord> {
-        let text = self.inbound.open(record)?;
-        match record.header.content {
+        let Opened { content, text, .. } = self.inbound.open(record)?;
+        match content {
             ContentType::Handshake => {
                 for fragment in fragments(&text) {
                     if fragment.kind == MessageType::Finished {

@@ -1,6 +1,7 @@
 //! Flights: what one side sends before it waits for the other, and again until the other answers. (RFC 6347, 4.2.4)
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::SocketAddr;
@@ -125,8 +126,9 @@ impl Flight {
         self.timer.stop();
     }
 
-    pub(super) fn protect(&mut self, keys: Protection) {
-        self.outbound.protect(keys);
+    /// Goes on under keys, with the id that the peer chose, which may be empty.
+    pub(super) fn protect(&mut self, keys: Protection, connection_id: Box<[u8]>) {
+        self.outbound.protect(keys, connection_id);
     }
 
     /// Says in clear that the handshake is over.
@@ -144,16 +146,20 @@ impl Flight {
     }
 }
 
-/// Sends parts in as few datagrams as they take. What has no sequence number left is as good as lost.
-pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx: &mut Context) {
-    let mtu = cx.config.mtu.max(MIN_MTU);
+/// The bytes of parts that are not divided, at most.
+pub(super) fn len(parts: &[Part], outbound: &Outbound) -> usize {
     let len = |part: &Part| {
         outbound
             .overhead(part.is_protected())
             .saturating_add(part.bytes().len())
     };
-    let total = parts.iter().map(len).fold(0, usize::saturating_add);
-    let mut datagram = Vec::with_capacity(total.min(mtu));
+    parts.iter().map(len).fold(0, usize::saturating_add)
+}
+
+/// Sends parts in as few datagrams as they take. What has no sequence number left is as good as lost.
+pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx: &mut Context) {
+    let mtu = cx.config.mtu.max(MIN_MTU);
+    let mut datagram = Vec::with_capacity(len(parts, outbound).min(mtu));
     for part in parts {
         let overhead = outbound.overhead(part.is_protected());
         for content in part.contents(mtu.saturating_sub(overhead)) {

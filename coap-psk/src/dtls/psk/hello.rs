@@ -19,7 +19,7 @@ pub(super) struct ClientHello<'a> {
     pub(super) cookie: &'a [u8],
     suites: &'a [u8],
     compressions: &'a [u8],
-    pub(super) extensions: Extensions,
+    pub(super) extensions: Extensions<'a>,
     /// Everything but the cookie, which is what the cookie vouches for.
     pub(super) parameters: [&'a [u8]; 2],
 }
@@ -77,7 +77,7 @@ pub(super) fn client_hello(
     random: &[u8; 32],
     cookie: &[u8],
     suites: impl Iterator<Item = u16>,
-    extensions: Extensions,
+    extensions: Extensions<'_>,
 ) -> Vec<u8> {
     let mut body = Vec::from(DTLS_1_2);
     body.extend(random);
@@ -112,17 +112,17 @@ pub(super) fn parse_hello_verify_request(body: &[u8]) -> Option<&[u8]> {
 
 /// A ServerHello of a peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct ServerHello {
+pub(super) struct ServerHello<'a> {
     pub(super) version: [u8; 2],
     pub(super) random: [u8; 32],
     pub(super) suite: u16,
     compression: u8,
-    pub(super) extensions: Extensions,
+    pub(super) extensions: Extensions<'a>,
 }
 
-impl ServerHello {
+impl<'a> ServerHello<'a> {
     /// What this engine answers: no session id, because nothing is resumed, and no compression.
-    pub(super) const fn new(random: [u8; 32], suite: u16, extensions: Extensions) -> Self {
+    pub(super) const fn new(random: [u8; 32], suite: u16, extensions: Extensions<'a>) -> Self {
         Self {
             version: DTLS_1_2,
             random,
@@ -132,7 +132,7 @@ impl ServerHello {
         }
     }
 
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(body: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let version = reader.array()?;
         let random = reader.array()?;

@@ -10,6 +10,7 @@ use cbc::CbcSha256;
 use ccm::Ccm8;
 
 use super::record::{Header, MAX_PLAINTEXT, Record};
+use super::wire::Reader;
 use crate::random::Random;
 use crate::suite::CipherSuite;
 
@@ -28,15 +29,38 @@ impl Protection {
         }
     }
 
-    /// Writes a record with `text` in it; `None` when the text is too long for one.
+    pub(super) const fn suite(&self) -> CipherSuite {
+        match self {
+            Self::Ccm8(_) => CipherSuite::PskAes128Ccm8,
+            Self::CbcSha256(_) => CipherSuite::PskAes128CbcSha256,
+        }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ccm8(keys) => keys.save(out),
+            Self::CbcSha256(keys) => keys.save(out),
+        }
+    }
+
+    pub(super) fn restore(suite: CipherSuite, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(match suite {
+            CipherSuite::PskAes128Ccm8 => Self::Ccm8(Ccm8::new(reader.array()?, reader.array()?)),
+            CipherSuite::PskAes128CbcSha256 => {
+                Self::CbcSha256(Box::new(CbcSha256::new(reader.array()?, reader.array()?)))
+            }
+        })
+    }
+
+    /// Writes a record with a text in two parts in it; `None` when the text is too long for one.
     pub(super) fn seal(
         &self,
-        header: Header,
-        text: &[u8],
+        header: Header<'_>,
+        text: [&[u8]; 2],
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        if text.len() > MAX_PLAINTEXT {
+        if len_of(text)? > MAX_PLAINTEXT {
             return None;
         }
         match self {
@@ -53,6 +77,10 @@ impl Protection {
         }?;
         (text.len() <= MAX_PLAINTEXT).then_some(text)
     }
+}
+
+fn len_of([front, tail]: [&[u8]; 2]) -> Option<usize> {
+    front.len().checked_add(tail.len())
 }
 
 /// The keys of both directions.

@@ -23,24 +23,28 @@ pub(super) enum ContentType {
     Alert,
     Handshake,
     ApplicationData,
+    /// Any of the others, which is said within, under a connection id. (RFC 9146, 4)
+    Tls12Cid,
 }
 
 impl ContentType {
-    const fn number(self) -> u8 {
+    pub(super) const fn number(self) -> u8 {
         match self {
             Self::ChangeCipherSpec => 20,
             Self::Alert => 21,
             Self::Handshake => 22,
             Self::ApplicationData => 23,
+            Self::Tls12Cid => 25,
         }
     }
 
-    const fn from_number(number: u8) -> Option<Self> {
+    pub(super) const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             20 => Self::ChangeCipherSpec,
             21 => Self::Alert,
             22 => Self::Handshake,
             23 => Self::ApplicationData,
+            25 => Self::Tls12Cid,
             _ => return None,
         })
     }
@@ -48,14 +52,16 @@ impl ContentType {
 
 /// What a record is and where it stands; its version and length apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Header {
+pub(super) struct Header<'a> {
     pub(super) content: ContentType,
     pub(super) epoch: u16,
     /// 48 bits.
     pub(super) sequence: u64,
+    /// The one that the receiver chose; empty but for `Tls12Cid`.
+    pub(super) connection_id: &'a [u8],
 }
 
-impl Header {
+impl Header<'_> {
     /// Epoch and sequence number as one number of 64 bits, the `seq_num` of TLS. (RFC 6347, 4.1.2.1)
     pub(super) fn number(self) -> [u8; 8] {
         let epoch = u64::from(self.epoch) << 48;
@@ -67,39 +73,101 @@ impl Header {
         out.push(self.content.number());
         out.extend(version);
         out.extend(self.number());
+        out.extend(self.connection_id);
         out.extend(length(len));
     }
 
     /// What is authenticated beside the text. (RFC 5246, 6.2.3.1 and 6.2.3.3)
-    pub(super) fn additional_data(self, len: usize) -> [u8; HEADER_LEN] {
-        let [a, b, c, d, e, f, g, h] = self.number();
-        let [major, minor] = DTLS_1_2;
-        let [high, low] = length(len);
+    pub(super) fn additional_data(self, len: usize) -> AdditionalData {
         let content = self.content.number();
-        [a, b, c, d, e, f, g, h, content, major, minor, high, low]
+        let mut data = AdditionalData::default();
+        if self.connection_id.is_empty() {
+            data.extend(&self.number());
+            data.extend(&[content]);
+            data.extend(&DTLS_1_2);
+        } else {
+            // In front is what no record without an id can have there. (RFC 9146, 5)
+            data.extend(&[0xff; 8]);
+            let id_len = u8::try_from(self.connection_id.len()).unwrap_or(u8::MAX);
+            data.extend(&[content, id_len, content]);
+            data.extend(&DTLS_1_2);
+            data.extend(&self.number());
+            data.extend(self.connection_id);
+        }
+        data.extend(&length(len));
+        data
+    }
+}
+
+/// What is authenticated beside the text of a record.
+pub(super) struct AdditionalData {
+    bytes: [u8; Self::MAX_LEN],
+    len: usize,
+}
+
+impl AdditionalData {
+    /// With the longest connection id that there is.
+    const MAX_LEN: usize = 23 + 255;
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        for (to, from) in self.bytes.iter_mut().skip(self.len).zip(bytes) {
+            *to = *from;
+        }
+        self.len = self.len.saturating_add(bytes.len()).min(Self::MAX_LEN);
+    }
+}
+
+impl Default for AdditionalData {
+    fn default() -> Self {
+        Self {
+            bytes: [0; Self::MAX_LEN],
+            len: 0,
+        }
     }
 }
 
 /// A record as it came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Record<'a> {
-    pub(super) header: Header,
+    pub(super) header: Header<'a>,
     pub(super) body: &'a [u8],
 }
 
-/// The records of a datagram. One of unknown type or version is passed over; at one that is cut short they end.
-/// (RFC 6347, 4.1.2.7)
-pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+impl Record<'_> {
+    /// The bytes of the record, header included.
+    pub(super) fn len(&self) -> usize {
+        HEADER_LEN
+            .saturating_add(self.header.connection_id.len())
+            .saturating_add(self.body.len())
+    }
+}
+
+/// The records of a datagram, where ids of ours have `id_len` bytes. One of unknown type or version is passed over; at one that
+/// is cut short they end. (RFC 6347, 4.1.2.7)
+///
+/// Behind a record with an id only others with an id count: who does not know how long ids are here, such as a limiter of
+/// ClientHellos in front, could not tell where a record in clear begins.
+pub(super) fn records(datagram: &[u8], id_len: usize) -> impl Iterator<Item = Record<'_>> {
     let mut reader = Reader::new(datagram);
+    let mut ids_only = false;
     iter::from_fn(move || {
         loop {
-            let content = reader.u8()?;
+            let content = ContentType::from_number(reader.u8()?);
             let version = reader.array()?;
             let epoch = reader.u16()?;
             let [a, b, c, d, e, f] = reader.array()?;
             let sequence = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+            let has_id = id_len > 0 && content == Some(ContentType::Tls12Cid);
+            let connection_id = reader.take(if has_id { id_len } else { 0 })?;
             let body = reader.vector16()?;
-            if let Some(content) = ContentType::from_number(content)
+            ids_only |= has_id;
+            if let Some(content) = content
+                && has_id == (content == ContentType::Tls12Cid)
+                && has_id == ids_only
                 // Before a version is agreed, peers write the old one.
                 && (version == DTLS_1_2 || version == DTLS_1_0 && epoch == 0)
             {
@@ -107,6 +175,7 @@ pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
                     content,
                     epoch,
                     sequence,
+                    connection_id,
                 };
                 return Some(Record { header, body });
             }
@@ -115,7 +184,7 @@ pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
 }
 
 /// Writes a record that is not protected.
-pub(super) fn put_plain(header: Header, version: [u8; 2], body: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_plain(header: Header<'_>, version: [u8; 2], body: &[u8], out: &mut Vec<u8>) {
     header.put(version, body.len(), out);
     out.extend(body);
 }
@@ -125,63 +194,4 @@ fn length(len: usize) -> [u8; 2] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn header() -> Header {
-        Header {
-            content: ContentType::Handshake,
-            epoch: 1,
-            sequence: 0x0102_0304_0506,
-        }
-    }
-
-    #[test]
-    fn a_record_is_written_as_the_standard_says() {
-        let mut out = Vec::new();
-        put_plain(header(), DTLS_1_2, b"body", &mut out);
-        assert_eq!(out, b"\x16\xfe\xfd\0\x01\x01\x02\x03\x04\x05\x06\0\x04body");
-        assert_eq!(
-            header().additional_data(4),
-            *b"\0\x01\x01\x02\x03\x04\x05\x06\x16\xfe\xfd\0\x04"
-        );
-    }
-
-    #[test]
-    fn unknown_types_and_versions_are_passed_over_and_a_cut_record_ends_the_datagram() {
-        let mut good = Vec::new();
-        put_plain(header(), DTLS_1_2, b"body", &mut good);
-        let altered = |at: usize, byte: u8| {
-            let mut bytes = good.clone();
-            bytes[at] = byte;
-            bytes
-        };
-        for strange in [altered(0, 24), altered(1, 3), altered(2, 0xfc)] {
-            let datagram = [strange, good.clone()].concat();
-            assert_eq!(records(&datagram).count(), 1);
-        }
-        for cut in 0..good.len() {
-            assert_eq!(records(&good[..cut]).count(), 0);
-        }
-        let lying = [altered(12, 18), good.clone()].concat();
-        assert_eq!(records(&lying).count(), 1, "one body, of both");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_and_anything_can_be_read(
-            sequence in 0..=LAST_SEQUENCE,
-            epoch: u16,
-            body in proptest::collection::vec(any::<u8>(), 0..64),
-            tail in proptest::collection::vec(any::<u8>(), 0..64),
-        ) {
-            let header = Header { content: ContentType::ApplicationData, epoch, sequence };
-            let mut out = Vec::new();
-            put_plain(header, DTLS_1_2, &body, &mut out);
-            out.extend(&tail);
-            prop_assert_eq!(records(&out).next(), Some(Record { header, body: &body }));
-            records(&tail).for_each(drop);
-        }
-    }
-}
+mod tests;

@@ -6,9 +6,9 @@ const WIDTH: u64 = 64;
 #[derive(Debug, Default)]
 pub(super) struct Window {
     /// One more than the highest number that arrived.
-    next: u64,
+    pub(super) next: u64,
     /// Bit n: the record n below the highest one arrived.
-    arrived: u64,
+    pub(super) arrived: u64,
 }
 
 impl Window {
@@ -18,9 +18,11 @@ impl Window {
             .is_none_or(|age| age < WIDTH && self.arrived >> age & 1 == 0)
     }
 
-    /// Notes a record. Only one that is authentic: others could move the window away from the peer's.
-    pub(super) fn note(&mut self, sequence: u64) {
-        match self.age(sequence) {
+    /// Notes a record, and tells whether its number is the highest so far. Only one that is authentic: others could move the
+    /// window away from the peer's.
+    pub(super) fn note(&mut self, sequence: u64) -> bool {
+        let age = self.age(sequence);
+        match age {
             None => {
                 let step = sequence.saturating_sub(self.next).saturating_add(1);
                 let kept = if step < WIDTH {
@@ -34,6 +36,7 @@ impl Window {
             Some(age) if age < WIDTH => self.arrived |= 1 << age,
             Some(_) => {}
         }
+        age.is_none()
     }
 
     /// How far below the highest number this one is; `None` when it is above.
@@ -53,12 +56,12 @@ mod tests {
         let mut window = Window::default();
         for sequence in [100, 164] {
             assert!(window.admits(sequence));
-            window.note(sequence);
+            assert!(window.note(sequence));
             assert!(!window.admits(sequence));
         }
         assert!(!window.admits(100), "64 below the highest");
         assert!(window.admits(101));
-        window.note(101);
+        assert!(!window.note(101), "not the newest");
         assert!(!window.admits(101));
         assert!(window.admits(165));
     }
@@ -73,7 +76,7 @@ mod tests {
                 let admitted = window.admits(number);
                 if admitted {
                     prop_assert!(seen.insert(number));
-                    window.note(number);
+                    prop_assert_eq!(window.note(number), number > highest || seen.len() == 1);
                     highest = highest.max(number);
                 } else {
                     prop_assert!(seen.contains(&number) || highest.saturating_sub(number) >= WIDTH);

@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 
 use super::agreement::Agreement;
 use super::alert::Alert;
+use super::connection_id::ConnectionId;
 use super::context::Context;
+use super::extension::Extensions;
 use super::finishing::{Finishing, LastWord, Progress};
 use super::flight::{Flight, Part};
 use super::hello::{ClientHello, ServerHello};
@@ -24,11 +26,12 @@ use super::key_exchange;
 use super::keys::{MasterSecret, Randoms, Side};
 use super::message::{Fragment, Message, MessageType};
 use super::reassembly::Reassembly;
-use super::record::{Header, Record};
+use super::record::{ContentType, Header, Record};
 use super::session::Session;
 use super::timer::Due;
 use super::traffic::Inbound;
 use crate::secret::PskKey;
+use crate::suite::CipherSuite;
 use crate::time::Instant;
 
 /// How many records may wait for a key: more than a Finished and its copies need.
@@ -43,14 +46,22 @@ enum State {
 
 /// A record that came before the key.
 pub(super) struct Held {
-    header: Header,
+    content: ContentType,
+    epoch: u16,
+    sequence: u64,
+    connection_id: ConnectionId,
     body: Vec<u8>,
 }
 
 impl Held {
     pub(super) fn record(&self) -> Record<'_> {
         Record {
-            header: self.header,
+            header: Header {
+                content: self.content,
+                epoch: self.epoch,
+                sequence: self.sequence,
+                connection_id: self.connection_id.as_bytes(),
+            },
             body: &self.body,
         }
     }
@@ -59,7 +70,12 @@ impl Held {
 pub(super) struct ServerHandshake {
     /// The number of the ClientHello.
     hello_number: u16,
-    agreement: Agreement,
+    suite: CipherSuite,
+    extended_master_secret: bool,
+    /// The id in what the client sends, or none.
+    connection_id: ConnectionId,
+    /// The id in what the client wants to be sent, or none.
+    peers_id: Box<[u8]>,
     randoms: Randoms,
     identity: Vec<u8>,
     transcript: Sha256,
@@ -72,20 +88,27 @@ pub(super) struct ServerHandshake {
 }
 
 impl ServerHandshake {
-    /// Answers a ClientHello whose cookie is right, which came in the record of this sequence number.
+    /// Answers a ClientHello whose cookie is right, which came in the record of this sequence number. With `connection_id`
+    /// there are ids in both directions, which may be empty.
     pub(super) fn begin(
         peer: SocketAddr,
         sequence: u64,
         fragment: &Fragment<'_>,
         hello: &ClientHello<'_>,
-        agreement: Agreement,
+        agreement: &Agreement<'_>,
+        connection_id: Option<ConnectionId>,
         cx: &mut Context,
     ) -> Self {
         let randoms = Randoms {
             client: hello.random,
             server: cx.random(),
         };
-        let Agreement { suite, extensions } = agreement;
+        let suite = agreement.suite;
+        let peers_id = agreement.connection_id.filter(|_| connection_id.is_some());
+        let extensions = Extensions {
+            connection_id: connection_id.as_ref().map(ConnectionId::as_bytes),
+            ..agreement.extensions
+        };
         let answer = ServerHello::new(randoms.server, suite.number(), extensions).encode();
         let hint = cx.config.identity_hint.as_deref().map(key_exchange::encode);
         let bodies = [
@@ -109,7 +132,10 @@ impl ServerHandshake {
         flight.send(parts, cx);
         Self {
             hello_number: fragment.number,
-            agreement,
+            suite,
+            extended_master_secret: extensions.extended_master_secret,
+            connection_id: connection_id.unwrap_or_default(),
+            peers_id: peers_id.unwrap_or_default().into(),
             randoms,
             identity: Vec::new(),
             transcript,
@@ -127,6 +153,10 @@ impl ServerHandshake {
 
     pub(super) fn identity(&self) -> &[u8] {
         &self.identity
+    }
+
+    pub(super) const fn connection_id(&self) -> ConnectionId {
+        self.connection_id
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -181,11 +211,12 @@ impl ServerHandshake {
         // Drawn for known identities as well, so that both take the same time.
         let nobodys = PskKey::new(cx.random());
         let key = key.unwrap_or(nobodys);
-        let extended = self.agreement.extensions.extended_master_secret;
+        let extended = self.extended_master_secret;
         let master = MasterSecret::derive(&key, extended, &self.randoms, &self.transcript);
-        let keys = master.key_pair(self.agreement.suite, &self.randoms);
-        self.flight.protect(keys.server);
-        let inbound = Inbound::new(keys.client);
+        let keys = master.key_pair(self.suite, &self.randoms);
+        self.flight
+            .protect(keys.server, mem::take(&mut self.peers_id));
+        let inbound = Inbound::new(keys.client, self.connection_id);
         self.state = State::Finished(Finishing { master, inbound });
         Some(mem::take(&mut self.held))
     }
@@ -215,9 +246,19 @@ impl ServerHandshake {
         let held: usize = self.held.iter().map(|held| held.body.len()).sum();
         if self.held.len() < MAX_HELD
             && held.saturating_add(record.body.len()) <= cx.config.max_message
+            && record.header.connection_id == self.connection_id.as_bytes()
         {
+            let Header {
+                content,
+                epoch,
+                sequence,
+                ..
+            } = record.header;
             self.held.push(Held {
-                header: record.header,
+                content,
+                epoch,
+                sequence,
+                connection_id: self.connection_id,
                 body: record.body.to_vec(),
             });
         }
@@ -234,7 +275,8 @@ impl ServerHandshake {
         let data = finishing.master.verify_data(Side::Server, &self.transcript);
         let answer = Message::new(MessageType::Finished, self.finished_number, &data);
         let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
-        let session = Session::server(peer, outbound, finishing.inbound, answer, cx);
+        let identity = mem::take(&mut self.identity).into();
+        let session = Session::server(peer, identity, outbound, finishing.inbound, answer, cx);
         Progress::Established(Box::new(session))
     }
 

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
 
 use super::client::ClientHandshake;
+use super::connection_id::ConnectionId;
 use super::server::ServerHandshake;
 use super::session::Session;
 use crate::time::Instant;
@@ -25,6 +26,15 @@ impl Connection {
         }
     }
 
+    /// The id in what the peer sends, or none.
+    fn connection_id(&self) -> ConnectionId {
+        match self {
+            Self::Accepting(handshake) => handshake.connection_id(),
+            Self::Connecting(handshake) => handshake.connection_id(),
+            Self::Established(session) => session.connection_id(),
+        }
+    }
+
     /// A session lives without time.
     fn deadline(&self) -> Option<Instant> {
         match self {
@@ -35,10 +45,13 @@ impl Connection {
     }
 }
 
-/// The connections of one kind, by their peer's address: one with each at most.
+/// The connections of one kind, by their peer's address.
 type ByAddress = BTreeMap<SocketAddr, u64>;
 
 /// One that becomes a session takes the place of the session before it, and not earlier. (RFC 6347, 4.2.8)
+///
+/// A session with an id is found by that. Its address has nothing but the last session that came there: one with an id that
+/// moved to where another is has no place among the addresses, and needs none.
 #[derive(Default)]
 pub(super) struct Table {
     next: u64,
@@ -46,6 +59,9 @@ pub(super) struct Table {
     accepting: ByAddress,
     connecting: ByAddress,
     sessions: ByAddress,
+    /// How many sessions there are, those without a place in `sessions` included.
+    session_count: usize,
+    by_id: BTreeMap<ConnectionId, u64>,
     /// Handshakes that others began, oldest first.
     accepting_by_age: BTreeSet<u64>,
     deadlines: BTreeSet<(Instant, u64)>,
@@ -54,6 +70,10 @@ pub(super) struct Table {
 }
 
 impl Table {
+    pub(super) fn get(&self, id: u64) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Connection> {
         self.connections.get_mut(&id)
     }
@@ -87,13 +107,27 @@ impl Table {
         self.sessions.get(&peer).copied()
     }
 
-    pub(super) fn sessions(&self) -> usize {
-        self.sessions.len()
+    /// The connection whose peer sends with this id.
+    pub(super) fn with_id(&self, connection_id: &[u8]) -> Option<u64> {
+        let connection_id = ConnectionId::from_bytes(connection_id)?;
+        self.by_id.get(&connection_id).copied()
+    }
+
+    /// Notes that a session goes on elsewhere. Whoever is there keeps the place: a session without an id has no other.
+    pub(super) fn handle_move(&mut self, id: u64, from: SocketAddr, to: SocketAddr) {
+        if self.sessions.get(&from) == Some(&id) {
+            self.sessions.remove(&from);
+        }
+        self.sessions.entry(to).or_insert(id);
+    }
+
+    pub(super) const fn sessions(&self) -> usize {
+        self.session_count
     }
 
     /// The sessions, and the connections of ours that are to become sessions.
     pub(super) fn sessions_to_be(&self) -> usize {
-        self.sessions.len().saturating_add(self.connecting.len())
+        self.session_count.saturating_add(self.connecting.len())
     }
 
     /// The oldest handshake that another began, when there are `limit` of them.
@@ -110,6 +144,28 @@ impl Table {
         id
     }
 
+    /// Whether a session of an earlier endpoint could not be told from one that is here.
+    pub(super) fn has_rival_of(&self, session: &Session) -> bool {
+        let connection_id = session.connection_id();
+        if !connection_id.is_empty() {
+            return self.by_id.contains_key(&connection_id);
+        }
+        let holder = self
+            .session_with(session.peer())
+            .and_then(|id| self.get(id));
+        holder.is_some_and(|holder| holder.connection_id().is_empty())
+    }
+
+    /// Adds a session of an earlier endpoint. With an id it leaves its address to who is there.
+    pub(super) fn restore(&mut self, session: Box<Session>) -> u64 {
+        let peer = session.peer();
+        let has_id = !session.connection_id().is_empty();
+        let holder = self.session_with(peer).filter(|_| has_id);
+        let id = self.add(Connection::Established(session));
+        self.sessions.extend(holder.map(|holder| (peer, holder)));
+        id
+    }
+
     /// Makes a handshake a session. The session at its address, if there is one, is for the caller to remove.
     pub(super) fn establish(&mut self, id: u64, session: Box<Session>) {
         self.remove(id);
@@ -120,6 +176,13 @@ impl Table {
         let connection = self.connections.remove(&id)?;
         self.unschedule(id);
         self.accepting_by_age.remove(&id);
+        if let Connection::Established(_) = connection {
+            self.session_count = self.session_count.saturating_sub(1);
+        }
+        let connection_id = connection.connection_id();
+        if self.by_id.get(&connection_id) == Some(&id) {
+            self.by_id.remove(&connection_id);
+        }
         let peer = connection.peer();
         let by_address = self.kin_of(&connection);
         if by_address.get(&peer) == Some(&id) {
@@ -153,8 +216,18 @@ impl Table {
     }
 
     fn put(&mut self, id: u64, connection: Connection) {
-        if let Connection::Accepting(_) = connection {
-            self.accepting_by_age.insert(id);
+        match connection {
+            Connection::Accepting(_) => {
+                self.accepting_by_age.insert(id);
+            }
+            Connection::Connecting(_) => {}
+            Connection::Established(_) => {
+                self.session_count = self.session_count.saturating_add(1);
+            }
+        }
+        let connection_id = connection.connection_id();
+        if !connection_id.is_empty() {
+            self.by_id.insert(connection_id, id);
         }
         let peer = connection.peer();
         self.kin_of(&connection).insert(peer, id);

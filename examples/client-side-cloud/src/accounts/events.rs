@@ -26,7 +26,7 @@ pub(crate) struct SubscriptionState {
     pub(crate) target: Option<Target>,
     /// `wanted`, `accepted`, `confirmed`, `retrying`, `ended`, or `kept` for one that an earlier run made.
     pub(crate) state: &'static str,
-    /// The event types that the device-side cloud does not support, which are polled.
+    /// The event types that the device-side cloud does not support or tells nothing of, which are polled.
     pub(crate) polled: Vec<EventType>,
     /// The id that the device-side cloud gave.
     pub(crate) subscription: Option<String>,

@@ -10,6 +10,8 @@ use crate::notifications::Notifications;
 use crate::sender::Sender;
 use crate::store::{Keys, Store, keyring};
 
+mod receiver;
+
 /// What accounts need, without an account.
 fn shared(folder: &std::path::Path) -> Shared {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

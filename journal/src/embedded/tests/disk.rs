@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, StorageBackend};
+use redb::StorageBackend;
 
-use crate::embedded::schema;
+use crate::embedded::schema::{self, Check};
 use crate::embedded::tests::power::Random;
 use crate::{Embedded, Error};
 
@@ -34,15 +34,15 @@ struct Disk {
 impl SharedDisk {
     pub(super) fn new_journal() -> (Self, Embedded) {
         let disk = Self::default();
+        schema::lay_out(&schema::create_in(disk.clone()).unwrap()).unwrap();
         let journal = disk.open().unwrap();
-        journal.with(schema::lay_out).unwrap();
         (disk, journal)
     }
 
     pub(super) fn open(&self) -> Result<Embedded, Error> {
         let disk = self.clone();
         Embedded::open_with(Box::new(move || {
-            Ok(Database::builder().create_with_backend(disk.clone())?)
+            schema::open_in(disk.clone(), Check::WhatIsRead)
         }))
     }
 
@@ -93,6 +93,15 @@ impl SharedDisk {
         disk.synced.clone_from(&left);
         disk.bytes = left;
         disk.power_left = None;
+    }
+
+    /// Changes one bit behind the store's back.
+    pub(super) fn flip(&self, place: usize, bit: u32) {
+        self.disk().bytes[place] ^= 1 << bit;
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.disk().bytes.clone()
     }
 
     /// A number that stands for the whole content.

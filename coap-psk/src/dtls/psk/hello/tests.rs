@@ -7,10 +7,11 @@ use super::super::key_exchange;
 use super::super::message::fragments;
 use super::*;
 
-const EXTENSIONS: Extensions = Extensions {
+const EXTENSIONS: Extensions<'_> = Extensions {
     encrypt_then_mac: true,
     extended_master_secret: true,
     renegotiation_info: true,
+    connection_id: Some(b"id"),
     others: false,
 };
 
@@ -67,7 +68,7 @@ fn a_client_hello_that_breaks_a_rule_is_refused() {
         bytes
     };
     let long_session_id = [&[33][..], &[0; 33]].concat();
-    let cases: [(&str, Vec<u8>); 9] = [
+    let cases: [(&str, Vec<u8>); 12] = [
         (
             "session id over 32 bytes",
             with(SESSION_ID, 1, &long_session_id),
@@ -84,6 +85,22 @@ fn a_client_hello_that_breaks_a_rule_is_refused() {
         (
             "extension with a body it must not have",
             with(LIST, good.len() - LIST, &[0, 5, 0, 23, 0, 1, 0]),
+        ),
+        (
+            "twice a connection id",
+            with(
+                LIST,
+                good.len() - LIST,
+                &[0, 10, 0, 54, 0, 1, 0, 0, 54, 0, 1, 0],
+            ),
+        ),
+        (
+            "connection id shorter than said",
+            with(LIST, good.len() - LIST, &[0, 6, 0, 54, 0, 2, 2, 7]),
+        ),
+        (
+            "connection id longer than said",
+            with(LIST, good.len() - LIST, &[0, 6, 0, 54, 0, 2, 0, 7]),
         ),
         (
             "renegotiation",

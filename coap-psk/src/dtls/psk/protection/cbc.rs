@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 
 use super::super::prf::hmac;
 use super::super::record::{DTLS_1_2, HEADER_LEN, Header, Record};
+use super::len_of;
 use crate::random::Random;
 
 const BLOCK_LEN: usize = 16;
@@ -31,24 +32,32 @@ impl CbcSha256 {
         Self { mac_key, key }
     }
 
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        out.extend(self.mac_key);
+        out.extend(self.key);
+    }
+
     pub(super) fn seal(
         &self,
-        header: Header,
-        text: &[u8],
+        header: Header<'_>,
+        text: [&[u8]; 2],
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let mut iv = [0; BLOCK_LEN];
         random.fill(&mut iv);
         // Every byte of padding, of which there is at least one, says how many follow it. (RFC 5246, 6.2.3.2)
-        let padding = BLOCK_LEN.checked_sub(text.len() % BLOCK_LEN)?;
+        let text_len = len_of(text)?;
+        let padding = BLOCK_LEN.checked_sub(text_len % BLOCK_LEN)?;
         let value = u8::try_from(padding.checked_sub(1)?).ok()?;
-        let encrypted = text.len().checked_add(padding)?;
+        let encrypted = text_len.checked_add(padding)?;
         let fragment = encrypted.checked_add(BLOCK_LEN)?;
         header.put(DTLS_1_2, fragment.checked_add(MAC_LEN)?, out);
         let start = out.len();
         out.extend(iv);
-        out.extend(text);
+        for part in text {
+            out.extend(part);
+        }
         out.extend(core::iter::repeat_n(value, padding));
         let fragment = out.get_mut(start..)?;
         let (blocks, _) = Block::slice_as_chunks_mut(fragment.get_mut(BLOCK_LEN..)?);
@@ -77,10 +86,10 @@ impl CbcSha256 {
         padded.then_some(text)
     }
 
-    /// RFC 7366, 3
-    fn mac(&self, header: Header, fragment: &[u8]) -> [u8; MAC_LEN] {
+    /// RFC 7366, 3; RFC 9146, 5.2
+    fn mac(&self, header: Header<'_>, fragment: &[u8]) -> [u8; MAC_LEN] {
         let mut mac = hmac(&self.mac_key);
-        mac.update(&header.additional_data(fragment.len()));
+        mac.update(header.additional_data(fragment.len()).as_bytes());
         mac.update(fragment);
         mac.finalize().into_bytes().into()
     }
@@ -105,6 +114,7 @@ mod tests {
             content: ContentType::ApplicationData,
             epoch: 1,
             sequence: 9,
+            connection_id: &[],
         };
         // What a broken peer would encrypt, and what is left of it.
         let cases: [([u8; 16], Option<usize>); 5] = [
@@ -132,7 +142,7 @@ mod tests {
             );
             record.extend(fragment);
             record.extend(mac);
-            let opened = keys.open(&records(&record).next().unwrap());
+            let opened = keys.open(&records(&record, 0).next().unwrap());
             assert_eq!(opened.map(|text| text.len()), left, "{text:?}");
         }
     }

@@ -9,6 +9,7 @@ use ccm::{Ccm, KeyInit};
 use zeroize::Zeroize;
 
 use super::super::record::{DTLS_1_2, HEADER_LEN, Header, Record};
+use super::len_of;
 
 /// `AEAD_AES_128_CCM_8`. (RFC 6655, 6.1)
 type Aes128Ccm8 = Ccm<Aes128Enc, U8, U12>;
@@ -31,19 +32,31 @@ impl Ccm8 {
         Self { key, salt }
     }
 
-    pub(super) fn seal(&self, header: Header, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        out.extend(self.key);
+        out.extend(self.salt);
+    }
+
+    pub(super) fn seal(
+        &self,
+        header: Header<'_>,
+        text: [&[u8]; 2],
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         // The explicit nonce is the record's number, which never comes back under one key. (RFC 6655, 3)
         let explicit = header.number();
-        let len = text.len().checked_add(NONCE_LEN + TAG_LEN)?;
-        header.put(DTLS_1_2, len, out);
+        let text_len = len_of(text)?;
+        header.put(DTLS_1_2, text_len.checked_add(NONCE_LEN + TAG_LEN)?, out);
         out.extend(explicit);
         let start = out.len();
-        out.extend(text);
+        for part in text {
+            out.extend(part);
+        }
         let tag = self
             .cipher()
             .encrypt_inout_detached(
                 &self.nonce(explicit).into(),
-                &header.additional_data(text.len()),
+                header.additional_data(text_len).as_bytes(),
                 out.get_mut(start..)?.into(),
             )
             .ok()?;
@@ -58,7 +71,7 @@ impl Ccm8 {
         self.cipher()
             .decrypt_inout_detached(
                 &self.nonce(*explicit).into(),
-                &record.header.additional_data(text.len()),
+                record.header.additional_data(text.len()).as_bytes(),
                 text.as_mut_slice().into(),
                 tag.into(),
             )

@@ -12,21 +12,22 @@ fn keys(suite: CipherSuite) -> Protection {
     KeyPair::cut(suite, &material).client
 }
 
-const HEADER: Header = Header {
+const HEADER: Header<'_> = Header {
     content: ContentType::ApplicationData,
     epoch: 1,
     sequence: 77,
+    connection_id: &[],
 };
 
 fn seal(keys: &Protection, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    keys.seal(HEADER, text, &mut Random::new([3; 32]), &mut out)
+    keys.seal(HEADER, [text, &[]], &mut Random::new([3; 32]), &mut out)
         .unwrap();
     out
 }
 
 fn open(keys: &Protection, bytes: &[u8]) -> Option<Vec<u8>> {
-    keys.open(&records(bytes).next()?)
+    keys.open(&records(bytes, 0).next()?)
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn a_record_of_any_other_length_is_refused() {
     for suite in CipherSuite::ALL {
         let keys = keys(suite);
         let sealed = seal(&keys, b"21.5");
-        let whole = records(&sealed).next().unwrap();
+        let whole = records(&sealed, 0).next().unwrap();
         for len in 0..whole.body.len() {
             let body = &whole.body[..len];
             assert_eq!(keys.open(&Record { body, ..whole }), None, "{suite} {len}");
@@ -69,14 +70,14 @@ fn a_text_over_the_limit_is_neither_sealed_nor_read() {
         let mut random = Random::new([3; 32]);
         let long = vec![0; MAX_PLAINTEXT + 1];
         assert!(
-            keys.seal(HEADER, &long, &mut random, &mut Vec::new())
+            keys.seal(HEADER, [&long, &[]], &mut random, &mut Vec::new())
                 .is_none()
         );
         let mut out = Vec::new();
         // Written past the check, as a peer that does not keep the limit would.
         match &keys {
-            Protection::Ccm8(keys) => keys.seal(HEADER, &long, &mut out),
-            Protection::CbcSha256(keys) => keys.seal(HEADER, &long, &mut random, &mut out),
+            Protection::Ccm8(keys) => keys.seal(HEADER, [&long, &[]], &mut out),
+            Protection::CbcSha256(keys) => keys.seal(HEADER, [&long, &[]], &mut random, &mut out),
         }
         .unwrap();
         assert_eq!(open(&keys, &out), None, "{suite}");
