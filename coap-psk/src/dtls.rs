@@ -184,6 +184,39 @@ impl fmt::Debug for DtlsEvent {
     }
 }
 
+/// How the handshakes of an engine ended, for whoever operates it.
+///
+/// One of an address that never returned its cookie does not count: anybody can send that.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "engines outside this crate count, too"
+)]
+pub struct Handshakes {
+    /// Those that became a session.
+    pub established: u64,
+    /// Those that failed or gave way to a newer one.
+    pub failed: u64,
+    /// Those that were not complete in time. A wrong key shows up here: the peer's Finished cannot be read.
+    pub timed_out: u64,
+}
+
+impl Handshakes {
+    /// Counts one that became a session.
+    pub const fn succeed(&mut self) {
+        self.established = self.established.saturating_add(1);
+    }
+
+    /// Counts one that ended for this reason before it became a session.
+    pub const fn end(&mut self, reason: CloseReason) {
+        let count = match reason {
+            CloseReason::HandshakeTimeout => &mut self.timed_out,
+            _ => &mut self.failed,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
 /// Why a session is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coap_psk::dtls::psk::{MIN_MTU, PskConfig};
-use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent};
+use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, Handshakes};
 use coap_psk::{CipherSuite, PskKey};
 
 use crate::psk_pair::{IDENTITY, KEY, Pair, Side, client_at, end_of, records, server_at};
@@ -196,6 +196,31 @@ fn a_server_repeats_its_hello_to_a_verified_client_only_and_gives_up_in_silence(
     assert_eq!(times, [0, 1, 3, 7, 15, 31, 63]);
     assert_eq!(server.server_events, []);
     assert_eq!(server.server.next_deadline(), None);
+}
+
+#[test]
+fn ended_handshakes_are_counted_and_unverified_ones_are_not() {
+    let mut pair = Pair::calm();
+    pair.connect();
+    let hello = pair.take_wire(Side::Client).remove(0);
+    pair.weather.loss = 100;
+    pair.deliver(Side::Client, &hello);
+    pair.run_for(Duration::from_secs(200));
+    assert_eq!(pair.server.handshakes(), Handshakes::default());
+
+    let (mut pair, ..) = Pair::established();
+    // A wrong key ends in a timeout, and one that another connect replaces has failed.
+    pair.connect_with([8; 16]);
+    pair.settle();
+    pair.connect_with([8; 16]);
+    pair.run_for(Duration::from_secs(200));
+    let counted = Handshakes {
+        established: 1,
+        failed: 1,
+        timed_out: 1,
+    };
+    assert_eq!(pair.server.handshakes(), counted);
+    assert_eq!(pair.client.handshakes(), counted);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::gateway::DtlsEngine;
+
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -33,7 +35,7 @@ pub(crate) enum Command {
         dir: PathBuf,
     },
     /// Run the cloud until SIGTERM or Ctrl-C.
-    Serve(ConfigFile),
+    Serve(Serve),
     /// Walk through one user's story with real devices and clouds as processes of their own.
     Demo {
         /// Leave the cloud up at the end and print commands to try.
@@ -42,6 +44,9 @@ pub(crate) enum Command {
         /// The folder for the story's data; a fresh one under the system's temporary folder by default.
         #[arg(long)]
         dir: Option<PathBuf>,
+        /// The DTLS engine of the cloud.
+        #[arg(long, value_enum, default_value_t)]
+        dtls: DtlsEngine,
     },
     /// Products: families of devices that share a product secret.
     #[command(subcommand)]
@@ -75,6 +80,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// The DTLS engine, whatever the configuration says.
+    #[arg(long, value_enum)]
+    pub(crate) dtls: Option<DtlsEngine>,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::Error;
+use crate::gateway::DtlsEngine;
 
 /// The commented sample; what `init` writes is this text with the paths filled in.
 pub(crate) const SAMPLE: &str = include_str!("../sample.toml");
@@ -63,6 +64,9 @@ pub(crate) struct Https {
 pub(crate) struct Coaps {
     /// Address and port of the DTLS listener.
     pub(crate) listen: SocketAddr,
+    /// The DTLS engine.
+    #[serde(default)]
+    pub(crate) dtls: DtlsEngine,
     /// How many sessions may be open at once.
     #[serde(default = "default_sessions")]
     pub(crate) max_sessions: usize,
@@ -308,7 +312,7 @@ mod tests {
                 documented.push(key);
             }
         }
-        assert!(documented.len() >= 18, "only {documented:?} were found");
+        assert!(documented.len() >= 19, "only {documented:?} were found");
     }
 
     #[test]

@@ -13,13 +13,14 @@ use std::path::PathBuf;
 
 use crate::clock;
 use crate::error::Error;
+use crate::gateway::DtlsEngine;
 use story::Story;
 
 /// Runs the story.
 ///
 /// # Errors
 /// A step did not see what it should; the data and the logs stay where they are.
-pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
+pub(crate) async fn run(keep: bool, dir: Option<PathBuf>, dtls: DtlsEngine) -> Result<(), Error> {
     let dir = dir.unwrap_or_else(|| {
         std::env::temp_dir().join(format!("device-side-cloud-demo-{}", clock::unix_millis()))
     });
@@ -32,7 +33,7 @@ pub(crate) async fn run(keep: bool, dir: Option<PathBuf>) -> Result<(), Error> {
             dir.display()
         )));
     }
-    let mut story = Story::begin(&dir)?;
+    let mut story = Story::begin(&dir, dtls)?;
     let cast = match chapters::tell(&mut story).await {
         Ok(cast) => cast,
         Err(error) => {

@@ -10,6 +10,7 @@
 //! its own, or by the session's.
 
 mod device;
+mod engine;
 mod exchanges;
 mod publication;
 mod shared;
@@ -24,7 +25,6 @@ use coap_psk::dtls::SessionId;
 use coap_psk::identity::{Lifetime, PskIdentity, SecureMode};
 use coap_psk::message::Code;
 use coap_psk::{Endpoint, Event, ExchangeId, Output, Request, Response};
-use dtls_dimpl::{DimplEndpoint, Limits};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::monitor::Metrics;
 use crate::products::{Name, Products};
 use device::{Device, Task};
+pub(crate) use engine::{DtlsEngine, Engine};
 pub(crate) use exchanges::Ask;
 use exchanges::{Exchanges, Purpose};
 pub(crate) use shared::Known;
@@ -48,7 +49,7 @@ const JSON: u16 = 50;
 /// How many outputs may wait for this task.
 const OUTPUTS: usize = 4096;
 
-pub(crate) type Calls = driver::Handle<DimplEndpoint>;
+pub(crate) type Calls = driver::Handle<Engine>;
 
 /// What the gateway is asked by the rest of the program.
 #[derive(Debug)]
@@ -374,16 +375,13 @@ pub(crate) async fn bind(coaps: &Coaps) -> Result<UdpSocket, Error> {
 pub(crate) async fn drive(
     socket: UdpSocket,
     coaps: Coaps,
-    mut calls: driver::Calls<DimplEndpoint>,
+    engine: Engine,
+    mut calls: driver::Calls<Engine>,
     outputs: mpsc::Sender<Output>,
-    metrics: Arc<Metrics>,
 ) -> Result<(), Error> {
-    let mut limits = Limits::default();
-    limits.max_sessions = coaps.max_sessions;
     let mut config = coap_psk::Config::default();
     config.max_sessions = coaps.max_sessions;
-    let dtls = DimplEndpoint::new(limits, clock::now()).counting(Arc::clone(metrics.handshakes()));
-    let mut endpoint = Endpoint::new(config, dtls, clock::entropy()?);
+    let mut endpoint = Endpoint::new(config, engine, clock::entropy()?);
     driver::run(&socket, &mut endpoint, &mut calls, &outputs)
         .await
         .map_err(|cause| Error::new("the CoAP socket broke", cause))

@@ -69,8 +69,8 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Init { dir } => commands::init(&dir),
-        Command::Serve(file) => serve::run(&file.config).await,
-        Command::Demo { keep, dir } => demo::run(keep, dir).await,
+        Command::Serve(serve) => serve::run(&serve).await,
+        Command::Demo { keep, dir, dtls } => demo::run(keep, dir, dtls).await,
         Command::Product(product) => commands::product(product).await,
         Command::Device(device) => commands::device(device).await,
         Command::User(user) => commands::user(user).await,

@@ -1,7 +1,6 @@
 //! The running cloud: everything opened, wired together, and ended in good order.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +11,12 @@ use tracing::{error, info};
 use uci_server_core::driver;
 
 use crate::admin;
+use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::error::Error;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Engine, Gateway};
 use crate::https::{self, Limits, Transport};
 use crate::linking;
 use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
@@ -35,9 +35,11 @@ const QUEUE: usize = 4096;
 ///
 /// # Errors
 /// Something cannot be opened or listened on; nothing was begun then.
-pub(crate) async fn run(path: &Path) -> Result<(), Error> {
-    let config = Config::read(path)?;
+pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
+    let mut config = Config::read(&serve.file.config)?;
+    config.coaps.dtls = serve.dtls.unwrap_or(config.coaps.dtls);
     let monitor = Monitor::default();
+    let engine = Engine::new(&config.coaps, metrics(&monitor))?;
     let store = Store::open(&config.data_dir, &config.key_dir, monitor.clone())?;
     let ca = DevelopmentCa::open(&config.data_dir)?;
     let (reloader, tls) = Reloader::start(certificate_files(&config, &ca)?, metrics(&monitor))?;
@@ -87,9 +89,9 @@ pub(crate) async fn run(path: &Path) -> Result<(), Error> {
     tasks.spawn(gateway::drive(
         coaps,
         config.coaps.clone(),
+        engine,
         endpoint_calls,
         outputs,
-        metrics(&monitor),
     ));
     tasks.spawn(reloader.run());
     let gateway = Gateway::new(

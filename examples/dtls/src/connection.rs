@@ -1,18 +1,17 @@
-//! One `dimpl` connection: its key slot, its phase, and what comes out of it.
+//! One `dimpl` connection, its key slot, and what comes out of it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use coap_psk::secret::PskKey;
+use coap_psk::{Error, ErrorKind, Instant, PskKey};
 use dimpl::{Config, Dtls, Output, PskResolver};
+use dtls_per_peer::{Connection, Failed, Step};
 
-use crate::wire::{ClientRandom, Message, messages};
+use crate::clock::Clock;
 
 /// Where the engine finds the key of the one identity that this connection is about.
 #[derive(Default)]
-pub(crate) struct KeySlot(Mutex<Option<(Vec<u8>, PskKey)>>);
+struct KeySlot(Mutex<Option<(Vec<u8>, PskKey)>>);
 
 impl fmt::Debug for KeySlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,8 +20,9 @@ impl fmt::Debug for KeySlot {
 }
 
 impl KeySlot {
-    pub(crate) fn put(&self, identity: Vec<u8>, key: PskKey) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity, key));
+    fn put(&self, identity: &[u8], key: PskKey) {
+        let known = Some((identity.to_vec(), key));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 }
 
@@ -34,140 +34,86 @@ impl PskResolver for KeySlot {
     }
 }
 
-/// How far a connection is.
+/// A connection of `dimpl`.
 #[derive(Debug)]
-pub(crate) enum Phase {
-    /// Nothing was agreed yet: the peer's address is not even verified.
-    Hello,
-    /// The ServerHello is out, so the cookie was right; the identity may come.
-    Negotiating,
-    /// The identity was handed out; its datagram waits for the key.
-    WaitingForKey { held: Vec<u8> },
-    /// The key is there, or we are the client and had it from the start.
-    Keyed,
-    /// Both sides verified each other.
-    Established,
-}
-
-/// What one turn of the engine brought.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Transmit(Vec<u8>),
-    Established,
-    Data(Vec<u8>),
-    ClosedByPeer,
-}
-
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) peer: SocketAddr,
-    /// Of the client whose handshake this is; `None` when we are the client.
-    pub(crate) client_random: Option<ClientRandom>,
-    pub(crate) phase: Phase,
-    pub(crate) identity: Vec<u8>,
-    pub(crate) slot: Arc<KeySlot>,
+pub struct DimplConnection {
+    slot: Arc<KeySlot>,
     dtls: Dtls,
+    clock: Clock,
 }
 
-impl Connection {
-    pub(crate) fn server(
-        peer: SocketAddr,
-        client_random: ClientRandom,
-        now: Instant,
-    ) -> Result<Self, dimpl::Error> {
+impl DimplConnection {
+    pub(crate) fn accept(hello: &[u8], clock: Clock, now: Instant) -> Result<Self, dimpl::Error> {
         let slot = Arc::new(KeySlot::default());
         let config = Config::builder()
             .with_psk_server(None, Arc::clone(&slot) as Arc<dyn PskResolver>)
             .build()?;
-        Ok(Self {
-            peer,
-            client_random: Some(client_random),
-            phase: Phase::Hello,
-            identity: Vec::new(),
-            slot,
-            dtls: Dtls::new_12_psk(Arc::new(config), now),
-        })
+        let dtls = Dtls::new_12_psk(Arc::new(config), clock.of_engine(now));
+        let mut connection = Self { slot, dtls, clock };
+        connection.feed(hello, now)?;
+        Ok(connection)
     }
 
-    pub(crate) fn client(
-        peer: SocketAddr,
+    pub(crate) fn connect(
         identity: &[u8],
         key: PskKey,
+        clock: Clock,
         now: Instant,
     ) -> Result<Self, dimpl::Error> {
         let slot = Arc::new(KeySlot::default());
-        slot.put(identity.to_vec(), key);
+        slot.put(identity, key);
         let config = Config::builder()
             .with_psk_client(identity.to_vec(), Arc::clone(&slot) as Arc<dyn PskResolver>)
             .build()?;
-        let mut dtls = Dtls::new_12_psk(Arc::new(config), now);
+        let mut dtls = Dtls::new_12_psk(Arc::new(config), clock.of_engine(now));
         dtls.set_active(true);
-        dtls.handle_timeout(now)?;
-        Ok(Self {
-            peer,
-            client_random: None,
-            phase: Phase::Keyed,
-            identity: identity.to_vec(),
-            slot,
-            dtls,
-        })
+        dtls.handle_timeout(clock.of_engine(now))?;
+        Ok(Self { slot, dtls, clock })
     }
 
-    pub(crate) fn is_client(&self) -> bool {
-        self.client_random.is_none()
-    }
-
-    /// Whether the peer's address is not verified yet.
-    pub(crate) fn is_hello(&self) -> bool {
-        matches!(self.phase, Phase::Hello)
-    }
-
-    pub(crate) fn is_established(&self) -> bool {
-        matches!(self.phase, Phase::Established)
-    }
-
-    /// Feeds one datagram at `now`. An error is final for this connection.
-    pub(crate) fn feed(&mut self, datagram: &[u8], now: Instant) -> Result<(), dimpl::Error> {
-        self.dtls.handle_timeout(now)?;
+    fn feed(&mut self, datagram: &[u8], now: Instant) -> Result<(), dimpl::Error> {
+        self.dtls.handle_timeout(self.clock.of_engine(now))?;
         self.dtls.handle_packet(datagram)
     }
+}
 
-    pub(crate) fn tick(&mut self, now: Instant) -> Result<(), dimpl::Error> {
-        self.dtls.handle_timeout(now)
+impl Connection for DimplConnection {
+    fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), Failed> {
+        self.feed(datagram, now).map_err(|_| Failed::default())
     }
 
-    pub(crate) fn send(&mut self, data: &[u8], now: Instant) -> Result<(), dimpl::Error> {
-        self.dtls.handle_timeout(now)?;
-        self.dtls.send_application_data(data).map(|_| ())
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Failed> {
+        let now = self.clock.of_engine(now);
+        self.dtls.handle_timeout(now).map_err(|_| Failed::default())
     }
 
-    pub(crate) fn close(&mut self) {
+    fn provide_key(&mut self, identity: &[u8], key: PskKey) {
+        self.slot.put(identity, key);
+    }
+
+    fn send(&mut self, data: &[u8], now: Instant) -> Result<(), Error> {
+        let now = self.clock.of_engine(now);
+        let sent = self.dtls.handle_timeout(now);
+        sent.and_then(|()| self.dtls.send_application_data(data).map(|_| ()))
+            .map_err(|cause| Error::with_source(ErrorKind::Transport, cause))
+    }
+
+    fn close(&mut self) {
         // A close that cannot be said is as good as a lost one: the alert is never repeated.
         drop(self.dtls.close());
     }
 
-    /// Everything the engine has to say now, and when it wants to be called again.
-    pub(crate) fn drain(&mut self) -> (Vec<Step>, Option<Instant>) {
+    fn drain(&mut self, _now: Instant) -> (Vec<Step>, Option<Instant>) {
         let mut steps = Vec::new();
         let mut buffer = vec![0; 2048];
         loop {
             match self.dtls.poll_output(&mut buffer) {
-                Output::Packet(packet) => {
-                    if self.is_hello()
-                        && messages(packet).any(|message| message == Message::ServerHello)
-                    {
-                        self.phase = Phase::Negotiating;
-                    }
-                    steps.push(Step::Transmit(packet.to_vec()));
-                }
-                Output::Connected => {
-                    self.phase = Phase::Established;
-                    steps.push(Step::Established);
-                }
+                Output::Packet(packet) => steps.push(Step::Transmit(packet.to_vec())),
+                Output::Connected => steps.push(Step::Established),
                 Output::ApplicationData(data) => steps.push(Step::Data(data.to_vec())),
                 Output::CloseNotify => steps.push(Step::ClosedByPeer),
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
-                Output::Timeout(at) => return (steps, Some(at)),
+                Output::Timeout(at) => return (steps, Some(self.clock.of_family(at))),
                 // Certificates and SRTP keys: no PSK connection has them.
                 _ => {}
             }

@@ -24,7 +24,9 @@ use super::session::{Received, Session};
 use super::table::{Connection, Table};
 use super::timer::Due;
 use super::traffic::Outbound;
-use crate::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, SessionId, Transmit};
+use crate::dtls::{
+    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit,
+};
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
 use crate::time::Instant;
@@ -39,6 +41,7 @@ pub struct PskEndpoint {
     cx: Context,
     cookies: Cookies,
     table: Table,
+    handshakes: Handshakes,
     events: VecDeque<DtlsEvent>,
 }
 
@@ -51,6 +54,7 @@ impl PskEndpoint {
             cookies: Cookies::new(&mut cx.random),
             cx,
             table: Table::default(),
+            handshakes: Handshakes::default(),
             events: VecDeque::new(),
         }
     }
@@ -59,6 +63,12 @@ impl PskEndpoint {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.table.sessions()
+    }
+
+    /// How the handshakes of both roles ended so far.
+    #[must_use]
+    pub const fn handshakes(&self) -> Handshakes {
+        self.handshakes
     }
 
     fn handle_plain(&mut self, from: SocketAddr, sequence: u64, fragment: &Fragment<'_>) {
@@ -118,7 +128,7 @@ impl PskEndpoint {
         let replaced = self.table.accepting(from).map(|(id, _)| id);
         let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
         if let Some(id) = replaced.or(oldest) {
-            self.table.remove(id);
+            self.remove(id, CloseReason::HandshakeFailed);
         }
         let own_id = agreement.connection_id.and_then(|_| self.new_id());
         let handshake = ServerHandshake::begin(
@@ -234,10 +244,10 @@ impl PskEndpoint {
         });
         if accepted && replaced.is_none() && self.is_full() {
             session.close(Alert::CloseNotify, &mut self.cx);
-            self.table.remove(id);
-            return;
+            return self.remove(id, CloseReason::HandshakeFailed);
         }
         self.table.establish(id, session);
+        self.handshakes.succeed();
         self.events.push_back(DtlsEvent::Established {
             session: SessionId(id),
             peer,
@@ -260,8 +270,13 @@ impl PskEndpoint {
 
     /// Takes a connection out, and says so if anybody outside knows of it.
     fn remove(&mut self, id: u64, reason: CloseReason) {
-        if let Some(Connection::Connecting(_) | Connection::Established(_)) = self.table.remove(id)
-        {
+        let Some(connection) = self.table.remove(id) else {
+            return;
+        };
+        if !matches!(connection, Connection::Established(_)) {
+            self.handshakes.end(reason);
+        }
+        if !matches!(connection, Connection::Accepting(_)) {
             let session = SessionId(id);
             self.events.push_back(DtlsEvent::Closed { session, reason });
         }

@@ -14,6 +14,7 @@ use crate::certificates::{DevelopmentCa, client_config};
 use crate::clock;
 use crate::config;
 use crate::error::Error;
+use crate::gateway::DtlsEngine;
 use crate::outbound::{Outbound, Schemes};
 
 use super::browser::Browser;
@@ -38,6 +39,7 @@ pub(crate) struct Ports {
 pub(crate) struct Story {
     pub(crate) dir: PathBuf,
     pub(crate) ports: Ports,
+    dtls: DtlsEngine,
     pub(crate) cloud: Option<Process>,
     pub(crate) device: Option<Process>,
     pub(crate) client: Option<Process>,
@@ -52,7 +54,7 @@ impl Story {
     ///
     /// # Errors
     /// The folder cannot be made, or loopback has no free port.
-    pub(crate) fn begin(dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn begin(dir: &Path, dtls: DtlsEngine) -> Result<Self, Error> {
         std::fs::create_dir_all(dir)
             .map_err(|cause| Error::new(format!("cannot make {}", dir.display()), cause))?;
         Ok(Self {
@@ -64,6 +66,7 @@ impl Story {
                 control: free_tcp_port()?,
                 monitoring: free_tcp_port()?,
             },
+            dtls,
             cloud: None,
             device: None,
             client: None,
@@ -121,6 +124,10 @@ impl Story {
             .replace(
                 "127.0.0.1:9464",
                 &format!("127.0.0.1:{}", self.ports.monitoring),
+            )
+            .replace(
+                "dtls = \"dimpl\"",
+                &format!("dtls = \"{}\"", self.dtls.word()),
             )
             // The receiver of this story's notifications is on loopback, too.
             .replace(

@@ -1,10 +1,10 @@
 //! The figures of this program.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dtls_dimpl::Handshakes;
+use coap_psk::dtls::Handshakes;
 use http::StatusCode;
 
 use super::family::{Counters, Histograms, Label, write_counted, write_gauge};
@@ -22,7 +22,7 @@ pub(crate) struct Metrics {
     appends_under_way: AtomicUsize,
     devices_online: AtomicUsize,
     identities: Counters<1>,
-    handshakes: Arc<Handshakes>,
+    handshakes: Mutex<Handshakes>,
     subscriptions_ended: Counters<1>,
     certificate_reloads: Counters<1>,
 }
@@ -63,7 +63,7 @@ impl Default for Metrics {
                 "Identities that peers named in DTLS handshakes.",
                 ["outcome"],
             ),
-            handshakes: Arc::default(),
+            handshakes: Mutex::default(),
             subscriptions_ended: Counters::new(
                 "device_cloud_subscriptions_ended_total",
                 "Subscriptions that ended.",
@@ -121,9 +121,12 @@ impl Metrics {
         self.identities.add([Label::Word(outcome)]);
     }
 
-    /// Where the DTLS engine counts.
-    pub(crate) fn handshakes(&self) -> &Arc<Handshakes> {
-        &self.handshakes
+    /// The DTLS engine counted on.
+    pub(crate) fn handshakes(&self, counted: Handshakes) {
+        *self
+            .handshakes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = counted;
     }
 
     /// A subscription ended.
@@ -165,6 +168,10 @@ impl Metrics {
         self.identities.write(out);
         self.subscriptions_ended.write(out);
         self.certificate_reloads.write(out);
+        let handshakes = *self
+            .handshakes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         write_counted(
             out,
             (
@@ -174,9 +181,9 @@ impl Metrics {
             ),
             "outcome",
             &[
-                ("established", self.handshakes.established()),
-                ("failed", self.handshakes.failed()),
-                ("timed_out", self.handshakes.timed_out()),
+                ("established", handshakes.established),
+                ("failed", handshakes.failed),
+                ("timed_out", handshakes.timed_out),
             ],
         );
         write_counted(

@@ -7,7 +7,7 @@ const RECORD_HEADER: usize = 13;
 const MESSAGE_HEADER: usize = 12;
 
 /// The number that a client draws for each handshake; it stays the same when the cookie comes back.
-pub(crate) type ClientRandom = [u8; 32];
+pub type ClientRandom = [u8; 32];
 
 /// A handshake message in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

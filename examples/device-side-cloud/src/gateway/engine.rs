@@ -1,0 +1,190 @@
+//! The DTLS engine under the gateway. Which one it is, the operator chooses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+#[cfg(feature = "openssl")]
+use coap_psk::CipherSuite;
+use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
+use coap_psk::dtls::{DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit};
+use coap_psk::{Instant, PskKey};
+use dtls_dimpl::{DimplEndpoint, Limits};
+#[cfg(feature = "openssl")]
+use dtls_openssl::{Openssl, OpensslEndpoint};
+use serde::Deserialize;
+
+use crate::clock;
+use crate::config::Coaps;
+use crate::error::Error;
+use crate::monitor::Metrics;
+
+/// The engines that there are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DtlsEngine {
+    /// The engine of coap-psk.
+    Own,
+    /// The dimpl crate.
+    #[default]
+    Dimpl,
+    /// OpenSSL, in a program that was built with it.
+    Openssl,
+}
+
+impl DtlsEngine {
+    /// The word for it on the command line and in the configuration.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Dimpl => "dimpl",
+            Self::Openssl => "openssl",
+        }
+    }
+}
+
+/// The engine that was chosen; what it counts goes to the figures.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    kind: Kind,
+    counted: Handshakes,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Own(Box<PskEndpoint>),
+    Dimpl(Box<DimplEndpoint>),
+    #[cfg(feature = "openssl")]
+    Openssl(Box<OpensslEndpoint>),
+}
+
+impl Kind {
+    fn get(&self) -> &dyn DtlsEndpoint {
+        match self {
+            Self::Own(endpoint) => endpoint.as_ref(),
+            Self::Dimpl(endpoint) => endpoint.as_ref(),
+            #[cfg(feature = "openssl")]
+            Self::Openssl(endpoint) => endpoint.as_ref(),
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn DtlsEndpoint {
+        match self {
+            Self::Own(endpoint) => endpoint.as_mut(),
+            Self::Dimpl(endpoint) => endpoint.as_mut(),
+            #[cfg(feature = "openssl")]
+            Self::Openssl(endpoint) => endpoint.as_mut(),
+        }
+    }
+
+    fn handshakes(&self) -> Handshakes {
+        match self {
+            Self::Own(endpoint) => endpoint.handshakes(),
+            Self::Dimpl(endpoint) => endpoint.handshakes(),
+            #[cfg(feature = "openssl")]
+            Self::Openssl(endpoint) => endpoint.handshakes(),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes the engine that the configuration names.
+    ///
+    /// # Errors
+    /// This program was built without it, it cannot be set up, or the system gave no random bytes.
+    pub(crate) fn new(coaps: &Coaps, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let mut limits = Limits::default();
+        limits.max_sessions = coaps.max_sessions;
+        let kind = match coaps.dtls {
+            DtlsEngine::Own => {
+                let mut config = PskConfig::default();
+                config.max_sessions = coaps.max_sessions;
+                Kind::Own(Box::new(PskEndpoint::new(config, clock::entropy()?)))
+            }
+            DtlsEngine::Dimpl => Kind::Dimpl(Box::new(DimplEndpoint::new(limits, clock::now()))),
+            #[cfg(feature = "openssl")]
+            DtlsEngine::Openssl => {
+                let engine = Openssl::new(&CipherSuite::ALL)
+                    .map_err(|cause| Error::new("OpenSSL cannot be set up", cause))?;
+                Kind::Openssl(Box::new(OpensslEndpoint::new(limits, engine)))
+            }
+            #[cfg(not(feature = "openssl"))]
+            DtlsEngine::Openssl => {
+                return Err(Error::plain(
+                    "this program was built without OpenSSL: build it with `--features openssl` (Debian: libssl-dev and \
+                     pkg-config), or choose another engine with --dtls or coaps.dtls in the configuration",
+                ));
+            }
+        };
+        Ok(Self {
+            kind,
+            counted: Handshakes::default(),
+            metrics,
+        })
+    }
+
+    /// Lets the engine act, and says on what it counted.
+    fn act<T>(&mut self, act: impl FnOnce(&mut dyn DtlsEndpoint) -> T) -> T {
+        let done = act(self.kind.get_mut());
+        let counted = self.kind.handshakes();
+        if counted != self.counted {
+            self.counted = counted;
+            self.metrics.handshakes(counted);
+        }
+        done
+    }
+}
+
+impl DtlsEndpoint for Engine {
+    fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        self.act(|engine| engine.handle_datagram(from, datagram, now));
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.act(|engine| engine.handle_timeout(now));
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.kind.get().next_deadline()
+    }
+
+    fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.kind.get_mut().poll_event()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.kind.get_mut().poll_transmit()
+    }
+
+    fn provide_key(&mut self, handshake: HandshakeId, key: Option<PskKey>, now: Instant) {
+        self.act(|engine| engine.provide_key(handshake, key, now));
+    }
+
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        identity: &[u8],
+        key: PskKey,
+        now: Instant,
+    ) -> Result<SessionId, coap_psk::Error> {
+        self.act(|engine| engine.connect(to, identity, key, now))
+    }
+
+    fn send(
+        &mut self,
+        session: SessionId,
+        data: &[u8],
+        now: Instant,
+    ) -> Result<(), coap_psk::Error> {
+        self.act(|engine| engine.send(session, data, now))
+    }
+
+    fn confirm_path(&mut self, session: SessionId, now: Instant) {
+        self.act(|engine| engine.confirm_path(session, now));
+    }
+
+    fn close(&mut self, session: SessionId, now: Instant) {
+        self.act(|engine| engine.close(session, now));
+    }
+}
