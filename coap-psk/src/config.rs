@@ -20,7 +20,9 @@ use crate::option;
 pub struct Config {
     /// The timing of messages.
     pub transmission: Transmission,
-    /// Sessions at most; default 100,000. A handshake beyond is closed when it completes, unless it replaces a session.
+    /// Sessions at most; default 100,000. A verified device beyond takes the place of its own session, or of the one whose
+    /// device has been silent for longest beyond its lifetime; otherwise it is refused. A device that is online loses its
+    /// session to nobody. The engine needs a higher limit than this one, or it refuses before the endpoint can choose.
     pub max_sessions: usize,
     /// Handshakes that may wait for a key at one time; default 1,000. Those beyond fail as with a wrong key.
     pub max_handshakes: usize,

@@ -23,6 +23,9 @@ use crate::time::Instant;
 /// The longest datagram of UDP.
 const MAX_DATAGRAM_LEN: usize = 65_535;
 
+/// How many datagrams are taken before what they brought about goes out: few enough that nobody waits for long.
+const MORE_DATAGRAMS: usize = 31;
+
 /// A call to an endpoint that runs elsewhere.
 type Call<D> = Box<dyn FnOnce(&mut Endpoint<D>, Instant) + Send>;
 
@@ -118,10 +121,30 @@ pub async fn run<D: DtlsEndpoint>(
                 if let Some((from, datagram)) = take(received, &buffer)? {
                     endpoint.handle_datagram(from, datagram, clock.now());
                 }
+                take_more(socket, endpoint, &mut buffer, &clock)?;
             }
             () = clock.sleep_until(deadline) => endpoint.handle_timeout(clock.now()),
         }
     }
+}
+
+/// Takes datagrams that have arrived meanwhile, so that a busy socket pays for everything else once for all of them.
+fn take_more<D: DtlsEndpoint>(
+    socket: &UdpSocket,
+    endpoint: &mut Endpoint<D>,
+    buffer: &mut [u8],
+    clock: &Clock,
+) -> io::Result<()> {
+    for _ in 0..MORE_DATAGRAMS {
+        let received = socket.try_recv_from(buffer);
+        if matches!(&received, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            break;
+        }
+        if let Some((from, datagram)) = take(received, buffer)? {
+            endpoint.handle_datagram(from, datagram, clock.now());
+        }
+    }
+    Ok(())
 }
 
 /// The datagram that was received. Some systems report here that an earlier one of ours was refused: that is no reason to

@@ -9,6 +9,7 @@
 mod hello;
 mod memory;
 mod peers;
+mod places;
 mod session;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,6 +53,8 @@ pub struct Endpoint<D> {
     /// The session of each device. Activation has one of its own: a product's secret must not end a device's session.
     accepted: BTreeMap<(SecureMode, DeviceName), SessionId>,
     session_deadlines: BTreeSet<(Instant, SessionId)>,
+    /// The sessions of devices that are offline for their silence, by since when.
+    silent: BTreeSet<(Instant, SessionId)>,
     presence: Presence<SessionId>,
     transfer_bytes: usize,
     remembered_bytes: usize,
@@ -81,6 +84,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             sessions: BTreeMap::new(),
             accepted: BTreeMap::new(),
             session_deadlines: BTreeSet::new(),
+            silent: BTreeSet::new(),
             presence: Presence::new(),
             transfer_bytes: 0,
             remembered_bytes: 0,
@@ -103,7 +107,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         key: PskKey,
         now: Instant,
     ) -> Result<SessionId, Error> {
-        if self.sessions.len().saturating_add(self.connecting.len()) >= self.config.max_sessions {
+        if self.is_full() {
             return Err(ErrorKind::Full.into());
         }
         let now = self.advance(now);
@@ -122,6 +126,23 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.dtls.close(session, now);
         self.end_session(session, CloseReason::Local, now);
         self.pump(None, now);
+    }
+
+    /// Closes all sessions, so that no peer has to find out by itself that this side stops. What [`close`](Self::close) says of
+    /// one holds for each.
+    pub fn close_all(&mut self, now: Instant) {
+        let now = self.advance(now);
+        while let Some(session) = self.any_session() {
+            self.dtls.close(session, now);
+            self.end_session(session, CloseReason::Local, now);
+        }
+        self.pump(None, now);
+    }
+
+    /// A session, or a connection that is none yet.
+    fn any_session(&self) -> Option<SessionId> {
+        let sessions = self.sessions.keys().chain(self.connecting.keys());
+        sessions.copied().next()
     }
 
     /// Sends a request, in blocks when it needs them. [`Response`](crate::Event::Response) or

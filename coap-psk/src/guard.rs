@@ -59,6 +59,10 @@ pub struct Counters {
     pub resets_withheld: u64,
     /// Messages whose duplicates are not recognized any more, for lack of memory.
     pub remembered_dropped: u64,
+    /// Sessions that were closed as soon as they were verified, because there was no place for them.
+    pub sessions_refused: u64,
+    /// Sessions of silent devices that gave their place to others.
+    pub sessions_evicted: u64,
 }
 
 /// The rates of all networks, and what came of them.
@@ -101,6 +105,16 @@ impl Guard {
     /// Notes that a message was forgotten before its time.
     pub(crate) const fn handle_forgotten(&mut self) {
         self.counters.remembered_dropped = self.counters.remembered_dropped.saturating_add(1);
+    }
+
+    /// Notes that a session found no place.
+    pub(crate) const fn handle_session_refused(&mut self) {
+        self.counters.sessions_refused = self.counters.sessions_refused.saturating_add(1);
+    }
+
+    /// Notes that a session lost its place.
+    pub(crate) const fn handle_session_evicted(&mut self) {
+        self.counters.sessions_evicted = self.counters.sessions_evicted.saturating_add(1);
     }
 
     /// Whether a message that breaks the format gets its Reset.

@@ -115,8 +115,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             self.forget_session(old, now);
         }
         // `connect` has taken a place for each session of our own.
-        let taken = self.sessions.len().saturating_add(self.connecting.len());
-        if role != Role::Initiated && taken >= self.config.max_sessions {
+        if role != Role::Initiated && !self.has_place(now) {
+            self.guard.handle_session_refused();
             return self.dtls.close(id, now);
         }
         let mut exchanges = Exchanges::new(&mut self.random, now);
@@ -156,6 +156,9 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         let (identity, peer) = (session.identity.clone(), session.peer);
         let event = if matches!(change, Change::Online(_)) {
             session.closes = None;
+            if let Some(since) = session.silent.take() {
+                self.silent.remove(&(since, id));
+            }
             Event::Online {
                 session: id,
                 identity,
@@ -164,6 +167,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }
         } else {
             session.closes = Some(now.saturating_add(self.config.offline_session));
+            session.silent = Some(now);
+            self.silent.insert((now, id));
             Event::Offline {
                 session: id,
                 identity,
@@ -218,6 +223,9 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .saturating_sub(session.exchanges.remembered().bytes());
         if let Some(place) = session.oldest_answered {
             self.oldest_answered.remove(&(place, id));
+        }
+        if let Some(since) = session.silent {
+            self.silent.remove(&(since, id));
         }
         if let Some(deadline) = session.deadline {
             self.session_deadlines.remove(&(deadline, id));

@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) closes: Option<Instant>,
     /// Its place in the endpoint's order of deadlines.
     pub(super) deadline: Option<Instant>,
+    /// Since when its device is offline for its silence: its place among the sessions that may give way.
+    pub(super) silent: Option<Instant>,
     /// Its place among the sessions that remember answered messages.
     pub(super) oldest_answered: Option<Instant>,
 }
@@ -47,6 +49,7 @@ impl Session {
             exchanges,
             closes: None,
             deadline: None,
+            silent: None,
             oldest_answered: None,
         }
     }

@@ -3,9 +3,43 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser};
 use coap_psk::{DeviceKey, DeviceName, Lifetime, ProductKey};
 use uci_model::DeviceId;
+
+use crate::fleet;
+
+/// What the program plays.
+#[derive(Debug)]
+pub(crate) enum Role {
+    Device(Box<Args>),
+    Fleet(Box<fleet::Args>),
+}
+
+impl Role {
+    /// Reads the command line; ends the program when it is wrong, or asks for help.
+    pub(crate) fn parse() -> Self {
+        Self::read(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn command() -> Command {
+        // One device needs no word for itself: it was here first.
+        Args::command()
+            .subcommand(fleet::Args::command())
+            .subcommand_negates_reqs(true)
+            .args_conflicts_with_subcommands(true)
+    }
+
+    fn read(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some((_, matches)) => {
+                let args = fleet::Args::from_arg_matches(matches)?;
+                Ok(Self::Fleet(Box::new(args)))
+            }
+            None => Ok(Self::Device(Box::new(Args::from_arg_matches(matches)?))),
+        }
+    }
+}
 
 /// A simulated thermostat with a light, which connects to a device-side cloud over DTLS and CoAP.
 ///
@@ -47,7 +81,7 @@ impl Args {
     }
 }
 
-fn lifetime(text: &str) -> Result<Lifetime, String> {
+pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Lifetime::from_secs(seconds).ok())
@@ -58,8 +92,14 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
 mod tests {
     use super::*;
 
-    fn parse(lifetime: &str) -> Result<Args, clap::Error> {
-        Args::try_parse_from([
+    fn role(arguments: &[&str]) -> Result<Role, clap::Error> {
+        Role::command()
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Role::read(&matches))
+    }
+
+    fn parse(lifetime: &str) -> Result<Role, clap::Error> {
+        role(&[
             "device",
             "--cloud=127.0.0.1:5684",
             "--product-key=pk",
@@ -83,5 +123,19 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_fleet_is_a_word_of_its_own_and_needs_nothing_of_a_device() {
+        let fleet = role(&[
+            "device",
+            "fleet",
+            "--cloud=127.0.0.1:5684",
+            "--devices-file=f",
+        ]);
+        assert!(matches!(fleet, Ok(Role::Fleet(_))), "{fleet:?}");
+        assert!(matches!(parse("--lifetime=60"), Ok(Role::Device(_))));
+        assert!(role(&["device"]).is_err());
+        assert!(role(&["device", "fleet"]).is_err());
     }
 }

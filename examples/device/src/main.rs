@@ -6,6 +6,7 @@ mod backoff;
 mod control;
 mod device;
 mod entropy;
+mod fleet;
 mod state;
 
 /// Failures in words.
@@ -13,23 +14,23 @@ pub(crate) use example_support as error;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Args;
+use crate::args::Role;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let role = Role::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .init();
-    match device::run(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{}", error.chain());
-            ExitCode::FAILURE
-        }
-    }
+    let result = match role {
+        Role::Device(args) => device::run(&args).await.map(|()| ExitCode::SUCCESS),
+        Role::Fleet(args) => fleet::run(&args).await,
+    };
+    result.unwrap_or_else(|error| {
+        tracing::error!("{}", error.chain());
+        ExitCode::FAILURE
+    })
 }

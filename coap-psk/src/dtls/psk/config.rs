@@ -45,8 +45,9 @@ pub struct PskConfig {
     /// The bytes of a handshake datagram at most; default 1,200, and at least [`MIN_MTU`]. Only a ClientHello is never
     /// divided, because a server that keeps no state could not put it together.
     pub mtu: usize,
-    /// Sessions at most; default 100,000. A handshake beyond is not begun, or is closed when it completes, unless it
-    /// replaces a session.
+    /// Sessions at most; default 101,024, which is what an [`Endpoint`](crate::Endpoint) takes by default and as many
+    /// handshakes: the endpoint knows who is online, and chooses who gives way. A handshake beyond is not begun, or is closed
+    /// when it completes, unless it replaces a session.
     pub max_sessions: usize,
     /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
     pub max_handshakes: usize,
@@ -76,7 +77,7 @@ impl Default for PskConfig {
             handshake_timeout: Duration::from_secs(90),
             cookie_lifetime: Duration::from_secs(60),
             mtu: 1_200,
-            max_sessions: 100_000,
+            max_sessions: 101_024,
             max_handshakes: 1_024,
             reserved_records: 1 << 16,
             max_message: 1_024,

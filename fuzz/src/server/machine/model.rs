@@ -139,13 +139,15 @@ impl Model {
         self.sending.clear();
     }
 
-    /// The end of a consent is acknowledged: nothing is being told under it.
+    /// The end of a consent is acknowledged: nothing is being told under it. An account that was erased meanwhile may have
+    /// begun anew under the same name, since it remembers no ends.
     pub(super) fn check_ended(&self, account: &str, grant: &str) {
         for (id, _) in self.sending.values() {
             let subscription = self.live.get(id);
             let told = subscription.filter(|subscription| {
                 let last = subscription.last.as_ref();
                 subscription.is_under(account, grant)
+                    && subscription.consent_ended
                     && last.is_some_and(|last| last.event != CANCELLED)
             });
             assert!(told.is_none(), "something is still being told");
