@@ -40,6 +40,8 @@ struct World {
     at_cloud: SessionId,
     /// Where the device's datagrams come from, and where those to it must go.
     device_at: SocketAddr,
+    /// Where it is as soon as something has arrived.
+    soon_at: Option<SocketAddr>,
     now: Instant,
     body: usize,
     requests: usize,
@@ -77,6 +79,7 @@ impl World {
             at_device,
             at_cloud: at_device,
             device_at: home(),
+            soon_at: None,
             now,
             body: 2,
             requests: 0,
@@ -136,6 +139,7 @@ impl World {
                 if out.to == self.device_at && !self.deaf {
                     self.device
                         .handle_datagram(cloud_at(), &out.datagram, self.now);
+                    self.device_at = self.soon_at.take().unwrap_or(self.device_at);
                 }
             }
             Output::KeyWanted { handshake, .. } => {
@@ -238,6 +242,24 @@ fn a_long_answer_waits_until_the_device_has_answered_at_its_new_address() {
     world.get();
     world.settle();
     assert_eq!(world.bodies().0, [1_000; 2], "the address is confirmed");
+}
+
+#[test]
+fn what_was_answered_at_one_address_confirms_no_other() {
+    let mut world = World::new();
+    world.body = 1_000;
+    world.device_at = elsewhere();
+    world.soon_at = Some(home());
+    world.down.clear();
+    world.get();
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.bodies().0, [1_000]);
+    assert_eq!(world.moves(), [elsewhere(), home()]);
+    // It is asked at both places before it gets the long answer.
+    let probed = |(to, len): &(SocketAddr, usize)| (*len < 60).then_some(*to);
+    let asked: Vec<_> = world.down.iter().map_while(probed).collect();
+    assert_eq!(asked, [elsewhere(), home()]);
+    assert_eq!(world.down.len(), 3);
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Outside for Surroundings {
         let snapshot = journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
         let saved = self.store.save_snapshot(&stream, snapshot).await;
         if let Err(cause) = &saved {
-            // The changes are still there, so nothing but time is lost.
+            // The changes are still there, and the cloud asks again if some of them must be forgotten.
             warn!(stream, %cause, "a snapshot was not kept");
         }
         saved.is_ok()

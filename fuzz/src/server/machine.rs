@@ -44,7 +44,7 @@ struct World {
     starts: u16,
     requests: BTreeSet<RequestId>,
     reports: BTreeSet<ReportId>,
-    grant_ends: BTreeMap<GrantEndId, (&'static str, String)>,
+    grant_ends: BTreeMap<GrantEndId, (&'static str, String, usize)>,
     erasures: BTreeSet<ErasureId>,
     asks: VecDeque<AskId>,
     deliveries: VecDeque<DeliveryId>,
@@ -146,7 +146,8 @@ impl World {
                     self.wall,
                     self.now,
                 );
-                self.grant_ends.insert(id, (of, grant));
+                let life = self.model.life(of);
+                self.grant_ends.insert(id, (of, grant, life));
             }
             14 => self.pass(Duration::from_millis(100 * u64::from(argument))),
             15 => self.answer_delivery(argument),
@@ -307,9 +308,9 @@ impl World {
                     assert!(self.reports.remove(&report))
                 }
                 Output::Event(Event::GrantEnded { end, result }) => {
-                    let (account, grant) = self.grant_ends.remove(&end).expect("an open end");
+                    let (account, grant, life) = self.grant_ends.remove(&end).expect("an open end");
                     if result.is_ok() {
-                        self.model.check_ended(account, &grant);
+                        self.model.check_ended(account, &grant, life);
                     }
                 }
                 Output::Event(Event::AccountErased { erasure, .. }) => {

@@ -15,7 +15,7 @@ fn a_peer_that_accepts_and_tells_nothing_is_polled_until_it_does() {
     let names = SubscriptionLevel::Devices.event_types();
     let names: Vec<&str> = names.iter().map(|one| one.as_str()).collect();
     assert_eq!(retries(&world), [RetryReason::Unconfirmed]);
-    assert_eq!(polled(&world), [names.clone()]);
+    assert_eq!(polled(&world), std::slice::from_ref(&names));
     assert_eq!(state(&world), Some(true), "it is fetched whole at once");
 
     // It goes on accepting, and what changes is seen all the same.

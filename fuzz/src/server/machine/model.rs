@@ -15,11 +15,14 @@ pub(super) struct Model {
     live: BTreeMap<SubscriptionId, Subscription>,
     /// Attempts that are not over, and since when.
     sending: BTreeMap<DeliveryId, (SubscriptionId, Instant)>,
+    lives: BTreeMap<String, usize>,
 }
 
 struct Subscription {
     account: String,
     grant: String,
+    /// How often the account had been erased before.
+    life: usize,
     consent_ended: bool,
     last: Option<Sent>,
 }
@@ -55,6 +58,7 @@ impl Model {
                 let subscription = Subscription {
                     account: account.to_owned(),
                     grant: made.grant.to_string(),
+                    life: self.life(account),
                     consent_ended: false,
                     last: None,
                 };
@@ -80,7 +84,10 @@ impl Model {
                     }
                 }
             }
-            Fact::Erased => self.live.retain(|_, of| of.account != account),
+            Fact::Erased => {
+                *self.lives.entry(account.to_owned()).or_default() += 1;
+                self.live.retain(|_, of| of.account != account);
+            }
             _ => {}
         }
     }
@@ -139,13 +146,19 @@ impl Model {
         self.sending.clear();
     }
 
-    /// The end of a consent is acknowledged: nothing is being told under it.
-    pub(super) fn check_ended(&self, account: &str, grant: &str) {
+    /// How often an account was erased. Since it remembers no ends, it may begin anew under a consent that has ended.
+    pub(super) fn life(&self, account: &str) -> usize {
+        self.lives.get(account).copied().unwrap_or_default()
+    }
+
+    /// The end of a consent is acknowledged: nothing is being told under it that was subscribed in the same life.
+    pub(super) fn check_ended(&self, account: &str, grant: &str, life: usize) {
         for (id, _) in self.sending.values() {
             let subscription = self.live.get(id);
             let told = subscription.filter(|subscription| {
                 let last = subscription.last.as_ref();
                 subscription.is_under(account, grant)
+                    && subscription.life == life
                     && last.is_some_and(|last| last.event != CANCELLED)
             });
             assert!(told.is_none(), "something is still being told");
