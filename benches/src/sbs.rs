@@ -13,21 +13,15 @@
     reason = "a benchmark that cannot run stops, and its figures go to the terminal"
 )]
 
-mod clock;
 mod fixtures;
 mod goals;
-mod harness;
 mod net;
 mod outside;
 mod world;
 
 use std::process::ExitCode;
 
-use harness::Run;
-
-/// Runs the goals that are named, or all of them, and prints the table.
-///
-/// With `--smoke` every goal runs for a moment only: it is seen to work, no figure is taken and nothing can fail.
+/// Runs goals, or what one of them starts.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let arguments: Vec<String> = arguments.into_iter().collect();
     // What the goal of memory starts: a process that holds one layout and nothing else.
@@ -38,32 +32,5 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         goals::memory::measure(layout, accounts);
         return ExitCode::SUCCESS;
     }
-    let (flags, names): (Vec<String>, Vec<String>) = arguments
-        .into_iter()
-        .partition(|argument| argument.starts_with("--"));
-    let smoke = flags.iter().any(|flag| flag == "--smoke");
-    if let Some(unknown) = flags.iter().find(|flag| *flag != "--smoke") {
-        eprintln!("unknown option {unknown}");
-        return ExitCode::from(2);
-    }
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !goals::ALL.iter().any(|goal| goal.name == name.as_str()))
-    {
-        eprintln!("unknown goal {unknown}; there are:");
-        for goal in goals::ALL {
-            eprintln!("  {:<14} {}", goal.name, goal.what);
-        }
-        return ExitCode::from(2);
-    }
-    let mut run = Run::new(smoke);
-    for goal in goals::ALL {
-        if names.is_empty() || names.iter().any(|name| name == goal.name) {
-            run.begin(goal.name);
-            (goal.measure)(&mut run);
-        }
-    }
-    run.print_table();
-    // A figure is taken to be read; only a run that did not work fails.
-    ExitCode::SUCCESS
+    bench_harness::main(goals::ALL, arguments)
 }

@@ -141,7 +141,10 @@ pub fn saved(bytes: &[u8]) {
     let saved = endpoint.export(session, now).expect("a session");
     assert_eq!(saved.expose(), bytes);
     let (mut endpoint, session) = import(bytes, 1).expect("what was read once");
-    assert!(endpoint.send(session, b"", now).is_err(), "nothing is reserved");
+    assert!(
+        endpoint.send(session, b"", now).is_err(),
+        "nothing is reserved"
+    );
     let saved = endpoint.export(session, now).expect("a session");
     endpoint.handle_stored(&saved, now);
     endpoint.confirm_path(session, now);
@@ -150,7 +153,10 @@ pub fn saved(bytes: &[u8]) {
     let Some(out) = endpoint.poll_transmit() else {
         return;
     };
-    assert!(endpoint.send(session, b"", now).is_err(), "one was reserved");
+    assert!(
+        endpoint.send(session, b"", now).is_err(),
+        "one was reserved"
+    );
     // What it sends to itself has other keys, unless somebody chose the same.
     endpoint.handle_datagram(out.to, &out.datagram, now);
     import(saved.expose(), 1).expect("what was saved is read");

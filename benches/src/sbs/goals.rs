@@ -10,15 +10,7 @@ mod scale;
 mod signature;
 mod simulation;
 
-use super::harness::Run;
-
-/// Something to be compared.
-pub(super) struct Goal {
-    /// How it is asked for.
-    pub(super) name: &'static str,
-    pub(super) what: &'static str,
-    pub(super) measure: fn(&mut Run),
-}
+use bench_harness::Goal;
 
 pub(super) const ALL: &[Goal] = &[
     Goal {

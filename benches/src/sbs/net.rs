@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
-use super::clock;
+use bench_harness::clock;
 
 pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread()

@@ -32,11 +32,12 @@ pub(super) fn address(number: usize, port: u16) -> SocketAddr {
 /// Sends these over and over, from these addresses.
 pub(super) async fn flood(scene: &Scene, wire: &Wire, datagrams: &[(SocketAddr, Vec<u8>)]) -> u64 {
     let mut sent = 0;
-    while !scene.is_over() {
-        for (from, datagram) in datagrams {
-            wire.send(*from, datagram).await;
+    for (from, datagram) in datagrams.iter().cycle() {
+        if scene.is_over() {
+            break;
         }
-        sent += datagrams.len() as u64;
+        wire.send(*from, datagram).await;
+        sent += 1;
     }
     sent
 }

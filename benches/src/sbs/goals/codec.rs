@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uci_model::{ContentFormat, Device};
 
 use crate::sbs::fixtures;
-use crate::sbs::harness::{Limit, Run};
+use bench_harness::{Limit, Run};
 
 /// A device list as plain owned structs, which keep nothing that they do not name.
 #[derive(Deserialize, Serialize)]

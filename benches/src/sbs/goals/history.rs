@@ -4,8 +4,8 @@ use uci_server_core::account::{Account, Change};
 
 use super::scale::{EACH, LINKS};
 use crate::sbs::fixtures;
-use crate::sbs::harness::{Limit, Run};
 use crate::sbs::world::{World, config, get_request};
+use bench_harness::{Limit, Run};
 
 /// Reading a journal of changes back, for the share of it that decoding and applying are.
 pub(super) fn replay(run: &mut Run) {

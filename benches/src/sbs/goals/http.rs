@@ -22,10 +22,10 @@ use uci_server_core::driver::{Handle, handle, run};
 use uci_server_core::{Authentication, DeviceCloud, Occurrence, Principal};
 
 use crate::sbs::fixtures;
-use crate::sbs::harness::{Case, Limit, Run};
 use crate::sbs::net::{self, Server};
 use crate::sbs::outside::{Outside, report};
 use crate::sbs::world::{self, Unsealed};
+use bench_harness::{Case, Limit, Run};
 
 const ACCOUNT: &str = "alice";
 const CONNECTIONS: usize = 32;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use journal::{Embedded, Journal as _};
 
 use crate::durable::{Reference, Source, appenders, ours, reference};
-use crate::sbs::clock;
-use crate::sbs::harness::{Limit, Run, median};
+use bench_harness::clock;
+use bench_harness::{Limit, Run, median};
 
 /// How many accounts there are.
 const STREAMS: usize = 20_000;

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::process::Command;
 
 use crate::sbs::goals::scale;
-use crate::sbs::harness::{Limit, Run};
+use bench_harness::{Limit, Run};
 
 /// The bytes that a device may take.
 const ALLOWED: f64 = 600.0;

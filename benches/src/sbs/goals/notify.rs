@@ -13,10 +13,10 @@ use uci_server_core::driver::{Handle, handle, run as drive};
 use uci_server_core::{Authentication, DeviceCloud, Occurrence};
 
 use crate::sbs::fixtures;
-use crate::sbs::harness::{Case, Limit, Run};
 use crate::sbs::net::{self, Server, Side};
 use crate::sbs::outside::{Outside, report, send, sender};
 use crate::sbs::world::{self, Unsealed};
+use bench_harness::{Case, Limit, Run};
 
 /// Each with a subscription of its own, and so at most one notification on its way.
 const CONNECTIONS: usize = 10;

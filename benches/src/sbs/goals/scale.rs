@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::sbs::clock;
 use crate::sbs::fixtures;
 use crate::sbs::goals::memory::of_process;
-use crate::sbs::harness::{Case, Limit, Run, quantile};
 use crate::sbs::world::{World, config, get_request};
+use bench_harness::clock;
+use bench_harness::{Case, Limit, Run, quantile};
 
 /// Devices of one account; a million devices are a hundred thousand accounts.
 pub(super) const EACH: usize = 10;

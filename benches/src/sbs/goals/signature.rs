@@ -5,8 +5,8 @@ use std::hint::black_box;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::sbs::harness::{Limit, Run};
 use crate::signing::{self, SECRET};
+use bench_harness::{Limit, Run};
 
 pub(super) fn sign(run: &mut Run) {
     let key = signing::key();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::sbs::clock;
-use crate::sbs::harness::{Limit, Run};
+use bench_harness::clock;
+use bench_harness::{Limit, Run};
 
 #[path = "../../../../uci-server-core/tests/simulation/world.rs"]
 #[allow(
