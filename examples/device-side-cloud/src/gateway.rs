@@ -26,7 +26,8 @@ use coap_psk::identity::{Lifetime, PskIdentity, SecureMode};
 use coap_psk::message::Code;
 use coap_psk::{Endpoint, Event, ExchangeId, Output, Request, Response};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use uci_model::DeviceId;
 use uci_server_core::driver::Handle as Cloud;
@@ -48,6 +49,8 @@ use shared::{AGAIN, Shared, refusal};
 const JSON: u16 = 50;
 /// How many outputs may wait for this task.
 const OUTPUTS: usize = 4096;
+/// How long telling all devices that their sessions are over may take.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(crate) type Calls = driver::Handle<Engine>;
 
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Expect(Known),
     /// Close the device's session: it changed hands, and begins anew.
     Part(Name),
+    /// Close every session: the program ends. To be answered when that is done.
+    Stop(oneshot::Sender<()>),
 }
 
 /// The gateway task.
@@ -134,6 +139,12 @@ impl Gateway {
                     Command::Ask(ask) => self.ask(ask),
                     Command::Expect(presumed) => self.expect(presumed),
                     Command::Part(name) => self.part(&name),
+                    Command::Stop(stopped) => {
+                        self.stop(outputs).await;
+                        // Whoever asked may have gone.
+                        let _ = stopped.send(());
+                        return;
+                    }
                 },
                 Some((session, device)) = self.identified.recv() => {
                     if self.sessions.contains_key(&session) {
@@ -142,6 +153,26 @@ impl Gateway {
                 }
                 Some(presumed) = self.overdue.recv() => self.give_up(presumed),
             }
+        }
+    }
+
+    /// Tells every device that its session is over, so that none has to find out by not being answered. They still count as
+    /// online: a cloud that is back soon sees them again.
+    async fn stop(self, mut outputs: mpsc::Receiver<Output>) {
+        let Self {
+            shared, sessions, ..
+        } = self;
+        drop(sessions);
+        let told = async {
+            shared.calls.call(Endpoint::close_all).await;
+            // The driver sends what the closing made before it takes the next call.
+            shared.calls.call(|_, _| ()).await;
+        };
+        let ignored = async { while outputs.recv().await.is_some() {} };
+        tokio::select! {
+            () = told => {}
+            () = ignored => {}
+            () = sleep(FAREWELL) => warn!("not every device was told that its session is over"),
         }
     }
 

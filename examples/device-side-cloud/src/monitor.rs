@@ -5,13 +5,16 @@
 mod family;
 mod health;
 mod metrics;
+mod refusals;
 mod routes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use uci_server_core::driver::Handle as Cloud;
 
 use crate::gateway;
@@ -25,6 +28,10 @@ pub(crate) use routes::{method, template};
 /// What Prometheus asks for (text exposition format 0.0.4).
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// How long the CoAP door may take to say what it counted. It stands still while the gateway is behind, and its figures are then
+/// left out.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the parts of the program say how they are. Clones share everything.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +54,8 @@ pub(crate) struct Observatory {
     pub(crate) monitor: Monitor,
     pub(crate) store: Store,
     pub(crate) queues: Queues,
+    /// The CoAP door.
+    pub(crate) devices: gateway::Calls,
 }
 
 impl Observatory {
@@ -63,7 +72,7 @@ impl Observatory {
         match request.uri().path() {
             "/healthz" => refusal(StatusCode::OK, "alive\n"),
             "/readyz" => self.readiness().await,
-            "/metrics" => self.figures(),
+            "/metrics" => self.figures().await,
             _ => refusal(StatusCode::NOT_FOUND, "/healthz, /readyz or /metrics\n"),
         }
     }
@@ -83,7 +92,7 @@ impl Observatory {
         response
     }
 
-    fn figures(&self) -> Response<Bytes> {
+    async fn figures(&self) -> Response<Bytes> {
         let mut text = String::new();
         let depths = [
             ("cloud", self.queues.cloud.waiting()),
@@ -91,6 +100,10 @@ impl Observatory {
             ("devices", waiting(&self.queues.devices)),
         ];
         self.monitor.metrics.write(&mut text, &depths);
+        let counters = self.devices.call(|endpoint, _| endpoint.counters());
+        if let Ok(Some(counters)) = timeout(PATIENCE, counters).await {
+            refusals::write(&mut text, &counters);
+        }
         let mut response = refusal(StatusCode::OK, "");
         *response.body_mut() = text.into();
         response

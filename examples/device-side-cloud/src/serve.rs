@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use uci_server_core::driver;
 
@@ -68,6 +68,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
             gateway: ask.downgrade(),
             devices: outputs.downgrade(),
         },
+        devices: calls.clone(),
     };
     let monitoring = monitoring.map(|listener| tokio::spawn(observe(listener, observatory)));
 
@@ -105,6 +106,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         gateway.run(device_outputs, asked).await;
         Ok(())
     });
+    let devices = ask.clone();
     let operator = Operator {
         users,
         products,
@@ -150,6 +152,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     stop.send_replace(true);
     if let Err(cause) = serving.await {
         error!(%cause, "the HTTPS listener broke");
+    }
+    let (stopped, all_told) = oneshot::channel();
+    if devices.send(gateway::Command::Stop(stopped)).await.is_ok() {
+        drop(all_told.await);
     }
     // What is durable is in the journal; the rest was promised to nobody.
     tasks.shutdown().await;
