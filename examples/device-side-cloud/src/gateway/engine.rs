@@ -19,6 +19,9 @@ use crate::config::Coaps;
 use crate::error::Error;
 use crate::monitor::Metrics;
 
+/// How many sessions more than the gateway keeps fit into an engine: who gives way to a newcomer is the gateway's to choose.
+const SPARE: usize = 64;
+
 /// The engines that there are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -95,11 +98,12 @@ impl Engine {
     /// This program was built without it, it cannot be set up, or the system gave no random bytes.
     pub(crate) fn new(coaps: &Coaps, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let mut limits = Limits::default();
-        limits.max_sessions = coaps.max_sessions;
+        let room = coaps.max_sessions.saturating_add(SPARE);
+        limits.max_sessions = room;
         let kind = match coaps.dtls {
             DtlsEngine::Own => {
                 let mut config = PskConfig::default();
-                config.max_sessions = coaps.max_sessions;
+                config.max_sessions = room;
                 Kind::Own(Box::new(PskEndpoint::new(config, clock::entropy()?)))
             }
             DtlsEngine::Dimpl => Kind::Dimpl(Box::new(DimplEndpoint::new(limits, clock::now()))),
