@@ -16,6 +16,7 @@ import registration  # noqa: F401
 import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
+import engines  # noqa: F401
 import operators  # noqa: F401
 import restart  # noqa: F401
 import backups  # noqa: F401

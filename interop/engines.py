@@ -1,0 +1,42 @@
+"""A cloud with each DTLS engine that is not the default one: `serve --dtls own` and `serve --dtls openssl`."""
+
+import dtls
+import libcoap
+import monitoring
+from checks import check, expect
+from cloud import Cloud, derive_key
+
+SUITES = (dtls.OFFERED, dtls.NOT_OFFERED)
+# One retransmission of a flight, after which silence is an answer.
+LIMIT = 2.5
+
+
+def serves_both_suites_and_is_silent_about_wrong_keys(world, engine):
+    with Cloud(world.cloud.program, arguments=("--dtls", engine)) as cloud:
+        inner = type(world)(cloud)
+        device, key = inner.device, derive_key(inner.device.secret)
+        for suite in SUITES:
+            output, sent = dtls.attempt(cloud, device.identity(2), key, cipher=suite)
+            expect(dtls.answered(sent), f"{suite}: {dtls.shapes(sent)}\n{output}")
+        for client in libcoap.CLIENTS:
+            code, _ = libcoap.request(inner, client, device.identity(2), key, "/nothing/here", "get")
+            expect(code == "4.04", f"{client} gets {code}")
+        unknown = f"{device.product_key},{'x' * len(device.device_key)},2,60"
+        _, wrong = dtls.attempt(cloud, device.identity(2), bytes(16), limit=LIMIT)
+        _, nobody = dtls.attempt(cloud, unknown, bytes(16), limit=LIMIT)
+        expect(wrong and not dtls.completed(wrong), f"wrong key: {dtls.shapes(wrong)}")
+        expect(dtls.shapes(wrong) == dtls.shapes(nobody), f"{dtls.shapes(wrong)}\n{dtls.shapes(nobody)}")
+        _, samples = monitoring.figures(cloud)
+        established = monitoring.total(samples, "device_cloud_dtls_handshakes_total", outcome="established")
+        expect(established == len(SUITES) + len(libcoap.CLIENTS), f"{established} handshakes were counted")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")
+
+
+@check
+def a_cloud_on_the_own_engine_serves_both_suites(world):
+    serves_both_suites_and_is_silent_about_wrong_keys(world, "own")
+
+
+@check
+def a_cloud_on_openssl_serves_both_suites(world):
+    serves_both_suites_and_is_silent_about_wrong_keys(world, "openssl")
