@@ -132,6 +132,19 @@ async fn call(handle: &Handle, mut request: Request<Bytes>) -> Response<Bytes> {
     handle.clone().call(request).await.unwrap()
 }
 
+/// A light, and a subscription to it whose receiver takes notifications and does not answer.
+async fn watched_by_one_who_hangs() -> (Handle, Arc<Fake>) {
+    let (handle, fake, _) = run(Fake {
+        hanging_receiver: true,
+        ..Fake::default()
+    });
+    light(&handle).await;
+    let path = format!("/{}{LIGHT}", device(1));
+    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
+    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    (handle, fake)
+}
+
 async fn light(handle: &Handle) {
     let href = LIGHT.parse().unwrap();
     for what in [
@@ -182,14 +195,7 @@ async fn requests_reports_and_deliveries_go_through() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_being_told_under_a_grant_is_dropped_before_its_end_is_acknowledged() {
-    let (handle, fake, _) = run(Fake {
-        hanging_receiver: true,
-        ..Fake::default()
-    });
-    light(&handle).await;
-    let path = format!("/{}{LIGHT}", device(1));
-    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
-    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    let (handle, fake) = watched_by_one_who_hangs().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = tokio::time::Instant::now();
     let grant = "g1".parse().unwrap();
@@ -204,14 +210,7 @@ async fn what_is_being_told_under_a_grant_is_dropped_before_its_end_is_acknowled
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_takes_too_long_is_dropped() {
-    let (handle, fake, _) = run(Fake {
-        hanging_receiver: true,
-        ..Fake::default()
-    });
-    light(&handle).await;
-    let path = format!("/{}{LIGHT}", device(1));
-    let subscribe = subscribe_request(&path, &["resource_contentchanged"]);
-    assert_eq!(call(&handle, subscribe).await.status(), StatusCode::CREATED);
+    let (handle, fake) = watched_by_one_who_hangs().await;
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert_eq!(*fake.given_up.lock().unwrap(), 0);
     tokio::time::sleep(Duration::from_secs(2)).await;
