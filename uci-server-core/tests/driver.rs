@@ -210,7 +210,7 @@ async fn what_is_being_told_under_a_grant_is_dropped_before_its_end_is_acknowled
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_takes_too_long_is_dropped() {
-    let (handle, fake) = watched_by_one_who_hangs().await;
+    let (_handle, fake) = watched_by_one_who_hangs().await;
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert_eq!(*fake.given_up.lock().unwrap(), 0);
     tokio::time::sleep(Duration::from_secs(2)).await;
