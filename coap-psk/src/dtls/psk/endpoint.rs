@@ -126,8 +126,8 @@ impl PskEndpoint {
         }
         // The client began anew, or another one must give way.
         let replaced = self.table.accepting(from).map(|(id, _)| id);
-        let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
-        if let Some(id) = replaced.or(oldest) {
+        let giving_way = self.table.giving_way(self.cx.config.max_handshakes);
+        if let Some(id) = replaced.or(giving_way) {
             self.remove(id, CloseReason::HandshakeFailed);
         }
         let own_id = agreement.connection_id.and_then(|_| self.new_id());
