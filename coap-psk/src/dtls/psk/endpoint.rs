@@ -5,6 +5,7 @@ mod saving;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
+use core::mem;
 use core::net::SocketAddr;
 
 use super::agreement::Agreement;
@@ -286,11 +287,17 @@ impl PskEndpoint {
 impl DtlsEndpoint for PskEndpoint {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.cx.advance(now);
+        let mut greeted = false;
         for record in records(datagram, self.cx.config.own_id_len()) {
             match (record.header.epoch, record.header.content) {
                 (0, ContentType::Handshake) => {
                     for fragment in fragments(record.body) {
-                        self.handle_plain(from, record.header.sequence, &fragment);
+                        let greets = fragment.kind == MessageType::ClientHello;
+                        // No client greets twice in one datagram. Somebody else would do it to get many datagrams for one, and
+                        // past those who count datagrams that begin a handshake.
+                        if !(greets && mem::replace(&mut greeted, true)) {
+                            self.handle_plain(from, record.header.sequence, &fragment);
+                        }
                     }
                 }
                 // A ChangeCipherSpec says nothing that the epoch of what follows does not, and alerts in clear are anybody's.
