@@ -193,8 +193,10 @@ mod tests {
 
     #[test]
     fn a_finished_stays_whole_whatever_id_the_peer_chose() {
-        let mut config = PskConfig::default();
-        config.mtu = MIN_MTU;
+        let config = PskConfig {
+            mtu: MIN_MTU,
+            ..PskConfig::default()
+        };
         let mut cx = Context::new(config, [1; 32]);
         let keys = KeyPair::cut(CipherSuite::PskAes128CbcSha256, &[1; KeyPair::MAX_MATERIAL]);
         let mut outbound = Outbound::new(0);
