@@ -89,6 +89,7 @@
 mod agreement;
 mod alert;
 mod arrivals;
+mod by_address;
 mod client;
 mod config;
 mod connection_id;

@@ -1,6 +1,6 @@
 //! Connection ids, and peers that move. (RFC 9146)
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use coap_psk::dtls::psk::{MAX_CONNECTION_ID_LEN, PskConfig, PskEndpoint};
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
@@ -390,6 +390,21 @@ fn a_peer_cannot_drive_another_from_its_address_by_moving_there() {
         Some(news_session)
     );
     assert_eq!(clients.server.sessions(), 1);
+}
+
+#[test]
+fn the_flow_of_an_address_says_nothing_of_where_a_peer_is() {
+    let at = |flow| SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1_024, flow, 0).into();
+    for len in [None, Some(6)] {
+        let mut clients = Clients::new(ids_of(len));
+        let (mut client, at_client, at_server) = clients.connect(ids_of(len), at(1), IDENTITY);
+        client.send(at_client, b"up", NOW).unwrap();
+        let up = client.poll_transmit().unwrap().datagram;
+        clients.server.handle_datagram(at(2), &up, NOW);
+        let events: Vec<_> = std::iter::from_fn(|| clients.server.poll_event()).collect();
+        assert_eq!(events, [data(at_server, b"up")]);
+        clients.server.send(at_server, &[0; 1_000], NOW).unwrap();
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use core::net::SocketAddr;
 
 use super::agreement::Agreement;
 use super::alert::Alert;
+use super::by_address::are_one_place;
 use super::client::ClientHandshake;
 use super::config::PskConfig;
 use super::connection_id::ConnectionId;
@@ -175,10 +176,10 @@ impl PskEndpoint {
     fn handle_record_of(&mut self, id: u64, from: SocketAddr, record: &Record<'_>) -> bool {
         let progress = match self.table.get_mut(id) {
             // Only a session moves.
-            Some(Connection::Accepting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Accepting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
-            Some(Connection::Connecting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Connecting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
             Some(Connection::Established(session)) => {
