@@ -7,6 +7,10 @@ use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
 use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent, SessionId};
 use coap_psk::{CipherSuite, Instant, PskKey};
 
+pub use keyed::keyed;
+
+mod keyed;
+
 const KEY: [u8; 16] = [7; 16];
 
 /// What comes after so many records does nothing new.
@@ -180,13 +184,21 @@ struct Pair {
     wire: VecDeque<(bool, Vec<u8>)>,
 }
 
+fn config(suite: CipherSuite) -> PskConfig {
+    let mut config = PskConfig::default();
+    config.suites = vec![suite];
+    // Narrow, so that there are fragments.
+    config.mtu = 0;
+    config.identity_hint = Some(vec![b'h'; 150]);
+    config
+}
+
 impl Pair {
     fn new(suite: CipherSuite) -> Self {
-        let mut config = PskConfig::default();
-        config.suites = vec![suite];
-        // Narrow, so that there are fragments.
-        config.mtu = 0;
-        config.identity_hint = Some(vec![b'h'; 150]);
+        Self::with(config(suite))
+    }
+
+    fn with(config: PskConfig) -> Self {
         Self {
             client: PskEndpoint::new(config.clone(), [2; 32]),
             server: PskEndpoint::new(config, [1; 32]),

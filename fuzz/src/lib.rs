@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ("dtls_record", dtls::record),
     ("dtls_handshake", dtls::handshake),
     ("dtls_saved", dtls::saved),
+    ("dtls_keyed", dtls::keyed),
     ("server_request", server::request),
     ("server_route", server::route),
     ("server_events_url", server::events_url),

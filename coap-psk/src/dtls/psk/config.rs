@@ -43,13 +43,16 @@ pub struct PskConfig {
     /// long.
     pub cookie_lifetime: Duration,
     /// The bytes of a handshake datagram at most; default 1,200, and at least [`MIN_MTU`]. Only a ClientHello is never
-    /// divided, because a server that keeps no state could not put it together.
+    /// divided, because a server that keeps no state could not put it together, and neither is a Finished, for which the
+    /// connection id of a peer may leave no room.
     pub mtu: usize,
     /// Sessions at most; default 101,024, which is what an [`Endpoint`](crate::Endpoint) takes by default and as many
     /// handshakes: the endpoint knows who is online, and chooses who gives way. A handshake beyond is not begun, or is closed
     /// when it completes, unless it replaces a session.
     pub max_sessions: usize,
-    /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
+    /// Handshakes that others began and that are under way; default 1,024, and at least 1. Beyond, the oldest gives way of the
+    /// network that has the most, so that nobody who fills all places takes them from others. A network is as in the default
+    /// [`Prefixes`](crate::limit::Prefixes).
     pub max_handshakes: usize,
     /// How many sequence numbers an [`export`](super::PskEndpoint::export) of a session reserves; default 65,536, of the 2^48
     /// that there are.

@@ -5,10 +5,12 @@ mod saving;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
+use core::mem;
 use core::net::SocketAddr;
 
 use super::agreement::Agreement;
 use super::alert::Alert;
+use super::by_address::are_one_place;
 use super::client::ClientHandshake;
 use super::config::PskConfig;
 use super::connection_id::ConnectionId;
@@ -126,8 +128,8 @@ impl PskEndpoint {
         }
         // The client began anew, or another one must give way.
         let replaced = self.table.accepting(from).map(|(id, _)| id);
-        let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
-        if let Some(id) = replaced.or(oldest) {
+        let giving_way = self.table.giving_way(self.cx.config.max_handshakes);
+        if let Some(id) = replaced.or(giving_way) {
             self.remove(id, CloseReason::HandshakeFailed);
         }
         let own_id = agreement.connection_id.and_then(|_| self.new_id());
@@ -174,10 +176,10 @@ impl PskEndpoint {
     fn handle_record_of(&mut self, id: u64, from: SocketAddr, record: &Record<'_>) -> bool {
         let progress = match self.table.get_mut(id) {
             // Only a session moves.
-            Some(Connection::Accepting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Accepting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
-            Some(Connection::Connecting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Connecting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
             Some(Connection::Established(session)) => {
@@ -286,11 +288,17 @@ impl PskEndpoint {
 impl DtlsEndpoint for PskEndpoint {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.cx.advance(now);
+        let mut greeted = false;
         for record in records(datagram, self.cx.config.own_id_len()) {
             match (record.header.epoch, record.header.content) {
                 (0, ContentType::Handshake) => {
                     for fragment in fragments(record.body) {
-                        self.handle_plain(from, record.header.sequence, &fragment);
+                        let greets = fragment.kind == MessageType::ClientHello;
+                        // No client greets twice in one datagram. Somebody else would do it to get many datagrams for one, and
+                        // past those who count datagrams that begin a handshake.
+                        if !(greets && mem::replace(&mut greeted, true)) {
+                            self.handle_plain(from, record.header.sequence, &fragment);
+                        }
                     }
                 }
                 // A ChangeCipherSpec says nothing that the epoch of what follows does not, and alerts in clear are anybody's.

@@ -36,6 +36,14 @@ impl Protection {
         }
     }
 
+    /// The keys, which are wiped here. Just moved, they would stay behind in the memory that they leave.
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Self::Ccm8(keys) => Self::Ccm8(keys.take()),
+            Self::CbcSha256(keys) => Self::CbcSha256(Box::new(keys.take())),
+        }
+    }
+
     pub(super) fn save(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ccm8(keys) => keys.save(out),

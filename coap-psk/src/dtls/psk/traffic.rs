@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::connection_id::ConnectionId;
 use super::protection::Protection;
@@ -47,6 +48,22 @@ impl Outbound {
             end: END,
             connection_id,
         });
+    }
+
+    /// What goes on elsewhere. Nothing can be written here any more, and no key stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        let protected = self.protected.as_mut().map(|it| Protected {
+            keys: it.keys.take(),
+            next: it.next,
+            end: it.end,
+            connection_id: mem::take(&mut it.connection_id),
+        });
+        let next_plain = self.next_plain;
+        *self = Self::new(END);
+        Self {
+            next_plain,
+            protected,
+        }
     }
 
     /// The bytes that a record has more than its text, at most, its header included.
@@ -209,6 +226,16 @@ impl Inbound {
             window: Window::default(),
             rejected: 0,
             connection_id,
+        }
+    }
+
+    /// What goes on elsewhere; no key stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            keys: self.keys.take(),
+            window: mem::take(&mut self.window),
+            rejected: self.rejected,
+            connection_id: self.connection_id,
         }
     }
 
