@@ -726,7 +726,8 @@ fn requests_without_an_answer_fail_and_caps_hold() {
 }
 
 #[test]
-fn a_silent_peer_gets_non_confirmable_requests_at_the_probing_rate_and_a_present_one_as_they_come() {
+fn a_silent_peer_gets_non_confirmable_requests_at_the_probing_rate_and_a_present_one_as_they_come()
+{
     let (mut pair, device, _) = Pair::online(Config::default());
     let began = pair.now;
     let mut non = post(300);
@@ -756,13 +757,14 @@ fn a_silent_peer_gets_non_confirmable_requests_at_the_probing_rate_and_a_present
         }
         pair.run_for(10 * SECOND);
     }
-    let sizes: Vec<_> = pair.records.iter().map(|(_, record)| record.len()).collect();
+    let sizes: Vec<_> = pair
+        .records
+        .iter()
+        .map(|(_, record)| record.len())
+        .collect();
     let (total, largest) = (sizes.iter().sum::<usize>(), sizes.iter().max().unwrap());
     let (least, most) = (3_600 - 2 * largest, 3_600 + largest);
-    assert!(
-        (least..=most).contains(&total),
-        "{total} bytes in an hour"
-    );
+    assert!((least..=most).contains(&total), "{total} bytes in an hour");
 }
 
 #[test]

@@ -89,7 +89,8 @@ async fn a_device_with_a_connection_id_keeps_its_session_when_it_comes_to_anothe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_begins_anew_at_another_shard_loses_its_session_before_without_another_word() {
+async fn a_device_that_begins_anew_at_another_shard_loses_its_session_before_without_another_word()
+{
     let mut site = Site::open(FOUR).await;
     let mut sessions = Vec::new();
     let mut devices = Vec::new();

@@ -25,7 +25,11 @@ const ANSWER: [u8; 128] = [b'.'; 128];
 /// Serves until the standard input ends, as it does when whoever began this process is gone.
 pub(crate) fn serve(what: &str, shards: NonZeroU8) {
     runtime().block_on(async {
-        let count = if what == "echo" { NonZeroU8::MIN } else { shards };
+        let count = if what == "echo" {
+            NonZeroU8::MIN
+        } else {
+            shards
+        };
         let sockets = driver::bind((Ipv4Addr::LOCALHOST, 0).into(), count).expect("a port");
         for socket in &sockets {
             SockRef::from(socket)

@@ -114,7 +114,9 @@ impl<D: DtlsEndpoint + 'static> Shards<D> {
     /// What the endpoints have refused or forgotten, added up.
     pub async fn counters(&self) -> Counters {
         let counters = self.call_all(|endpoint, _| endpoint.counters()).await;
-        counters.into_iter().fold(Counters::default(), Counters::plus)
+        counters
+            .into_iter()
+            .fold(Counters::default(), Counters::plus)
     }
 }
 

@@ -38,11 +38,7 @@ fn seed() -> [u8; 32] {
 pub(crate) fn endpoint(shard: Option<ShardNumber>) -> Endpoint<PskEndpoint> {
     let mut config = PskConfig::default();
     config.shard = shard;
-    Endpoint::new(
-        Config::default(),
-        PskEndpoint::new(config, seed()),
-        seed(),
-    )
+    Endpoint::new(Config::default(), PskEndpoint::new(config, seed()), seed())
 }
 
 /// The cloud. It answers every request with the session that it came on.
@@ -107,9 +103,16 @@ impl Site {
         (self.all, _) = driver::shards(NonZeroU8::MIN, driver::Queues::default());
         drop(self.stop.take());
         for driving in self.driving.drain(..) {
-            timeout(SOON, driving).await.expect("in time").unwrap().unwrap();
+            timeout(SOON, driving)
+                .await
+                .expect("in time")
+                .unwrap()
+                .unwrap();
         }
-        timeout(SOON, &mut self.application).await.expect("in time").unwrap();
+        timeout(SOON, &mut self.application)
+            .await
+            .expect("in time")
+            .unwrap();
     }
 }
 

@@ -8,9 +8,7 @@
 
 use std::net::SocketAddr;
 
-use coap_psk::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, Handshakes, SessionId, ShardNumber,
-};
+use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, Handshakes, SessionId, ShardNumber};
 use coap_psk::secret::PskKey;
 use coap_psk::{Config, Endpoint, ErrorKind, Event, Instant, Output};
 use dtls_dimpl::{DimplEndpoint, Limits};

@@ -404,12 +404,7 @@ impl DtlsEndpoint for PskEndpoint {
         self.cx.config.shard?;
         // A datagram has records of one session only.
         let first = records(datagram, self.cx.config.own_id_len()).next()?;
-        first
-            .header
-            .connection_id
-            .first()
-            .copied()
-            .map(ShardNumber)
+        first.header.connection_id.first().copied().map(ShardNumber)
     }
 }
 
