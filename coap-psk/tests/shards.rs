@@ -16,14 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
 
-use coap_psk::dtls::ShardNumber;
-use coap_psk::{Code, Counters, Event, OfflineReason, driver};
+use coap_psk::dtls::{SessionId, ShardNumber};
+use coap_psk::{Code, Counters, Event, OfflineReason, Response, driver, option};
 use tokio::time::timeout;
 
 use site::{Device, Nat, SOON, Site, name};
 
 const FOUR: NonZeroU8 = NonZeroU8::new(4).unwrap();
 const DEVICES: usize = 64;
+
+/// The session that a request came on, as the answer tells.
+fn session_in(response: &Response) -> SessionId {
+    assert_eq!(response.code, Code::CONTENT);
+    SessionId(u64::from_be_bytes(response.payload[..].try_into().unwrap()))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_of_many_ports_are_served_by_many_shards_and_all_learn_of_the_end() {
@@ -37,8 +43,7 @@ async fn devices_of_many_ports_are_served_by_many_shards_and_all_learn_of_the_en
         .collect();
     for (number, device) in devices.iter_mut().enumerate() {
         // The answer says which session the request came on.
-        let expected = sessions[&number].0.to_be_bytes().to_vec();
-        assert_eq!(device.ask().await, (Code::CONTENT, expected));
+        assert_eq!(session_in(&device.ask().await), sessions[&number]);
     }
     let used: BTreeSet<_> = sessions.values().copied().map(ShardNumber::from).collect();
     assert!(used.len() > 1, "{used:?}");
@@ -71,8 +76,7 @@ async fn a_device_with_a_connection_id_keeps_its_session_when_it_comes_to_anothe
     // The system chooses by address: sooner or later, another one than before.
     for _ in 0..64 {
         nat.rebind().await;
-        let expected = session.0.to_be_bytes().to_vec();
-        assert_eq!(device.ask().await, (Code::CONTENT, expected));
+        assert_eq!(session_in(&device.ask().await), session);
         if site.all.forwarding().forwarded > 0 {
             break;
         }
@@ -102,8 +106,7 @@ async fn a_device_that_begins_anew_at_another_shard_loses_its_session_before_wit
     let shards: BTreeSet<_> = sessions.iter().copied().map(ShardNumber::from).collect();
     assert!(shards.len() > 1, "{shards:?}");
     let last = devices.last_mut().unwrap();
-    let expected = sessions[15].0.to_be_bytes().to_vec();
-    assert_eq!(last.ask().await, (Code::CONTENT, expected));
+    assert_eq!(session_in(&last.ask().await), sessions[15]);
     let left = async {
         loop {
             let each = site.all.call_all(|endpoint, _| endpoint.sessions()).await;
@@ -130,6 +133,39 @@ async fn a_device_that_begins_anew_at_another_shard_loses_its_session_before_wit
         matches!(offline, [Event::Offline { session, .. }] if Some(*session) == before),
         "{offline:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_that_waits_for_a_device_waits_at_its_next_session_wherever_that_is() {
+    let mut site = Site::open(FOUR).await;
+    let mut devices = vec![Device::connect(1, site.address, None).await];
+    let session = site.all.session_of(&name(1)).unwrap();
+    let command = "/topic/sys/product/device-1/thing/service/x";
+    let announcing = site.all.call(session, move |endpoint, _| {
+        endpoint.announce(&name(1), Some(command)).unwrap();
+    });
+    announcing.await.unwrap();
+    let mut shards = BTreeSet::from([ShardNumber::from(session)]);
+    while shards.len() < 3 {
+        devices.push(Device::connect(1, site.address, None).await);
+        let session = site.all.session_of(&name(1)).unwrap();
+        shards.insert(session.into());
+        let device = devices.last_mut().unwrap();
+        // It takes a moment for the shards to tell each other.
+        let named = async {
+            loop {
+                let response = device.ask().await;
+                assert_eq!(session_in(&response), session);
+                let mut options = response.options.iter();
+                if let Some(named) = options.find(|it| it.number == option::ENOS_MAILBOX) {
+                    return named.value.clone();
+                }
+            }
+        };
+        let named = timeout(SOON, named).await.expect("it waits on");
+        assert_eq!(named, command.as_bytes());
+    }
+    site.close().await;
 }
 
 #[tokio::test]

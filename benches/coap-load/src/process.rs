@@ -55,10 +55,11 @@ impl Server {
         let on_cpu = threads.map(|thread| {
             let path = thread.expect("a thread").path().join("schedstat");
             let text = fs::read_to_string(path).expect("Linux");
-            let on_cpu = text.split(' ').next().and_then(|field| field.parse().ok());
-            on_cpu.unwrap_or_else(|| panic!("no number in {text:?}"))
+            let first = text.split(' ').next();
+            let on_cpu = first.and_then(|field| field.parse::<u64>().ok());
+            on_cpu.expect("a number")
         });
-        on_cpu.sum::<u64>()
+        on_cpu.sum()
     }
 
     /// Its resident bytes.

@@ -258,3 +258,6 @@ impl Desk {
         place.send(output);
     }
 }
+
+#[cfg(test)]
+mod tests;

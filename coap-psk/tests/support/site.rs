@@ -194,14 +194,14 @@ impl Device {
     }
 
     /// The answer to a request.
-    pub(crate) async fn ask(&mut self) -> (Code, Vec<u8>) {
+    pub(crate) async fn ask(&mut self) -> Response {
         let (session, request) = (self.session, Request::new(Method::Get, "/").unwrap());
         let asking = self
             .handle
             .call(move |it, now| it.request(session, request, now).unwrap());
         asking.await.unwrap();
         match self.next().await {
-            Event::Response { response, .. } => (response.code, response.payload.to_vec()),
+            Event::Response { response, .. } => response,
             other => panic!("{other:?}"),
         }
     }
