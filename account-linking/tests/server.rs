@@ -15,6 +15,8 @@ mod contract;
 mod harness;
 #[path = "server/issued_tokens.rs"]
 mod issued_tokens;
+#[path = "server/presets.rs"]
+mod presets;
 #[path = "server/properties.rs"]
 mod properties;
 #[path = "server/refresh_tokens.rs"]
