@@ -15,6 +15,8 @@ mod contract;
 mod harness;
 #[path = "server/issued_tokens.rs"]
 mod issued_tokens;
+#[path = "server/links.rs"]
+mod links;
 #[path = "server/presets.rs"]
 mod presets;
 #[path = "server/properties.rs"]
