@@ -134,7 +134,7 @@
 //! | `std` | yes | std's error trait throughout |
 //! | `dtls` | yes | the port to DTLS engines, and [`Endpoint`] |
 //! | `tcp` | no | `tcp`: frames and a connection over TCP or TLS |
-//! | `tokio` | no | `driver`: a UDP socket for an endpoint |
+//! | `tokio` | no | `driver`: UDP sockets for endpoints |
 //! | `psk-dtls` | no | `dtls::psk`: a DTLS engine behind that port |
 //!
 //! # Security

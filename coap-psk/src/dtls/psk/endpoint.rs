@@ -27,7 +27,7 @@ use super::table::{Connection, Table};
 use super::timer::Due;
 use super::traffic::Outbound;
 use crate::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit,
+    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
 };
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
@@ -51,11 +51,12 @@ impl PskEndpoint {
     /// An endpoint without peers. The seed must be secret, random and new in every run: nonces and cookies come from it.
     #[must_use]
     pub fn new(config: PskConfig, seed: [u8; 32]) -> Self {
+        let first_id = config.shard.unwrap_or_default().first_id();
         let mut cx = Context::new(config, seed);
         Self {
             cookies: Cookies::new(&mut cx.random),
             cx,
-            table: Table::default(),
+            table: Table::beginning_at(first_id),
             handshakes: Handshakes::default(),
             events: VecDeque::new(),
         }
@@ -149,9 +150,9 @@ impl PskEndpoint {
     /// were drawn are taken.
     fn new_id(&mut self) -> Option<ConnectionId> {
         self.cx.config.connection_id_len?;
-        let len = self.cx.config.own_id_len();
+        let (len, shard) = (self.cx.config.own_id_len(), self.cx.config.shard);
         (0..DRAWS)
-            .map(|_| ConnectionId::random(len, &mut self.cx.random))
+            .map(|_| ConnectionId::random(len, &mut self.cx.random).of_shard(shard))
             .find(|id| self.table.with_id(id.as_bytes()).is_none())
     }
 
@@ -401,6 +402,17 @@ impl DtlsEndpoint for PskEndpoint {
             Some(Connection::Accepting(_)) | None => return,
         }
         self.remove(session.0, CloseReason::Local);
+    }
+
+    fn shard(&self) -> ShardNumber {
+        self.cx.config.shard.unwrap_or_default()
+    }
+
+    fn shard_of(&self, datagram: &[u8]) -> Option<ShardNumber> {
+        self.cx.config.shard?;
+        // A datagram has records of one session only.
+        let first = records(datagram, self.cx.config.own_id_len()).next()?;
+        first.header.connection_id.first().copied().map(ShardNumber)
     }
 }
 

@@ -68,6 +68,14 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// An empty one, whose first connection gets this number.
+    pub(super) fn beginning_at(next: u64) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn get(&self, id: u64) -> Option<&Connection> {
         self.connections.get(&id)
     }

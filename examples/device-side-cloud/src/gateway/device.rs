@@ -220,7 +220,7 @@ impl Device {
             let exchanges = shared.exchanges;
             shared
                 .calls
-                .call(move |endpoint, now| {
+                .call(session, move |endpoint, now| {
                     let begun = if observe {
                         endpoint.observe(session, request, now)
                     } else {
