@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_is_a_template_and_stands_on_the_front_page() {
+        let sample = include_str!("../../../sample-template.json");
+        let page = include_str!("../../../README.md");
+        assert!(page.contains(sample));
+        let template = Template::from_json(sample.as_bytes()).expect("a template");
+        let envelope = page.lines().find(|line| line.contains("\"thing.measurepoint.post\""));
+        let envelope = envelope.expect("a post").as_bytes();
+        let post = Post::from_json(envelope, &Limits::default()).expect("a post");
+        assert_eq!(template.updates(&post).expect("updates").len(), 2);
+        let answer = String::from_utf8(post.to_answer().expect("an answer")).expect("text");
+        assert!(page.contains(&answer));
+    }
+
+    #[test]
     fn readings_are_told_in_json_with_their_types() {
         let template = Template::from_json(TEMPLATE.as_bytes()).expect("a template");
         let envelope = br#"{"version":"1.0","method":"thing.measurepoint.post","params":{"measurepoints":
