@@ -56,10 +56,7 @@ impl Kind {
             }
             (Self::Number { scale }, Scalar::Integer(value)) => multiplied(*value as f64, scale)?,
             (Self::Number { scale }, Scalar::Number(value)) => multiplied(*value, scale)?,
-            (
-                Self::Boolean | Self::Text | Self::Integer { .. } | Self::Number { .. },
-                Scalar::Boolean(_) | Scalar::Integer(_) | Scalar::Number(_) | Scalar::Text(_),
-            ) => return None,
+            _ => return None,
         })
     }
 }

@@ -55,7 +55,7 @@ fn what_is_not_a_template_is_refused_with_a_reason() {
     for (bad, why) in [
         (String::new(), "EOF"),
         (deep.clone(), "expected an object"),
-        (changed("/t", &deep), "/"),
+        (changed("/t", &deep), "href"),
         ("[]".into(), "expected an object"),
         ("{}".into(), "missing field"),
         (format!("{GOOD}{GOOD}"), "trailing"),

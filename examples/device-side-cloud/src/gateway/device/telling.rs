@@ -8,7 +8,7 @@ use coap_psk::message::{Code, Method};
 use coap_psk::{Request, Response};
 use tracing::info;
 use uci_model::{
-    Content, ContentFormat, DeviceId, DeviceProperties, Href, LinkPolicy, LocalizedText,
+    Content, ContentFormat, DeviceId, DeviceProperties, Href, Interface, LinkPolicy, LocalizedText,
     ResourceLink, ResourceType, Value,
 };
 use uci_server_core::Occurrence;
@@ -122,15 +122,12 @@ fn hrefs(texts: &[String]) -> Vec<Href> {
 
 /// The link of a resource. The template takes no text that is not one of a link.
 fn link(resource: &Resource) -> Option<ResourceLink> {
-    let types = resource.types.iter().map(|text| text.clone().try_into());
-    let interfaces = resource
-        .interfaces
-        .iter()
-        .map(|text| text.clone().try_into());
+    let types = resource.types.iter().map(|text| text.parse().ok());
+    let interfaces = resource.interfaces.iter().map(|text| text.parse().ok());
     let mut link = ResourceLink::new(
         resource.href.parse().ok()?,
-        types.collect::<Result<_, _>>().ok()?,
-        interfaces.collect::<Result<_, _>>().ok()?,
+        types.collect::<Option<Vec<ResourceType>>>()?,
+        interfaces.collect::<Option<Vec<Interface>>>()?,
     );
     link.policy = LinkPolicy::new(LinkPolicy::DISCOVERABLE | LinkPolicy::OBSERVABLE);
     Some(link)
