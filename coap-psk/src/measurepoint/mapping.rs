@@ -69,7 +69,11 @@ fn multiplied(value: f64, scale: f64) -> Option<Scalar> {
         reason = "one that is cut off is another number, and then it is not used"
     )]
     let whole = inverse as i64 as f64 == inverse;
-    let product = if whole { value / inverse } else { value * scale };
+    let product = if whole {
+        value / inverse
+    } else {
+        value * scale
+    };
     product.is_finite().then_some(Scalar::Number(product))
 }
 
@@ -120,16 +124,41 @@ mod tests {
     fn readings_become_properties_of_their_types() {
         let template = Template::from_json(TEMPLATE.as_bytes()).unwrap();
         for (reading, href, name, value) in [
-            (r#"{"temp":215}"#, "/climate", "temperature", Scalar::Number(21.5)),
+            (
+                r#"{"temp":215}"#,
+                "/climate",
+                "temperature",
+                Scalar::Number(21.5),
+            ),
             // Multiplied it would be 0.30000000000000004.
-            (r#"{"temp":3}"#, "/climate", "temperature", Scalar::Number(0.3)),
-            (r#"{"temp":-2.5}"#, "/climate", "temperature", Scalar::Number(-0.25)),
+            (
+                r#"{"temp":3}"#,
+                "/climate",
+                "temperature",
+                Scalar::Number(0.3),
+            ),
+            (
+                r#"{"temp":-2.5}"#,
+                "/climate",
+                "temperature",
+                Scalar::Number(-0.25),
+            ),
             (r#"{"hum":40}"#, "/climate", "humidity", Scalar::Integer(40)),
             (r#"{"raw":7}"#, "/climate", "raw", Scalar::Integer(-21)),
             (r#"{"on":true}"#, "/state", "value", Scalar::Boolean(true)),
-            (r#"{"mode":"eco"}"#, "/state", "mode", Scalar::Text("eco".into())),
+            (
+                r#"{"mode":"eco"}"#,
+                "/state",
+                "mode",
+                Scalar::Text("eco".into()),
+            ),
             (r#"{"level":5}"#, "/state", "level", Scalar::Number(5.0)),
-            (r#"{"level":{"value":0.1,"quality":3}}"#, "/state", "level", Scalar::Number(0.1)),
+            (
+                r#"{"level":{"value":0.1,"quality":3}}"#,
+                "/state",
+                "level",
+                Scalar::Number(0.1),
+            ),
             (r#"{"wh":2}"#, "/state", "energy", Scalar::Number(7200.0)),
         ] {
             let seen = updates(&template, reading).unwrap();
@@ -146,7 +175,10 @@ mod tests {
             let (_, properties): &(String, Vec<(String, Scalar)>) = &seen[at];
             properties.iter().map(|(name, _)| name.as_str()).collect()
         };
-        assert_eq!((seen[0].0.as_str(), names(0)), ("/climate", ["humidity", "temperature"].into()));
+        assert_eq!(
+            (seen[0].0.as_str(), names(0)),
+            ("/climate", ["humidity", "temperature"].into())
+        );
         assert_eq!((seen[1].0.as_str(), names(1)), ("/state", ["value"].into()));
     }
 

@@ -114,7 +114,11 @@ impl Post {
         };
         let id = envelope.id.map(MessageId::from);
         let Object(Params { points, time }) = envelope.params;
-        let points: BTreeMap<_, _> = points.0.into_iter().map(|(name, read)| (name, read.0)).collect();
+        let points: BTreeMap<_, _> = points
+            .0
+            .into_iter()
+            .map(|(name, read)| (name, read.0))
+            .collect();
         if envelope.version != VERSION || envelope.method != METHOD {
             return refuse("the envelope is of another version or method");
         }
@@ -124,11 +128,7 @@ impl Post {
         if points.is_empty() || points.len() > limits.max_points {
             return refuse("there are no readings, or too many");
         }
-        Ok(Self {
-            id,
-            points,
-            time,
-        })
+        Ok(Self { id, points, time })
     }
 
     /// The envelope, for the payload of a request.

@@ -158,10 +158,7 @@ fn a_template_is_written_when_it_changes_and_can_be_as_long_as_allowed() {
     let longest = template(vec![7; Template::MAX]).unwrap();
     let mut empty = Registry::default();
     let set = Command::SetTemplate(longest.clone());
-    assert_eq!(
-        run(&mut empty, set.clone()),
-        Err(ErrorKind::UnknownProduct)
-    );
+    assert_eq!(run(&mut empty, set.clone()), Err(ErrorKind::UnknownProduct));
     let mut registry = with_devices(Activation::Off);
     for (wanted, written) in [
         (longest.clone(), 1),

@@ -48,11 +48,19 @@ mod tests {
     fn new_values_replace_and_the_others_stay() {
         for (known, news, expected) in [
             (None, r#"{"a":1}"#, Some(r#"{"a":1}"#)),
-            (Some(r#"{"a":1,"b":2}"#), r#"{"b":3,"c":true}"#, Some(r#"{"a":1,"b":3,"c":true}"#)),
+            (
+                Some(r#"{"a":1,"b":2}"#),
+                r#"{"b":3,"c":true}"#,
+                Some(r#"{"a":1,"b":3,"c":true}"#),
+            ),
             (Some(r#"{ "a":1, "b":2 }"#), r#"{"b":2}"#, None),
             (Some(r#"{"a":1}"#), r#"{"a":1.5}"#, Some(r#"{"a":1.5}"#)),
             // Not merged member by member: a value is a value.
-            (Some(r#"{"a":{"b":1}}"#), r#"{"a":{"c":1}}"#, Some(r#"{"a":{"c":1}}"#)),
+            (
+                Some(r#"{"a":{"b":1}}"#),
+                r#"{"a":{"c":1}}"#,
+                Some(r#"{"a":{"c":1}}"#),
+            ),
             (Some("[1]"), r#"{"a":1}"#, Some(r#"{"a":1}"#)),
         ] {
             let merged = merge(known.map(json), &json(news));
@@ -64,7 +72,9 @@ mod tests {
     fn the_whole_is_in_the_format_of_the_news() {
         let limits = Limits::default();
         let known = json(r#"{"a":1}"#);
-        let news = json(r#"{"b":2}"#).in_format(ContentFormat::OcfCbor, &limits).unwrap();
+        let news = json(r#"{"b":2}"#)
+            .in_format(ContentFormat::OcfCbor, &limits)
+            .unwrap();
         let whole = merge(Some(known), &news).unwrap().unwrap();
         assert_eq!(whole.format(), ContentFormat::OcfCbor);
         let expected = json(r#"{"a":1,"b":2}"#).decode(&limits).unwrap();
@@ -74,7 +84,11 @@ mod tests {
     #[test]
     fn what_has_no_properties_is_refused() {
         for news in ["[]", "1", "{", ""] {
-            assert_eq!(merge(None, &json(news)), Err(ErrorKind::Malformed), "{news}");
+            assert_eq!(
+                merge(None, &json(news)),
+                Err(ErrorKind::Malformed),
+                "{news}"
+            );
         }
     }
 }

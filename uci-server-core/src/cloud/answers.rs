@@ -330,7 +330,11 @@ impl DeviceCloud {
         problem.into_response()
     }
 
-    pub(super) fn content_response(&self, asked: &Asked, content: Option<&Content>) -> Response<Bytes> {
+    pub(super) fn content_response(
+        &self,
+        asked: &Asked,
+        content: Option<&Content>,
+    ) -> Response<Bytes> {
         content
             .map(|content| content.in_format(asked.format, &self.config.content))
             .transpose()

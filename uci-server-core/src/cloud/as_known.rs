@@ -45,7 +45,14 @@ impl DeviceCloud {
         let Value::Map(mut whole) = known.decode(&self.config.content).ok()? else {
             return None;
         };
-        let texts = |texts: Vec<&str>| Value::Array(texts.into_iter().map(|text| Value::Text(text.into())).collect());
+        let texts = |texts: Vec<&str>| {
+            Value::Array(
+                texts
+                    .into_iter()
+                    .map(|text| Value::Text(text.into()))
+                    .collect(),
+            )
+        };
         let types = link.resource_types.iter().map(|one| one.as_str()).collect();
         let interfaces = link.interfaces.iter().map(|one| one.as_str()).collect();
         whole.insert("rt".into(), texts(types));

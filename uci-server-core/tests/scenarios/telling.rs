@@ -30,7 +30,10 @@ fn new_values_come_into_what_is_known_and_are_told_once() {
     for (news, told) in [
         (r#"{"power":5}"#, Some(value!({"state": true, "power": 5}))),
         (r#"{"power":5}"#, None),
-        (r#"{"state":false}"#, Some(value!({"state": false, "power": 5}))),
+        (
+            r#"{"state":false}"#,
+            Some(value!({"state": false, "power": 5})),
+        ),
         (r#"{"state":false,"power":5}"#, None),
     ] {
         tell(&mut world, news).unwrap();
@@ -76,7 +79,10 @@ fn a_read_of_a_device_that_cannot_be_asked_is_answered_with_what_it_told() {
         assert_eq!(seen, *expected, "{query}");
     }
     let other = request(Method::GET, &format!("{}?if=oic.if.b", path(1, LIGHT)));
-    assert_eq!(unasked(&mut world, &other).status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        unasked(&mut world, &other).status(),
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[test]

@@ -158,8 +158,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reading, A::Error> {
-        let Qualified { value, quality } =
-            Qualified::deserialize(MapAccessDeserializer::new(map))?;
+        let Qualified { value, quality } = Qualified::deserialize(MapAccessDeserializer::new(map))?;
         if quality.is_some_and(|quality| quality > MAX_QUALITY) {
             return Err(de::Error::custom("a quality is 0 to 9"));
         }

@@ -59,7 +59,9 @@ fn check_device(device: &Description) -> Result<(), String> {
         ));
     }
     if device.types.len() > MAX_TYPES || !device.types.iter().all(|text| is_plain(text)) {
-        return Err(format!("device has more than {MAX_TYPES} types, or one that is none"));
+        return Err(format!(
+            "device has more than {MAX_TYPES} types, or one that is none"
+        ));
     }
     Ok(())
 }
@@ -72,16 +74,23 @@ fn check_resource(resource: &Resource) -> Result<(), String> {
         properties,
     } = resource;
     if !(1..=MAX_TYPES).contains(&types.len()) || !types.iter().all(|text| is_plain(text)) {
-        return Err(format!("{href} has no type, more than {MAX_TYPES}, or one that is none"));
+        return Err(format!(
+            "{href} has no type, more than {MAX_TYPES}, or one that is none"
+        ));
     }
     let known = |interface: &String| INTERFACES.contains(&interface.as_str());
     let distinct: BTreeSet<_> = interfaces.iter().collect();
     if interfaces.is_empty() || distinct.len() != interfaces.len() || !interfaces.iter().all(known)
     {
-        return Err(format!("{href} has other interfaces than {}", INTERFACES.join(", ")));
+        return Err(format!(
+            "{href} has other interfaces than {}",
+            INTERFACES.join(", ")
+        ));
     }
     if properties.is_empty() || properties.len() > MAX_PROPERTIES {
-        return Err(format!("{href} has no property, or more than {MAX_PROPERTIES}"));
+        return Err(format!(
+            "{href} has no property, or more than {MAX_PROPERTIES}"
+        ));
     }
     for Property { name, point, .. } in properties {
         if !is_plain(name) || OF_THE_LINK.contains(&name.as_str()) {

@@ -38,7 +38,10 @@ fn a_template_with_everything_is_read_and_written() {
         ]
     );
     assert_eq!(template.withdrawn(), ["/c"]);
-    assert_eq!(String::from_utf8(template.to_json().unwrap()).unwrap(), json);
+    assert_eq!(
+        String::from_utf8(template.to_json().unwrap()).unwrap(),
+        json
+    );
     assert_eq!(
         String::from_utf8(read(GOOD).unwrap().to_json().unwrap()).unwrap(),
         GOOD
@@ -60,11 +63,23 @@ fn what_is_not_a_template_is_refused_with_a_reason() {
         ("{}".into(), "missing field"),
         (format!("{GOOD}{GOOD}"), "trailing"),
         (r#"{"resources":[]}"#.into(), "no resource"),
-        (changed("{\"resources\"", "{\"more\":1,\"resources\""), "unknown field"),
+        (
+            changed("{\"resources\"", "{\"more\":1,\"resources\""),
+            "unknown field",
+        ),
         (changed("\"href\"", "\"more\":1,\"href\""), "unknown field"),
-        (changed("\"point\"", "\"more\":1,\"point\""), "unknown field"),
-        (changed(resource, &format!("{resource},{resource}")), "twice"),
-        (changed(resource, r#"["/t",["x"],["oic.if.s"],{}]"#), "expected an object"),
+        (
+            changed("\"point\"", "\"more\":1,\"point\""),
+            "unknown field",
+        ),
+        (
+            changed(resource, &format!("{resource},{resource}")),
+            "twice",
+        ),
+        (
+            changed(resource, r#"["/t",["x"],["oic.if.s"],{}]"#),
+            "expected an object",
+        ),
         (changed("\"/t\"", "\"\""), "href"),
         (changed("\"/t\"", "\"t\""), "href"),
         (changed("\"/t\"", "\"/\""), "href"),
@@ -83,8 +98,14 @@ fn what_is_not_a_template_is_refused_with_a_reason() {
         (changed("[\"oic.if.s\"]", "[]"), "interfaces"),
         (changed("oic.if.s", "oic.if.rw"), "interfaces"),
         (changed("oic.if.s", "oic.if.a"), "interfaces"),
-        (changed("[\"oic.if.s\"]", "[\"oic.if.s\",\"oic.if.s\"]"), "interfaces"),
-        (changed(r#"{"temperature":{"point":"temp","type":"number"}}"#, "{}"), "no property"),
+        (
+            changed("[\"oic.if.s\"]", "[\"oic.if.s\",\"oic.if.s\"]"),
+            "interfaces",
+        ),
+        (
+            changed(r#"{"temperature":{"point":"temp","type":"number"}}"#, "{}"),
+            "no property",
+        ),
         (changed("\"temperature\":", "\"rt\":"), "property"),
         (changed("\"temperature\":", "\"\":"), "property"),
         (changed("\"temperature\":", "\"a b\":"), "property"),
@@ -92,7 +113,10 @@ fn what_is_not_a_template_is_refused_with_a_reason() {
         (changed("\"temp\"", &format!("\"{long}\"")), "point"),
         (changed("\"number\"", "\"float\""), "unknown variant"),
         (changed("\"number\"", "\"number\",\"scale\":0"), "scale"),
-        (changed("\"number\"", "\"number\",\"scale\":\"1\""), "expected a JSON number"),
+        (
+            changed("\"number\"", "\"number\",\"scale\":\"1\""),
+            "expected a JSON number",
+        ),
         (changed("\"number\"", "\"integer\",\"scale\":0.5"), "scale"),
         (changed("\"number\"", "\"integer\",\"scale\":0"), "scale"),
         (changed("\"number\"", "\"boolean\",\"scale\":1"), "scale"),
@@ -111,12 +135,30 @@ fn what_is_not_a_template_is_refused_with_a_reason() {
             ),
             "twice",
         ),
-        (changed("{\"resources\"", r#"{"withdrawn":["/t"],"resources""#), "twice"),
-        (changed("{\"resources\"", r#"{"withdrawn":["/oic/p"],"resources""#), "href"),
-        (changed("{\"resources\"", r#"{"device":{"n":""},"resources""#), "names"),
-        (changed("{\"resources\"", r#"{"device":{"dmn":"a\nb"},"resources""#), "names"),
-        (changed("{\"resources\"", r#"{"device":{"rt":["é"]},"resources""#), "types"),
-        (changed("{\"resources\"", r#"{"device":["a"],"resources""#), "expected an object"),
+        (
+            changed("{\"resources\"", r#"{"withdrawn":["/t"],"resources""#),
+            "twice",
+        ),
+        (
+            changed("{\"resources\"", r#"{"withdrawn":["/oic/p"],"resources""#),
+            "href",
+        ),
+        (
+            changed("{\"resources\"", r#"{"device":{"n":""},"resources""#),
+            "names",
+        ),
+        (
+            changed("{\"resources\"", r#"{"device":{"dmn":"a\nb"},"resources""#),
+            "names",
+        ),
+        (
+            changed("{\"resources\"", r#"{"device":{"rt":["é"]},"resources""#),
+            "types",
+        ),
+        (
+            changed("{\"resources\"", r#"{"device":["a"],"resources""#),
+            "expected an object",
+        ),
         (" ".repeat(MAX_TEMPLATE_LEN + 1), "bytes"),
     ] {
         let reason = read(&bad).unwrap_err();
@@ -141,7 +183,10 @@ fn a_template_withdraws_what_the_one_before_had_besides() {
     // What comes back is withdrawn no longer.
     let third = of(&["/a"]).replacing(&second);
     assert_eq!(third.withdrawn(), ["/b", "/c"]);
-    assert_eq!(Template::from_json(&third.to_json().unwrap()).unwrap(), third);
+    assert_eq!(
+        Template::from_json(&third.to_json().unwrap()).unwrap(),
+        third
+    );
     // Of many, the last ones count.
     let many = (0..40).fold(of(&["/0"]), |before, number: u32| {
         of(&[format!("/n{number}").as_str()]).replacing(&before)

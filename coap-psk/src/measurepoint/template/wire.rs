@@ -82,9 +82,7 @@ impl Written {
     }
 
     /// What is written, as it is used; an error says what is wrong.
-    pub(super) fn into_parts(
-        self,
-    ) -> Result<(Description, Vec<Resource>, Vec<String>), String> {
+    pub(super) fn into_parts(self) -> Result<(Description, Vec<Resource>, Vec<String>), String> {
         let device = self.device.map_or_else(Description::default, |written| {
             let WrittenDevice { n, rt, dmn } = written.0;
             Description {
@@ -93,7 +91,10 @@ impl Written {
                 manufacturer: dmn,
             }
         });
-        let resources = self.resources.into_iter().map(|written| resource(written.0));
+        let resources = self
+            .resources
+            .into_iter()
+            .map(|written| resource(written.0));
         Ok((device, resources.collect::<Result<_, _>>()?, self.withdrawn))
     }
 }
@@ -143,7 +144,10 @@ fn written(resource: &Resource) -> Object<WrittenResource> {
             Kind::Integer { scale } => (Type::Integer, (scale != 1).then(|| scale.into())),
             Kind::Number { scale } => {
                 let other = scale != 1.0;
-                (Type::Number, other.then(|| Number::from_f64(scale)).flatten())
+                (
+                    Type::Number,
+                    other.then(|| Number::from_f64(scale)).flatten(),
+                )
             }
         };
         let written = WrittenProperty {

@@ -25,7 +25,10 @@ impl Templates {
         for product in registries.filter_map(Registry::product) {
             if let Some(kept) = &product.template {
                 let template = Template::from_json(kept.as_bytes()).map_err(|cause| {
-                    Error::new(format!("cannot read the template of {}", product.key), cause)
+                    Error::new(
+                        format!("cannot read the template of {}", product.key),
+                        cause,
+                    )
                 })?;
                 templates.set(product.key.clone(), template);
             }

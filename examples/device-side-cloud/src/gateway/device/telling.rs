@@ -27,7 +27,10 @@ impl Device {
         let own = named.product_key().as_str() == self.name.product.as_str()
             && named.device_key().as_str() == self.name.device.as_str();
         if !own {
-            info!(session = self.session.0, "a post in another device's name was refused");
+            info!(
+                session = self.session.0,
+                "a post in another device's name was refused"
+            );
             return Response::new(Code::FORBIDDEN);
         }
         if request.method != Method::Post {
@@ -143,7 +146,10 @@ fn properties(device: DeviceId, description: &Description) -> Option<DevicePrope
     if let Some(manufacturer) = &description.manufacturer {
         properties.manufacturer_name = vec![LocalizedText::new("en", manufacturer)];
     }
-    let own = description.types.iter().filter_map(|text| text.parse().ok());
+    let own = description
+        .types
+        .iter()
+        .filter_map(|text| text.parse().ok());
     let mut types: Vec<ResourceType> = own.filter(|one| *one != ResourceType::DEVICE).collect();
     types.push(ResourceType::DEVICE);
     properties.resource_types = types;
@@ -202,7 +208,10 @@ mod tests {
             .map(ResourceType::as_str)
             .collect();
         assert_eq!(types, ["oic.d.thermostat", "oic.wk.d"]);
-        assert_eq!(properties.manufacturer_name, [LocalizedText::new("en", "Acme")]);
+        assert_eq!(
+            properties.manufacturer_name,
+            [LocalizedText::new("en", "Acme")]
+        );
     }
 
     #[test]
@@ -211,7 +220,9 @@ mod tests {
         let page = include_str!("../../../README.md");
         assert!(page.contains(sample));
         let template = Template::from_json(sample.as_bytes()).expect("a template");
-        let envelope = page.lines().find(|line| line.contains("\"thing.measurepoint.post\""));
+        let envelope = page
+            .lines()
+            .find(|line| line.contains("\"thing.measurepoint.post\""));
         let envelope = envelope.expect("a post").as_bytes();
         let post = Post::from_json(envelope, &Limits::default()).expect("a post");
         assert_eq!(template.updates(&post).expect("updates").len(), 2);
@@ -222,7 +233,8 @@ mod tests {
     #[test]
     fn readings_are_told_in_json_with_their_types() {
         let template = Template::from_json(TEMPLATE.as_bytes()).expect("a template");
-        let envelope = br#"{"version":"1.0","method":"thing.measurepoint.post","params":{"measurepoints":
+        let envelope =
+            br#"{"version":"1.0","method":"thing.measurepoint.post","params":{"measurepoints":
             {"temp":210,"level":7,"open":false,"mode":"eco"}}}"#;
         let post = Post::from_json(envelope, &Limits::default()).expect("a post");
         let updates = template.updates(&post).expect("updates");
