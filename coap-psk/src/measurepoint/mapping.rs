@@ -100,7 +100,10 @@ mod tests {
             "level":{"point":"level","type":"number"},
             "energy":{"point":"wh","type":"number","scale":3600}}}]}"#;
 
-    fn updates(template: &Template, points: &str) -> Option<Vec<(String, Vec<(String, Scalar)>)>> {
+    /// A resource and its properties.
+    type Seen = (String, Vec<(String, Scalar)>);
+
+    fn updates(template: &Template, points: &str) -> Option<Vec<Seen>> {
         let json = format!(
             r#"{{"version":"1.0","method":"thing.measurepoint.post","params":{{"measurepoints":{points}}}}}"#
         );
@@ -172,7 +175,7 @@ mod tests {
         let template = Template::from_json(TEMPLATE.as_bytes()).unwrap();
         let seen = updates(&template, r#"{"temp":1,"on":false,"hum":2}"#).unwrap();
         let names = |at: usize| -> Vec<&str> {
-            let (_, properties): &(String, Vec<(String, Scalar)>) = &seen[at];
+            let (_, properties): &Seen = &seen[at];
             properties.iter().map(|(name, _)| name.as_str()).collect()
         };
         assert_eq!(

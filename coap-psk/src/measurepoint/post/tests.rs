@@ -1,5 +1,5 @@
+use alloc::borrow::ToOwned as _;
 use alloc::format;
-use alloc::string::ToString as _;
 use alloc::vec;
 
 use proptest::prelude::*;
@@ -91,12 +91,12 @@ fn an_envelope_of_another_form_is_refused_without_quoting_it() {
     let long = "x".repeat(65);
     for bad in [
         String::new(),
-        "null".to_string(),
-        "{}".to_string(),
+        "null".to_owned(),
+        "{}".to_owned(),
         format!("[{good}]"),
         format!("{good}x"),
-        good[..good.len() - 1].to_string(),
-        r#"["1","1.0","thing.measurepoint.post",[{"p":1},null]]"#.to_string(),
+        good[..good.len() - 1].to_owned(),
+        r#"["1","1.0","thing.measurepoint.post",[{"p":1},null]]"#.to_owned(),
         changed("\"1.0\"", "\"2.0\""),
         changed("\"1.0\"", "1.0"),
         changed("\"version\":\"1.0\",", ""),
