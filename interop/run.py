@@ -22,6 +22,7 @@ import engine  # noqa: F401
 import engines  # noqa: F401
 import operators  # noqa: F401
 import restart  # noqa: F401
+import posts  # noqa: F401
 import backups  # noqa: F401
 import quotas  # noqa: F401
 import meta_schema  # noqa: F401

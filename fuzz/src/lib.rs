@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("coap_identity", coap::identity),
     ("coap_message", coap::message),
     ("coap_activate_info", coap::activate_info),
+    ("coap_measurepoint", coap::measurepoint),
     ("coap_request_target", coap::request_target),
     ("coap_dtls", coap::dtls),
     ("coap_tcp_frames", coap::tcp_frames),

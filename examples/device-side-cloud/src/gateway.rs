@@ -332,11 +332,21 @@ impl Gateway {
 
     fn ask(&self, ask: Ask) {
         match self.devices.get(&ask.request.device) {
+            Some(session) if self.tells(*session, &ask.request.href) => {
+                drop(ask.answer.send(uci_server_core::DeviceAnswer::AsKnown));
+            }
             Some(session) => {
                 exchanges::ask(*session, ask, &self.shared.calls, &self.shared.exchanges);
             }
             None => drop(ask.answer.send(uci_server_core::DeviceAnswer::Unreachable)),
         }
+    }
+
+    /// Whether the device tells this resource itself, by the template of its product, and does not know it when asked.
+    fn tells(&self, session: SessionId, href: &uci_model::Href) -> bool {
+        let open = self.sessions.get(&session);
+        let template = open.and_then(|open| self.shared.products.template(&open.name.product));
+        template.is_some_and(|template| template.resource(href.as_str()).is_some())
     }
 
     /// When it was heard last is not known, only that it was before now: within its lifetime it may still come back in time.
