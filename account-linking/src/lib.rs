@@ -135,6 +135,7 @@
 pub mod client;
 pub mod error;
 pub mod form;
+pub mod managed_integrations;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;
