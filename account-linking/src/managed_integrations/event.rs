@@ -297,7 +297,10 @@ mod tests {
         );
         let api = "https://api.iotmanagedintegrations.eu-west-1.amazonaws.com";
         let request = event.to_request(&api.parse().unwrap()).unwrap();
-        assert_eq!(request.uri(), &format!("{api}/connector-event/c-1"));
+        assert_eq!(
+            request.uri().to_string(),
+            format!("{api}/connector-event/c-1")
+        );
         assert_eq!(request.method(), Method::POST);
         assert_eq!(
             request.body(),
