@@ -68,8 +68,12 @@ impl Conversion {
                 let share = if inverted { 1.0 - share } else { share };
                 whole(share * wide(max), 0, max)
             }
-            // A speed that is low at all is low, not off.
-            Self::FanMode => whole((share(number()?, resource)? * 3.0).ceil(), 0, 3),
+            Self::FanMode => {
+                let thirds = share(number()?, resource)? * 3.0;
+                // A speed that is low at all is low, not off.
+                let least = if thirds > 0.0 { 1.0 } else { 0.0 };
+                whole(thirds.round().max(least), 0, 3)
+            }
             Self::Temperature => {
                 let celsius = match Units::of(resource)? {
                     Units::Celsius => number()?,
@@ -372,8 +376,13 @@ mod tests {
             Conversion::Alarm { alarm: 2 }.to_ocf(&Value::Integer(1), &plain),
             Ok(Value::Bool(true))
         );
-        both(Conversion::FanMode, Value::Integer(0), Value::Integer(0));
-        both(Conversion::FanMode, Value::Integer(100), Value::Integer(3));
+        for (speed, mode) in [(0, 0), (33, 1), (67, 2), (100, 3)] {
+            both(
+                Conversion::FanMode,
+                Value::Integer(speed),
+                Value::Integer(mode),
+            );
+        }
         assert_eq!(
             Conversion::FanMode.to_matter(&Value::Integer(1), &plain),
             Ok(Value::Integer(1))
