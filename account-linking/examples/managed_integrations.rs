@@ -118,10 +118,10 @@ fn of_a_cloud(seed: u64) -> Result<Vec<SendConnectorEvent>> {
     while let Some(output) = connector.poll_output() {
         match output {
             Output::Check { task, .. } => {
-                connector.handle_checked(task, Ok("user-1".parse()?), now)
+                connector.handle_checked(task, Ok("user-1".parse()?), now);
             }
             Output::ListDevices { task, .. } => {
-                connector.handle_devices(task, Ok(devices.clone()), now)
+                connector.handle_devices(task, Ok(devices.clone()), now);
             }
             Output::FindDevice { task, device, .. } => {
                 let found = devices.iter().find(|known| known.id == device).cloned();

@@ -195,7 +195,7 @@ proptest! {
         prop_assert_eq!(run.connector.next_deadline(), None);
         prop_assert!(run.answers.values().all(|times| *times == 1), "C7: not answered");
         let left = format!("{:?}", run.connector);
-        for empty in ["invocations: {}", "tasks: {}", "works: {}", "requests: {}", "acted: {}", "expiries: []", "open: {}", "reports: {}", "reporting: 0", "deadlines: {}"] {
+        for empty in ["invocations: {}", "tasks: {}", "works: {}", "requests: {}", "acted: {}", "expiries: []", "open: {}", "reports: {}", "reporting: 0", "waiting: 0", "deadlines: {}"] {
             prop_assert!(left.contains(empty), "{} is not in {}", empty, left);
         }
         // C2 and C3: the same inputs to another machine, drained only at the very end, give the same outputs.

@@ -272,6 +272,31 @@ fn a_change_is_reported_and_an_older_one_is_not_sent_after_it() {
 }
 
 #[test]
+fn of_changes_that_come_faster_than_they_are_sent_the_first_and_the_last_are_told() {
+    let mut world = World::new();
+    let mut device = lamp("lamp-1");
+    world.deaf.insert("send");
+    for level in [10, 20, 30, 40] {
+        let dimmer = &mut device.resources[1].representation;
+        dimmer.insert("dimmingSetting".into(), Value::Integer(level));
+        let now = world.now;
+        world
+            .connector
+            .report(&user("ann"), &device, "/dim", now)
+            .unwrap();
+        world.run();
+    }
+    assert_eq!(world.left.len(), 1);
+    world.hear();
+    let told: Vec<_> = world
+        .sent
+        .iter()
+        .map(|event| event.endpoint().unwrap().clusters()[0].attributes()["0x0000"].clone())
+        .collect();
+    assert_eq!(told, [Value::Integer(25), Value::Integer(102)]);
+}
+
+#[test]
 fn what_cannot_be_reported_says_why() {
     let mut config = Config::new("c-1".parse().unwrap());
     config.max_reports = 1;

@@ -34,7 +34,7 @@ pub struct Config {
     pub first_wait: Duration,
     /// The most discoveries and commands that are worked on at once.
     pub max_works: usize,
-    /// The most reports of changes that wait to be sent at once.
+    /// The most reports of changes that are on their way or wait at once.
     pub max_reports: usize,
     /// The most devices of a user; with more, a discovery fails.
     pub max_devices: usize,

@@ -23,10 +23,18 @@ type Subject = (UserId, ConnectorDeviceId, String);
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     open: BTreeMap<TaskId, Sending>,
-    /// For each resource the number of its newest report, and how many of its reports are open.
-    reports: BTreeMap<Subject, (u64, usize)>,
-    /// How many reports are open.
+    reports: BTreeMap<Subject, Slot>,
+    /// How many reports are open or wait.
     reporting: usize,
+    /// How many of them wait.
+    waiting: usize,
+}
+
+/// The reports of one resource: what is on its way, and what comes after it, so that the newest arrives last.
+#[derive(Debug, Default)]
+struct Slot {
+    open: usize,
+    next: Vec<SendConnectorEvent>,
 }
 
 #[derive(Debug)]
@@ -39,25 +47,25 @@ struct Sending {
     reason: Reason,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Reason {
     /// It answers a request with these credentials.
     Request([u8; 32]),
-    /// It reports a change, of which this is the number.
-    Report(Subject, u64),
+    /// It reports a change.
+    Report(Subject),
 }
 
 impl Sends {
     /// How many events of requests are open.
     pub(super) fn answers(&self) -> usize {
-        self.open.len().saturating_sub(self.reporting)
+        let open_reports = self.reporting.saturating_sub(self.waiting);
+        self.open.len().saturating_sub(open_reports)
     }
 
     fn insert(&mut self, task: TaskId, sending: Sending) {
-        if let Reason::Report(subject, number) = &sending.reason {
-            let (newest, open) = self.reports.entry(subject.clone()).or_default();
-            *newest = (*newest).max(*number);
-            *open = open.saturating_add(1);
+        if let Reason::Report(subject) = &sending.reason {
+            let slot = self.reports.entry(subject.clone()).or_default();
+            slot.open = slot.open.saturating_add(1);
             self.reporting = self.reporting.saturating_add(1);
         }
         self.open.insert(task, sending);
@@ -65,13 +73,10 @@ impl Sends {
 
     fn remove(&mut self, task: TaskId) -> Option<Sending> {
         let sending = self.open.remove(&task)?;
-        if let Reason::Report(subject, _) = &sending.reason {
+        if let Reason::Report(subject) = &sending.reason {
             self.reporting = self.reporting.saturating_sub(1);
-            if let Some((_, open)) = self.reports.get_mut(subject) {
-                *open = open.saturating_sub(1);
-                if *open == 0 {
-                    self.reports.remove(subject);
-                }
+            if let Some(slot) = self.reports.get_mut(subject) {
+                slot.open = slot.open.saturating_sub(1);
             }
         }
         Some(sending)
@@ -81,11 +86,22 @@ impl Sends {
     fn is_outdated(&self, sending: &Sending) -> bool {
         match &sending.reason {
             Reason::Request(_) => false,
-            Reason::Report(subject, number) => self
-                .reports
-                .get(subject)
-                .is_some_and(|(newest, _)| newest > number),
+            Reason::Report(subject) => {
+                let slot = self.reports.get(subject);
+                slot.is_some_and(|slot| !slot.next.is_empty())
+            }
         }
+    }
+
+    /// What has waited for the last report of a resource, when there is none on its way any more.
+    fn take_next(&mut self, subject: &Subject) -> Vec<SendConnectorEvent> {
+        if self.reports.get(subject).is_some_and(|slot| slot.open > 0) {
+            return Vec::new();
+        }
+        let next = self.reports.remove(subject).unwrap_or_default().next;
+        self.reporting = self.reporting.saturating_sub(next.len());
+        self.waiting = self.waiting.saturating_sub(next.len());
+        next
     }
 
     /// Drops what answers requests with these credentials; what deadlines that were.
@@ -105,7 +121,7 @@ impl Sends {
 impl Connector {
     /// Tells that a resource has another representation; `device` has it. To be called for users who are linked.
     ///
-    /// Of several reports about a resource the newest is the one that arrives last: an older one is not repeated.
+    /// Reports of one resource are sent one after the other. Of those that have to wait only the newest is sent.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] or [`ErrorKind::NoCounterpart`] when there is nothing to tell, [`ErrorKind::Full`] when
@@ -118,22 +134,36 @@ impl Connector {
         now: Instant,
     ) -> Result<(), Error> {
         let states = state(device, href)?;
-        if self.sends.reporting.saturating_add(states.len()) > self.config.max_reports {
+        let subject = (user.clone(), device.id.clone(), href.to_owned());
+        let replaced = self
+            .sends
+            .reports
+            .get(&subject)
+            .map_or(0, |slot| slot.next.len());
+        let reporting = self.sends.reporting.saturating_sub(replaced);
+        let reporting = reporting.saturating_add(states.len());
+        if reporting > self.config.max_reports {
             return Err(ErrorKind::Full.into());
         }
         let now = self.tick(now);
-        let number = self.next_id();
-        for endpoint in states {
-            let event = SendConnectorEvent::device_event(
-                self.config.connector.clone(),
-                user.clone(),
-                device.id.clone(),
-                endpoint,
-            );
-            let subject = (user.clone(), device.id.clone(), href.to_owned());
-            self.send_first(event, Reason::Report(subject, number), now);
-        }
+        let connector = &self.config.connector;
+        let event = |endpoint| {
+            let (connector, user, device) = (connector.clone(), user.clone(), device.id.clone());
+            SendConnectorEvent::device_event(connector, user, device, endpoint)
+        };
+        self.sends.reporting = reporting;
+        let waiting = self.sends.waiting.saturating_sub(replaced);
+        self.sends.waiting = waiting.saturating_add(states.len());
+        let slot = self.sends.reports.entry(subject.clone()).or_default();
+        slot.next = states.into_iter().map(event).collect();
+        self.send_next(&subject, now);
         Ok(())
+    }
+
+    fn send_next(&mut self, subject: &Subject, now: Instant) {
+        for event in self.sends.take_next(subject) {
+            self.send_first(event, Reason::Report(subject.clone()), now);
+        }
     }
 
     /// Sends what answers a request.
@@ -187,7 +217,11 @@ impl Connector {
         self.deadlines.remove(&(deadline, Due::Send(task)));
         match result {
             Ok(()) => {
-                self.sends.remove(task);
+                if let Some(Reason::Report(subject)) =
+                    self.sends.remove(task).map(|sent| sent.reason)
+                {
+                    self.send_next(&subject, now);
+                }
             }
             Err(failure) => self.send_failed(task, failure, now),
         }
@@ -210,13 +244,19 @@ impl Connector {
         let Some(mut sending) = self.sends.remove(task) else {
             return;
         };
-        if self.sends.is_outdated(&sending) {
-            return;
-        }
-        if failure == SendFailure::Refused || sending.attempt >= self.config.send_attempts {
-            let (operation, user) = (sending.event.operation(), sending.event.user().clone());
-            let lost = Event::NotSent { operation, user };
-            self.outputs.push_back(Output::Event(lost));
+        let outdated = self.sends.is_outdated(&sending);
+        if outdated
+            || failure == SendFailure::Refused
+            || sending.attempt >= self.config.send_attempts
+        {
+            if !outdated {
+                let (operation, user) = (sending.event.operation(), sending.event.user().clone());
+                let lost = Event::NotSent { operation, user };
+                self.outputs.push_back(Output::Event(lost));
+            }
+            if let Reason::Report(subject) = sending.reason {
+                self.send_next(&subject, now);
+            }
             return;
         }
         let doubled = 1_u32.checked_shl(sending.attempt.saturating_sub(1));
