@@ -11,6 +11,7 @@
 pub mod client;
 pub mod coap;
 pub mod dtls;
+pub mod journal;
 pub mod managed;
 pub mod model;
 pub mod oauth;
@@ -65,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     ("managed_request", managed::request),
     ("managed_mapping", managed::mapping),
     ("managed_connector", managed::connector),
+    ("journal_sealed", journal::sealed),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
 ];
