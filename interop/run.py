@@ -30,6 +30,7 @@ import bad_input  # noqa: F401
 import certificates  # noqa: F401
 import monitoring  # noqa: F401
 import full_disk  # noqa: F401
+import managed_integrations  # noqa: F401
 import checks
 from cloud import Cloud
 

@@ -73,6 +73,15 @@ pub enum ErrorKind {
     /// The peer's answer or redirect does not follow the protocol.
     #[error("answer of the peer is not valid")]
     InvalidAnswer,
+    /// A name, message or other text is empty, too long or holds a forbidden character.
+    #[error("text is not valid")]
+    InvalidText,
+    /// An event lacks something, or says the same thing twice.
+    #[error("event is not valid")]
+    InvalidEvent,
+    /// The other data model has nothing that says this.
+    #[error("no counterpart in the other data model")]
+    NoCounterpart,
     /// What was named does not exist.
     #[error("not found")]
     NotFound,
@@ -103,6 +112,9 @@ impl ErrorKind {
             | Self::InvalidSecret
             | Self::InvalidUrl
             | Self::InvalidConfig
+            | Self::InvalidText
+            | Self::InvalidEvent
+            | Self::NoCounterpart
             | Self::NotFound
             | Self::Exists
             | Self::Full

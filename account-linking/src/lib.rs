@@ -6,6 +6,8 @@
 //! opens a socket, reads a clock, draws random numbers or stores anything: time and entropy are
 //! arguments, and whatever has to be done leaves as an output and comes back as an input.
 //!
+//! [`managed_integrations`] offers the devices behind such a server to AWS IoT Device Management.
+//!
 //! It does not render a product's pages ([`server::PlainPages`] are plain), check passwords, hold
 //! private signing keys, register clients over the wire, or offer OpenID Connect id tokens, the
 //! device flow, PAR, or sender-constrained tokens.
@@ -135,6 +137,7 @@
 pub mod client;
 pub mod error;
 pub mod form;
+pub mod managed_integrations;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;

@@ -12,6 +12,7 @@ pub mod client;
 pub mod coap;
 pub mod dtls;
 pub mod journal;
+pub mod managed;
 pub mod model;
 pub mod oauth;
 pub mod provisioning;
@@ -64,6 +65,9 @@ pub const TARGETS: &[Target] = &[
     ("oauth_access_token", oauth::access_token),
     ("oauth_token_response", oauth::token_response),
     ("oauth_stored", oauth::stored),
+    ("managed_request", managed::request),
+    ("managed_mapping", managed::mapping),
+    ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
