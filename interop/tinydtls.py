@@ -1,0 +1,57 @@
+"""aiocoap over tinydtls (DTLSSocket), which knows TLS_PSK_WITH_AES_128_CCM_8 only, on clouds with each engine."""
+
+import asyncio
+
+import aiocoap
+
+from checks import Skipped, check, expect
+from cloud import PATIENCE, derive_key
+from gnutls import ENGINES
+from libcoap import OCF_CBOR, REPRESENTATION, cbor
+
+# What tinydtls has room for.
+MAX_IDENTITY = 32
+# A representation that takes more than one block.
+LONG = {**REPRESENTATION, "text": "x" * 3_000}
+
+
+def need_tinydtls():
+    try:
+        import DTLSSocket.dtls  # noqa: F401
+    except ImportError as lack:
+        raise Skipped(f"there is no DTLSSocket: {lack}") from lack
+
+
+async def ask(world, asked):
+    """The codes of the answers, in order, on one session."""
+    device = world.device
+    identity = device.identity(2).encode()
+    expect(len(identity) <= MAX_IDENTITY, f"tinydtls has no room for {identity}")
+    client = await aiocoap.Context.create_client_context(transports=["tinydtls"])
+    base = f"coaps://127.0.0.1:{world.cloud.coaps_port}"
+    psk = {"psk": derive_key(device.secret), "client-identity": identity}
+    client.client_credentials.load_from_dict({f"{base}/*": {"dtls": psk}})
+    try:
+        codes = []
+        for code, path, payload in asked:
+            request = aiocoap.Message(code=code, uri=base + path, payload=payload)
+            if payload:
+                request.opt.content_format = int(OCF_CBOR)
+            codes.append((await client.request(request).response).code)
+        return codes
+    finally:
+        await client.shutdown()
+
+
+@check
+def aiocoap_over_tinydtls_has_a_session_with_each_engine(world):
+    need_tinydtls()
+    asked = [
+        (aiocoap.GET, "/nothing/here", b""),
+        (aiocoap.POST, "/light/1", cbor(REPRESENTATION)),
+        # Block by block.
+        (aiocoap.POST, "/light/1", cbor(LONG)),
+    ]
+    for engine in ENGINES:
+        codes = asyncio.run(asyncio.wait_for(ask(world.on(engine), asked), PATIENCE))
+        expect(codes == [aiocoap.NOT_FOUND, aiocoap.CHANGED, aiocoap.CHANGED], f"{engine}: {codes}")
