@@ -19,7 +19,7 @@ def need_tinydtls():
     try:
         import DTLSSocket.dtls  # noqa: F401
     except ImportError as lack:
-        raise Skipped(f"there is no DTLSSocket: {lack}") from lack
+        raise Skipped(f"there is no DTLSSocket (scripts/setup tinydtls): {lack}") from lack
 
 
 async def ask(world, asked):
