@@ -10,7 +10,8 @@ from checks import check, expect
 from cloud import derive_key
 
 OFFERED = "PSK-AES128-CCM8"
-NOT_OFFERED = "PSK-AES128-CBC-SHA256"
+ALSO_OFFERED = "PSK-AES128-CBC-SHA256"
+NOT_OFFERED = "PSK-AES256-CCM8"
 # Long enough for two retransmissions of a handshake flight, after which silence is an answer.
 LIMIT = 5.0
 # A confirmable GET of /oic/d, sent the moment a session exists.

@@ -120,21 +120,18 @@ def with_a_full_disk_devices_and_clients_are_told_to_come_again(world):
         small = type(world)(cloud)
         small.link, _, _ = linking.link(small, small.client)
         client = libcoap.CLIENTS[0]
-        asking, new, known, waiting = small.device, small.add_device(), small.add_device(), small.add_device()
+        known, waiting = small.add_device(), small.add_device()
         libcoap.publish(small, client, known)
         with Receiver(small) as receiver:
             steps = (
-                ("an activation", lambda: libcoap.request(small, client, *libcoap.activation(asking))[0], "2.04"),
-                ("a publication", lambda: said(libcoap.publish, small, client, new), "2.04"),
-                ("a new state", lambda: said(libcoap.represent, small, client, known), "2.04"),
-                ("a subscription", lambda: ask_to_subscribe(small, receiver), 201),
+                ("an activation", lambda one: libcoap.request(small, client, *libcoap.activation(one))[0], devices(small), "2.04"),
+                ("a publication", lambda one: said(libcoap.publish, small, client, one), devices(small), "2.04"),
+                ("a new state", lambda one: said(libcoap.represent, small, client, known, one), states(), "2.04"),
+                ("a subscription", lambda one: ask_to_subscribe(small, receiver, one), range(SUBJECTS), 201),
             )
             filler = disk.fill()
             add_until_refused(cloud)
-            change_until_refused(small, client, known)
-            for what, step, _ in steps:
-                answer = step()
-                expect(answer in ("5.03", 503), f"with a full disk {what} is answered {answer}")
+            refused = [until_refused(*step) for step in steps]
             with Session(cloud, waiting.identity(2), derive_key(waiting.secret)) as session:
                 # Whoever comes in now has not to ask again: the cloud sees to it that what follows is kept.
                 session.wait_until_open()
@@ -142,27 +139,37 @@ def with_a_full_disk_devices_and_clients_are_told_to_come_again(world):
                 time.sleep(8)
                 codes, _, _ = libcoap.exchange(small, client, *libcoap.activation(waiting), patience=3)
                 expect(codes == [], f"the product's secret still opens a device that has its own: {codes}")
-            for what, step, good in steps:
-                answer = step()
+            for (what, step, _, good), one in zip(steps, refused):
+                answer = step(one)
                 expect(answer == good, f"with room again {what} is answered {answer}")
-            came = receiver.wait("/events/full", len(DEVICES))
+            came = receiver.wait(events_of(one), len(DEVICES))
             expect(sorted(one.kind for one in came) == sorted(DEVICES), f"told {[one.kind for one in came]}")
         expect(cloud.stop() == 0, "the cloud did not stop in good order")
 
 
-def change_until_refused(world, client, device):
-    """A small change may still find room where a big one did not: changes a device until none does."""
-    refused = 0
-    for number in range(300):
-        if said(libcoap.represent, world, client, device, {"state": True, "power": number}) != "5.03":
-            refused = 0
-            continue
-        refused += 1
-        if refused == 3:
-            return
-        # The cloud looks again at most once a second.
+# A small change may still find room where a big one did not, or where another just made some: it is then made, and the next one
+# is tried. How many of a kind are ready for that.
+SUBJECTS = 12
+
+
+def devices(world):
+    return [world.add_device() for _ in range(SUBJECTS)]
+
+
+def states():
+    return [{"state": True, "power": number} for number in range(SUBJECTS)]
+
+
+def until_refused(what, step, subjects, good):
+    """Takes a step for one subject after the other until one is told to come again; that one."""
+    for subject in subjects:
+        answer = step(subject)
+        if answer in ("5.03", 503):
+            return subject
+        expect(answer == good, f"with a full disk {what} is answered {answer}")
+        # What was just let go of for this one can be taken once: the cloud looks again at most once a second.
         time.sleep(1.1)
-    raise AssertionError("small changes never were refused")
+    raise AssertionError(f"with a full disk {what} never was refused")
 
 
 def said(act, world, client, device, *more):
@@ -174,8 +181,12 @@ def said(act, world, client, device, *more):
     return "2.04"
 
 
-def ask_to_subscribe(world, receiver):
-    body = {"eventsUrl": receiver.url + "/events/full", "eventTypes": DEVICES, "signingSecret": "s" * 32}
+def events_of(subject):
+    return f"/events/full/{subject}"
+
+
+def ask_to_subscribe(world, receiver, subject):
+    body = {"eventsUrl": receiver.url + events_of(subject), "eventTypes": DEVICES, "signingSecret": "s" * 32}
     status, headers, _ = call(world, "POST", "/devices/subscriptions", json.dumps(body), Content_Type="application/json")
     expect((status == 503) == ("retry-after" in headers), f"{status} comes with {headers}")
     return status

@@ -8,6 +8,7 @@ from cloud import Cloud
 from notifications import call
 
 PER_MINUTE = 60
+BYTES_PER_MINUTE = 6000
 
 
 @check
@@ -34,4 +35,24 @@ def a_client_that_asks_too_often_gets_429_until_it_has_waited_as_told(world):
         ours.link = greedy
         status, _, _ = call(ours, "GET", "/devices")
         expect(status == 200, f"after Retry-After the client is answered {status}")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")
+
+
+@check
+def a_client_that_sends_too_much_gets_429_until_it_has_waited_as_told(world):
+    with Cloud(world.cloud.program, settings={"body_bytes_per_minute": BYTES_PER_MINUTE}) as cloud:
+        ours = type(world)(cloud)
+        ours.link, _, _ = linking.link(ours, ours.client)
+        path, body = f"/devices/{ours.device.di}/light/1", '{"text":"' + "x" * (BYTES_PER_MINUTE - 200) + '"}'
+        json = {"Content_Type": "application/json"}
+        status, _, _ = call(ours, "POST", path, body, **json)
+        expect(status == 404, f"a body within the quota is answered {status}")
+        status, headers, _ = call(ours, "POST", path, body, **json)
+        expect(status == 429 and 50 <= int(headers["retry-after"]) <= 60, f"one beyond it is answered {status} {headers}")
+        status, _, _ = call(ours, "GET", "/devices")
+        expect(status == 200, f"reading is answered {status}")
+        # A hundred bytes come back in a second.
+        time.sleep(1)
+        status, _, _ = call(ours, "POST", path, '{"power":1}', **json)
+        expect(status == 404, f"a short body is answered {status}")
         expect(cloud.stop() == 0, "the cloud did not stop in good order")

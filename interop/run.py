@@ -11,6 +11,7 @@ import uuid
 import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
+import oauth_clients  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
 import registration  # noqa: F401

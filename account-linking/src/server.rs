@@ -16,6 +16,7 @@ mod ledger;
 mod metadata;
 mod output;
 pub mod pages;
+pub mod presets;
 pub mod registration;
 mod response;
 mod streams;

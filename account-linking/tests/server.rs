@@ -15,6 +15,10 @@ mod contract;
 mod harness;
 #[path = "server/issued_tokens.rs"]
 mod issued_tokens;
+#[path = "server/links.rs"]
+mod links;
+#[path = "server/presets.rs"]
+mod presets;
 #[path = "server/properties.rs"]
 mod properties;
 #[path = "server/refresh_tokens.rs"]

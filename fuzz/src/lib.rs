@@ -11,6 +11,7 @@
 pub mod client;
 pub mod coap;
 pub mod dtls;
+pub mod journal;
 pub mod model;
 pub mod oauth;
 pub mod provisioning;
@@ -61,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     ("oauth_access_token", oauth::access_token),
     ("oauth_token_response", oauth::token_response),
     ("oauth_stored", oauth::stored),
+    ("journal_sealed", journal::sealed),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
 ];

@@ -85,7 +85,8 @@ impl Default for AccountLimits {
     }
 }
 
-/// What one client may ask for, over all its users; beyond it the answer is 429 with `Retry-After`, or 413 for a body.
+/// What one client may ask for, over all its users; beyond it the answer is 429 with `Retry-After`, or 413 for a body
+/// that is too long at any time.
 ///
 /// How many subscriptions it may have is one of the [`AccountLimits`], because they are counted in each account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +94,8 @@ impl Default for AccountLimits {
 pub struct ClientQuota {
     /// How many requests over time; `None` is no bound. What is enough depends on how many users a client has.
     pub rate: Option<Rate>,
+    /// How many bytes of request bodies over time; `None` is no bound.
+    pub bodies: Option<Volume>,
     /// Most requests without an answer: fewer than [`Config::max_pending`], so that no client takes all of them.
     pub in_flight: usize,
     /// Longest body of a request, in bytes.
@@ -105,6 +108,7 @@ impl Default for ClientQuota {
     fn default() -> Self {
         Self {
             rate: None,
+            bodies: None,
             in_flight: 1024,
             body: 1 << 20,
             remembered: 65_536,
@@ -127,6 +131,24 @@ impl Rate {
     #[must_use]
     pub fn new(requests: u32, per: Duration) -> Self {
         Self { requests, per }
+    }
+}
+
+/// So many bytes in so much time: all of them may come at once, and then as many as their share of the time has passed for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Volume {
+    /// How many; 0 counts as 1. A body that is longer passes when nothing was sent for as long as `per`.
+    pub bytes: u64,
+    /// In how much time.
+    pub per: Duration,
+}
+
+impl Volume {
+    /// `bytes` in `per`.
+    #[must_use]
+    pub fn new(bytes: u64, per: Duration) -> Self {
+        Self { bytes, per }
     }
 }
 

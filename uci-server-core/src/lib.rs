@@ -149,7 +149,7 @@ pub use append::{Append, AppendId, Appended, Loaded, Snapshot, StreamAppend};
 pub use authorization::{Authentication, Principal, READ_SCOPE, WRITE_SCOPE};
 pub use backoff::Backoff;
 pub use cloud::DeviceCloud;
-pub use config::{AccountLimits, ClientQuota, Config, DeliveryRules, QueueRules, Rate};
+pub use config::{AccountLimits, ClientQuota, Config, DeliveryRules, QueueRules, Rate, Volume};
 pub use device_port::{
     DeliveryOutcome, DeviceAnswer, DeviceReport, DeviceRequest, Occurrence, Operation,
     TransportFailure,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use rig::{LIGHT, World, device, granted, post, principal, request, subscribe_request};
-use uci_server_core::{Authentication, ClientId, Config, Rate};
+use uci_server_core::{Authentication, ClientId, Config, Rate, Volume};
 
 const DEVICES: &[&str] = &["devices_online"];
 
@@ -71,6 +71,34 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
         world.call(&list, of_client("alice", "c")).status(),
         StatusCode::OK
     );
+}
+
+#[test]
+fn a_client_that_sends_too_much_is_told_when_to_send_it_again() {
+    let mut config = Config::default();
+    config.client.bodies = Some(Volume::new(600, Duration::from_secs(60)));
+    let mut world = World::with(config);
+    let unknown = format!("/{}{LIGHT}", device(9));
+    let text_of_400 = format!("{{\"text\":\"{}\"}}", "x".repeat(389));
+    let long = post(&unknown, "application/json", &text_of_400);
+    assert_eq!(long.body().len(), 400);
+    let not_found = world.call(&long, of_client("alice", "c"));
+    assert_eq!(not_found.status(), StatusCode::NOT_FOUND);
+    let refused = world.call(&long, of_client("bob", "c"));
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "20");
+    assert_eq!(text(&refused), "this client sends too much");
+    // Reading costs nothing, and nothing is another client's concern.
+    let list = request(Method::GET, "");
+    assert_eq!(
+        world.call(&list, of_client("alice", "c")).status(),
+        StatusCode::OK
+    );
+    let other = world.call(&long, of_client("alice", "d"));
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
+    world.pass(Duration::from_secs(20));
+    let again = world.call(&long, of_client("bob", "c"));
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
 }
 
 #[test]

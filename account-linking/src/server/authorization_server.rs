@@ -13,6 +13,7 @@
 mod browser_steps;
 mod client_steps;
 mod command_steps;
+mod links_steps;
 mod routes;
 mod tasks;
 mod token_steps;

@@ -3,7 +3,7 @@
 //! They are lost in a restart: people then see "please start again", and nothing else happens,
 //! because a grant exists only once it is durable. A session is named by a cookie of which only
 //! the hash is kept; it gets another name at login. An interaction is one authorization request on
-//! its way to a decision; it belongs to the browser that began it.
+//! its way to a decision, or one view of what is linked; it belongs to the browser that began it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -33,14 +33,29 @@ pub(crate) struct Login {
     pub(crate) user_name: String,
 }
 
-/// One authorization request on its way to a decision.
+/// What an interaction is for.
 #[derive(Clone, Debug)]
-pub(crate) struct Interaction {
+pub(crate) enum Purpose {
+    /// A client wants to be linked.
+    Link(Box<Asked>),
+    /// The person looks at what is linked.
+    Links,
+}
+
+/// An authorization request on its way to a decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
     pub(crate) request: AuthorizeRequest,
     pub(crate) client_name: String,
     pub(crate) client_owner: String,
+}
+
+/// What a person was asked and has not decided yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Interaction {
+    pub(crate) purpose: Purpose,
     pub(crate) login_failed: bool,
-    /// Whose consent page was shown; only this user's decision counts.
+    /// To whom the page was shown; only this user's decision counts.
     pub(crate) shown_to: Option<UserId>,
     browser: BrowserId,
     csrf: SecretBytes,
@@ -48,6 +63,14 @@ pub(crate) struct Interaction {
 }
 
 impl Interaction {
+    /// The authorization request, if it is one that is to be decided.
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        match &self.purpose {
+            Purpose::Link(asked) => Some(asked),
+            Purpose::Links => None,
+        }
+    }
+
     /// The CSRF token of this interaction's forms.
     pub(crate) fn csrf(&self) -> String {
         base64url(self.csrf.expose())
@@ -129,6 +152,15 @@ impl Browsers {
         Some(self.name(session.browser, Some(login), entropy, expires))
     }
 
+    /// Ends a session; whoever is logged in there is no more.
+    pub(crate) fn log_out(&mut self, cookie: &str) {
+        let name = sha256(cookie.as_bytes());
+        if let Some(session) = self.sessions.remove(&name) {
+            self.logins.remove(&(session.expires, name));
+            self.visits.remove(&(session.expires, name));
+        }
+    }
+
     fn name(
         &mut self,
         browser: BrowserId,
@@ -156,8 +188,7 @@ impl Browsers {
     pub(crate) fn begin(
         &mut self,
         browser: BrowserId,
-        request: AuthorizeRequest,
-        (client_name, client_owner): (String, String),
+        purpose: Purpose,
         entropy: &SecretBytes,
         expires: Instant,
     ) -> String {
@@ -168,9 +199,7 @@ impl Browsers {
         }
         let id = base64url(&entropy.derive("interaction"));
         let interaction = Interaction {
-            request,
-            client_name,
-            client_owner,
+            purpose,
             login_failed: false,
             shown_to: None,
             browser,
@@ -234,6 +263,10 @@ pub(crate) fn cookie(headers: &http::HeaderMap) -> Option<&str> {
         (name == COOKIE && value.len() <= 64).then_some(value)
     })
 }
+
+/// The `Set-Cookie` that makes a browser forget its session.
+pub(crate) const FORGET_COOKIE: &str =
+    "__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
 
 /// The `Set-Cookie` that names a session.
 pub(crate) fn set_cookie(value: &str) -> String {

@@ -4,6 +4,7 @@
 //! puts every value through [`escape`].
 
 use core::fmt::{self, Write as _};
+use std::time::SystemTime;
 
 /// Renders the pages; a product brings its own.
 pub trait Pages: fmt::Debug + Send + Sync {
@@ -11,6 +12,10 @@ pub trait Pages: fmt::Debug + Send + Sync {
     fn login(&self, page: &LoginPage) -> String;
     /// The question whether the client may have what it asks for.
     fn consent(&self, page: &ConsentPage) -> String;
+    /// What is linked to an account, with a way to end each link.
+    fn links(&self, page: &LinksPage) -> String;
+    /// That something is done, with nothing left to do.
+    fn done(&self, page: Done) -> String;
     /// What went wrong, when the browser cannot be sent back to the client.
     fn error(&self, page: PageError) -> String;
 }
@@ -26,8 +31,8 @@ pub struct LoginPage {
     pub interaction: String,
     /// Value of the hidden field `csrf`.
     pub csrf: String,
-    /// The client that wants to be linked.
-    pub client_name: String,
+    /// The client that wants to be linked; `None` when a person comes to see what is.
+    pub client_name: Option<String>,
     /// Whether the last attempt failed; the page does not say why.
     pub failed: bool,
 }
@@ -51,6 +56,49 @@ pub struct ConsentPage {
     pub account: String,
     /// The scopes asked for.
     pub scopes: Vec<String>,
+}
+
+/// What a page of links shows: a form for each link, posted to `action` with the fields
+/// `interaction`, `csrf` and `unlink`, which is the grant; and one with `sign_out` instead of it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinksPage {
+    /// Where the forms go.
+    pub action: String,
+    /// Value of the hidden field `interaction`.
+    pub interaction: String,
+    /// Value of the hidden field `csrf`.
+    pub csrf: String,
+    /// The name the user logged in with.
+    pub account: String,
+    /// What is linked; empty when nothing is.
+    pub links: Vec<LinkOnPage>,
+}
+
+/// One link of an account, as its user sees it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkOnPage {
+    /// Value of the field `unlink` that ends it.
+    pub grant: String,
+    /// The client.
+    pub client_name: String,
+    /// Who runs it; may be empty.
+    pub client_owner: String,
+    /// What was allowed.
+    pub scopes: Vec<String>,
+    /// When the user allowed it.
+    pub since: SystemTime,
+    /// When it was last used to get an access token.
+    pub last_used: SystemTime,
+}
+
+/// What is done.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Done {
+    /// Nobody is logged in any more in this browser.
+    SignedOut,
 }
 
 /// Why a page of error is shown; no text of the request is repeated on it.
@@ -80,16 +128,18 @@ impl Pages for PlainPages {
         } else {
             ""
         };
+        let wants = page.client_name.as_ref().map_or_else(String::new, |name| {
+            format!("<p>{} wants to use your devices.</p>", escape(name))
+        });
         document(
             "Sign in",
             &format!(
-                "<p>{} wants to use your devices.</p>{failed}\
+                "{wants}{failed}\
                  <form method=\"post\" action=\"{}\">{}\
                  <p><label>Name <input name=\"username\" autocomplete=\"username\" required></label></p>\
                  <p><label>Password <input name=\"password\" type=\"password\" \
                  autocomplete=\"current-password\" required></label></p>\
                  <p><button>Sign in</button></p></form>",
-                escape(&page.client_name),
                 escape(&page.action),
                 hidden(&page.interaction, &page.csrf),
             ),
@@ -122,6 +172,48 @@ impl Pages for PlainPages {
                 hidden(&page.interaction, &page.csrf),
             ),
         )
+    }
+
+    fn links(&self, page: &LinksPage) -> String {
+        let form = |fields: &str| {
+            format!(
+                "<form method=\"post\" action=\"{}\">{}{fields}</form>",
+                escape(&page.action),
+                hidden(&page.interaction, &page.csrf),
+            )
+        };
+        let mut links = String::new();
+        for link in &page.links {
+            let button = form(&format!(
+                "<button name=\"unlink\" value=\"{}\">Unlink</button>",
+                escape(&link.grant)
+            ));
+            // Writing to a String does not fail.
+            let _ = write!(
+                links,
+                "<li><b>{}</b> {} ({}){button}</li>",
+                escape(&link.client_name),
+                escape(&link.client_owner),
+                escape(&link.scopes.join(" ")),
+            );
+        }
+        let links = if links.is_empty() {
+            "<p>Nothing is linked to your account.</p>".to_owned()
+        } else {
+            format!("<p>These may use your devices:</p><ul>{links}</ul>")
+        };
+        let out = form("<button name=\"sign_out\" value=\"yes\">Sign out</button>");
+        let account = escape(&page.account);
+        document(
+            "Linked accounts",
+            &format!("<p>You are signed in as {account}.</p>{links}{out}"),
+        )
+    }
+
+    fn done(&self, page: Done) -> String {
+        match page {
+            Done::SignedOut => document("Signed out", "<p>You are signed out.</p>"),
+        }
     }
 
     fn error(&self, page: PageError) -> String {

@@ -49,15 +49,20 @@ impl TokenError {
 
     pub(crate) fn response(self) -> Response<Bytes> {
         let mut response = json(self.status(), &json!({ "error": self.code() }));
-        let headers = response.headers_mut();
         if self == (Self::InvalidClient { by_header: true }) {
             let challenge = HeaderValue::from_static(r#"Basic realm="token", charset="UTF-8""#);
-            headers.insert(WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if self == Self::TemporarilyUnavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        say_when_to_come_again(&mut response);
         response
+    }
+}
+
+/// Whoever cannot be answered now may try again soon.
+fn say_when_to_come_again(response: &mut Response<Bytes>) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let soon = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, soon);
     }
 }
 
@@ -90,6 +95,7 @@ pub(crate) fn bearer_refusal(refusal: Refusal) -> Response<Bytes> {
         let challenge = HeaderValue::from_static(challenge);
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    say_when_to_come_again(&mut response);
     response
 }
 
@@ -119,6 +125,7 @@ pub(crate) fn page(status: StatusCode, html: String) -> Response<Bytes> {
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
     protect(&mut response);
+    say_when_to_come_again(&mut response);
     response
 }
 

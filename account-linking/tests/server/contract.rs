@@ -327,6 +327,7 @@ fn requests_over_the_limit_are_refused() {
     assert_eq!(third.headers()["retry-after"], "1");
     let page = world.get(&authorize_path("client-acme", &[]), None);
     assert_eq!(page.status(), 503);
+    assert_eq!(page.headers()["retry-after"], "1");
     assert_eq!(page.headers()["x-frame-options"], "DENY");
     let full = world
         .server

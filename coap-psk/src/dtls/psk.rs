@@ -87,6 +87,7 @@
 
 mod agreement;
 mod alert;
+mod by_address;
 mod client;
 mod config;
 mod connection_id;

@@ -13,6 +13,18 @@ use crate::error::Error;
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
+/// A client-side cloud that is to be registered.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct NewClient {
+    pub(crate) name: String,
+    pub(crate) redirect_uris: Vec<String>,
+    pub(crate) public: bool,
+    /// The programme that it is a client of; then the rest is what that asks for.
+    pub(crate) programme: Option<String>,
+    /// What its redirect URIs have of their own.
+    pub(crate) own: String,
+}
+
 /// What an operator wants to have done.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", tag = "order")]
@@ -30,11 +42,7 @@ pub(crate) enum Order {
         name: String,
         password: Password,
     },
-    AddClient {
-        name: String,
-        redirect_uris: Vec<String>,
-        public: bool,
-    },
+    AddClient(NewClient),
     ListDevices {
         owner: String,
         after: Option<String>,

@@ -194,11 +194,18 @@ pub(crate) enum Client {
         /// What users see on the consent page.
         name: String,
         /// A complete redirect URI; may be given several times.
-        #[arg(long = "redirect-uri", required = true)]
+        #[arg(long = "redirect-uri", required_unless_present = "programme")]
         redirect_uris: Vec<String>,
         /// A client that cannot keep a secret.
         #[arg(long)]
         public: bool,
+        /// The programme that it is a client of, by which the rest is known: aws, alexa, google, smartthings, uci.
+        #[arg(long, conflicts_with_all = ["redirect_uris", "public"])]
+        programme: Option<String>,
+        /// What its redirect URIs have of their own: the vendor id for alexa, the project id for google, nothing for
+        /// smartthings, the whole URI for aws and uci.
+        #[arg(long, requires = "programme", default_value = "")]
+        own: String,
         #[command(flatten)]
         file: ConfigFile,
     },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::admin::{self, Order, Password};
+use crate::admin::{self, NewClient, Order, Password};
 use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
@@ -116,13 +116,17 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         name,
         redirect_uris,
         public,
+        programme,
+        own,
         file,
     } = command;
-    let order = Order::AddClient {
+    let order = Order::AddClient(NewClient {
         name,
         redirect_uris,
         public,
-    };
+        programme,
+        own,
+    });
     ask(&file, order).await
 }
 

@@ -1,7 +1,7 @@
 //! The configuration file: TOML, every key documented in the sample that `init` writes.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -64,7 +64,7 @@ pub(crate) struct Https {
 pub(crate) struct Coaps {
     /// Address and port of the DTLS listener.
     pub(crate) listen: SocketAddr,
-    /// The DTLS engine.
+    /// The DTLS engine; that of this program by default.
     #[serde(default)]
     pub(crate) dtls: DtlsEngine,
     /// How many sessions may be open at once.
@@ -122,6 +122,8 @@ impl Default for Linking {
 pub(crate) struct Quotas {
     /// Requests in a minute, over all its users; absent: no bound.
     pub(crate) requests_per_minute: Option<NonZeroU32>,
+    /// Bytes of request bodies in a minute, over all its users; absent: no bound.
+    pub(crate) body_bytes_per_minute: Option<NonZeroU64>,
     /// Requests without an answer at once.
     pub(crate) requests_in_flight: usize,
     /// Subscriptions in one user's account.
@@ -132,6 +134,7 @@ impl Default for Quotas {
     fn default() -> Self {
         Self {
             requests_per_minute: None,
+            body_bytes_per_minute: None,
             requests_in_flight: 1024,
             subscriptions_per_user: 1024,
         }

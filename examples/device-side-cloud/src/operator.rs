@@ -60,12 +60,8 @@ impl Operator {
                 let id = self.users.add(&name, password.expose()).await?;
                 Ok(json!({"user": name, "id": id}))
             }
-            Order::AddClient {
-                name,
-                redirect_uris,
-                public,
-            } => {
-                let made = self.linking.register(name, redirect_uris, public).await?;
+            Order::AddClient(client) => {
+                let made = self.linking.register(client).await?;
                 let mut answer = json!({"client_id": made.client});
                 if let (Some(secret), Some(answer)) = (made.secret, answer.as_object_mut()) {
                     answer.insert("client_secret".to_owned(), secret.into());

@@ -12,7 +12,7 @@ use uci_server_core::account::EndCause;
 use uci_server_core::driver::{Commands, Handle, Outside, run};
 use uci_server_core::{
     Append, Appended, Config, DeviceAnswer, DeviceCloud, DeviceRequest, Event, Loaded, Opened,
-    Rate, SealError, Sealer, Snapshot, TransportFailure,
+    Rate, SealError, Sealer, Snapshot, TransportFailure, Volume,
 };
 
 use crate::clock;
@@ -43,6 +43,10 @@ pub(crate) fn settings(config: &config::Config) -> Config {
         .quotas
         .requests_per_minute
         .map(|requests| Rate::new(requests.get(), Duration::from_secs(60)));
+    settings.client.bodies = config
+        .quotas
+        .body_bytes_per_minute
+        .map(|bytes| Volume::new(bytes.get(), Duration::from_secs(60)));
     settings.account.client_subscriptions = config.quotas.subscriptions_per_user;
     settings.ask_timeout = Duration::from_secs(config.coaps.answer_seconds);
     settings.grant_memory = settings

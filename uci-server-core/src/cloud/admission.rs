@@ -26,7 +26,8 @@ impl DeviceCloud {
         }
         let mut counted = None;
         let wanted = request::read(&self.config, request, authentication, self.wall, |client| {
-            let exceeded = self.quotas.admit(client, &self.config.client, now);
+            let (quota, body) = (&self.config.client, request.body().len());
+            let exceeded = self.quotas.admit(client, quota, body, now);
             exceeded.map_err(|exceeded| too_many(exceeded, &self.config))?;
             counted = Some(client.clone());
             Ok(())
@@ -49,6 +50,7 @@ fn too_many(exceeded: Exceeded, config: &Config) -> Problem {
             config.ask_timeout,
         ),
         Exceeded::Rate { wait } => ("this client asks too often", wait),
+        Exceeded::Volume { wait } => ("this client sends too much", wait),
     };
     Problem::try_again(StatusCode::TOO_MANY_REQUESTS, detail, after)
 }

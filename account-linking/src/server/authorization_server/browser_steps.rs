@@ -1,5 +1,7 @@
 //! The person's part: login, consent, and the redirect back.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::header::{HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
@@ -8,7 +10,7 @@ use super::tasks::{Awaiting, BrowserWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::secret::{AuthorizationCode, Password, SecretBytes};
 use crate::server::authorize::{AuthorizeError, AuthorizeRequest, Wanted};
-use crate::server::browser::{Login, set_cookie};
+use crate::server::browser::{Asked, BrowserId, Login, Purpose, set_cookie};
 use crate::server::credential;
 use crate::server::grants::{Approval, Command, Policy, Refused};
 use crate::server::ids::{ClientId, GrantId, RequestId};
@@ -38,6 +40,8 @@ impl AuthorizationServer {
             Work::Login(_) => self.login(id, task),
             Work::ConsentPage(work) => Ok(self.consent_page(work)),
             Work::Consent(_) => self.consent(id, task),
+            Work::LinksPage(_) => self.links_page(id, task),
+            Work::Links(_) => self.links(id, task),
             _ => Err(Pause::Unavailable),
         }
     }
@@ -68,27 +72,44 @@ impl AuthorizationServer {
         };
         let known = self.browsers.find(work.cookie.as_deref());
         let logged_in = known.is_some_and(|(_, login)| login.is_some());
+        let known = known.map(|(browser, _)| browser);
         let expires = self.desk.after(self.config.interaction_lifetime);
-        let (browser, cookie) = match known {
-            Some((browser, _)) => (browser, None),
-            None => match self.browsers.open(&work.entropy, expires) {
-                Some((browser, cookie)) => (browser, Some(cookie)),
-                None => return Err(Pause::Unavailable),
-            },
-        };
+        let (browser, cookie) = self.browser_of(known, work, expires)?;
         // RFC 9700, 4.11.2: not even an error is sent on for someone who is not logged in.
         if let (Err(error), true) = (&request.wanted, logged_in) {
             return Ok(self.refuse(&request, *error));
         }
+        let (client_name, client_owner) = names;
+        let purpose = Purpose::Link(Box::new(Asked {
+            request,
+            client_name,
+            client_owner,
+        }));
         let interaction = self
             .browsers
-            .begin(browser, request, names, &work.entropy, expires);
+            .begin(browser, purpose, &work.entropy, expires);
         let next = if logged_in { "/consent" } else { "/login" };
         let mut response = self.go_on(next, &interaction);
         if let Some(cookie) = cookie {
             name_session(&mut response, &cookie);
         }
         Ok(response)
+    }
+
+    /// The browser that is known, or a session for a new one and its cookie.
+    pub(super) fn browser_of(
+        &mut self,
+        known: Option<BrowserId>,
+        work: &BrowserWork,
+        expires: Instant,
+    ) -> Result<(BrowserId, Option<String>), Pause> {
+        match known {
+            Some(browser) => Ok((browser, None)),
+            None => match self.browsers.open(&work.entropy, expires) {
+                Some((browser, cookie)) => Ok((browser, Some(cookie))),
+                None => Err(Pause::Unavailable),
+            },
+        }
     }
 
     fn login_page(&mut self, work: &BrowserWork) -> Response<Bytes> {
@@ -106,7 +127,7 @@ impl AuthorizationServer {
             action,
             interaction: id.to_owned(),
             csrf: interaction.csrf(),
-            client_name: interaction.client_name.clone(),
+            client_name: interaction.asked().map(|asked| asked.client_name.clone()),
             failed: interaction.login_failed,
         });
         page(StatusCode::OK, html)
@@ -148,7 +169,7 @@ impl AuthorizationServer {
             return Ok(response);
         };
         interaction.login_failed = false;
-        let request = interaction.request.clone();
+        let purpose = interaction.purpose.clone();
         self.throttle.clear(user_name);
         let expires = self.desk.after(self.config.session_lifetime);
         let user_name = user_name.to_owned();
@@ -156,11 +177,17 @@ impl AuthorizationServer {
         let Some(renewed) = self.browsers.log_in(cookie, login, &work.entropy, expires) else {
             return Ok(self.expired_page());
         };
-        let mut response = match request.wanted {
-            Ok(_) => self.go_on("/consent", named),
-            Err(error) => {
+        let mut response = match purpose {
+            Purpose::Link(asked) => match asked.request.wanted {
+                Ok(_) => self.go_on("/consent", named),
+                Err(error) => {
+                    self.browsers.end(named);
+                    self.refuse(&asked.request, error)
+                }
+            },
+            Purpose::Links => {
                 self.browsers.end(named);
-                self.refuse(&request, error)
+                self.go_to_links()
             }
         };
         name_session(&mut response, &renewed);
@@ -179,19 +206,23 @@ impl AuthorizationServer {
         let (Some(id), Some(interaction)) = (id, interaction) else {
             return self.expired_page();
         };
-        let Ok(wanted) = &interaction.request.wanted else {
+        let csrf = interaction.csrf();
+        let Purpose::Link(asked) = &interaction.purpose else {
             return self.expired_page();
         };
-        interaction.shown_to = Some(login.user);
+        let Ok(wanted) = &asked.request.wanted else {
+            return self.expired_page();
+        };
         let html = self.pages.consent(&ConsentPage {
             action,
             interaction: id.to_owned(),
-            csrf: interaction.csrf(),
-            client_name: interaction.client_name.clone(),
-            client_owner: interaction.client_owner.clone(),
+            csrf,
+            client_name: asked.client_name.clone(),
+            client_owner: asked.client_owner.clone(),
             account: login.user_name,
             scopes: wanted.scopes.iter().map(ToString::to_string).collect(),
         });
+        interaction.shown_to = Some(login.user);
         page(StatusCode::OK, html)
     }
 
@@ -244,7 +275,9 @@ impl AuthorizationServer {
             Some("cancel") => false,
             _ => return Err(Box::new(self.bad_request_page())),
         };
-        let request = interaction.request.clone();
+        let Some(Asked { request, .. }) = interaction.asked().cloned() else {
+            return Err(Box::new(self.expired_page()));
+        };
         self.browsers.end(named);
         let wanted = match request.wanted.clone() {
             Ok(wanted) if allowed => wanted,
@@ -331,18 +364,18 @@ impl AuthorizationServer {
         see_other(&request.failure(error, self.config.issuer.as_str()))
     }
 
-    fn go_on(&self, endpoint: &str, interaction: &str) -> Response<Bytes> {
+    pub(super) fn go_on(&self, endpoint: &str, interaction: &str) -> Response<Bytes> {
         let base = self.config.issuer.path();
         see_other(&format!("{base}{endpoint}?interaction={interaction}"))
     }
 
-    fn expired_page(&self) -> Response<Bytes> {
+    pub(super) fn expired_page(&self) -> Response<Bytes> {
         let html = self.pages.error(PageError::Expired);
         page(StatusCode::BAD_REQUEST, html)
     }
 }
 
-fn name_session(response: &mut Response<Bytes>, cookie: &str) {
+pub(super) fn name_session(response: &mut Response<Bytes>, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(&set_cookie(cookie)) {
         response.headers_mut().insert(SET_COOKIE, value);
     }

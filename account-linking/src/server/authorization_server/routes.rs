@@ -44,12 +44,16 @@ impl AuthorizationServer {
                 Ok(Work::ConsentPage(self.browser_work(request, entropy)?))
             }
             ("/consent", &Method::POST) => Ok(Work::Consent(self.browser_form(request, entropy)?)),
+            ("/links", &Method::GET) => Ok(Work::LinksPage(self.browser_work(request, entropy)?)),
+            ("/links", &Method::POST) => Ok(Work::Links(self.browser_form(request, entropy)?)),
             ("/token", &Method::POST) => Ok(Work::Token(client_work(request, entropy)?)),
             ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy)?)),
             ("/introspect", &Method::POST) => Ok(Work::Introspect(client_work(request, entropy)?)),
             ("/userinfo", &Method::GET | &Method::POST) => userinfo_work(request),
             ("/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
-            ("/login" | "/consent" | "/userinfo", _) => answer(method_not_allowed("GET, POST")),
+            ("/login" | "/consent" | "/links" | "/userinfo", _) => {
+                answer(method_not_allowed("GET, POST"))
+            }
             ("/token" | "/revoke" | "/introspect", _) => answer(method_not_allowed("POST")),
             _ => answer(empty(StatusCode::NOT_FOUND)),
         }
@@ -92,6 +96,7 @@ impl AuthorizationServer {
             cookie: cookie(request.headers()).map(str::to_owned),
             entropy,
             approved: None,
+            unlinking: None,
         })
     }
 

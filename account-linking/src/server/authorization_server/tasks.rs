@@ -45,6 +45,8 @@ pub(super) enum Work {
     Login(BrowserWork),
     ConsentPage(BrowserWork),
     Consent(BrowserWork),
+    LinksPage(BrowserWork),
+    Links(BrowserWork),
     Token(ClientWork),
     Revoke(ClientWork),
     Introspect(ClientWork),
@@ -61,6 +63,8 @@ pub(super) struct BrowserWork {
     pub(super) entropy: SecretBytes,
     /// The consent that is being made durable.
     pub(super) approved: Option<super::browser_steps::Approved>,
+    /// The link that is being ended, durably.
+    pub(super) unlinking: Option<(UserId, GrantId)>,
 }
 
 /// A request of a client.
@@ -166,7 +170,9 @@ impl AuthorizationServer {
             | Work::LoginPage(_)
             | Work::Login(_)
             | Work::ConsentPage(_)
-            | Work::Consent(_) => self.step_browser(id, &mut task).map(Answer::Response),
+            | Work::Consent(_)
+            | Work::LinksPage(_)
+            | Work::Links(_) => self.step_browser(id, &mut task).map(Answer::Response),
             Work::Token(_) => self.step_token(id, &mut task).map(Answer::Response),
             Work::Revoke(_) => self.step_revoke(id, &mut task).map(Answer::Response),
             Work::Introspect(_) => self.step_introspect(id, &mut task).map(Answer::Response),
@@ -211,9 +217,12 @@ impl AuthorizationServer {
     /// The answer to work that cannot be done now.
     fn unavailable(&self, id: RequestId, work: Work) -> Answer {
         match work {
-            Work::Authorize(_) | Work::LoginPage(_) | Work::Login(_) | Work::ConsentPage(_) => {
-                Answer::Response(self.unavailable_page())
-            }
+            Work::Authorize(_)
+            | Work::LoginPage(_)
+            | Work::Login(_)
+            | Work::ConsentPage(_)
+            | Work::LinksPage(_)
+            | Work::Links(_) => Answer::Response(self.unavailable_page()),
             Work::Consent(work) => Answer::Response(self.failed_consent(work)),
             Work::Token(_) | Work::Revoke(_) | Work::Introspect(_) => {
                 Answer::Response(TokenError::TemporarilyUnavailable.response())

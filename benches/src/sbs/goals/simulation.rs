@@ -1,5 +1,6 @@
 //! How fast the simulation of server, clients, devices and journals plays, beside an event loop that does nothing else.
 
+use std::process::Command;
 use std::time::Duration;
 
 use bench_harness::clock;
@@ -48,6 +49,24 @@ pub(super) fn speed(run: &mut Run) {
         (ours, plain),
         Limit::AtLeast(0.05),
     );
+    let turmoil = by_turmoil(run.scaled(1000, 1));
+    run.row(
+        "happenings of the simulation, all checks included, and of that loop played by turmoil",
+        "/s",
+        (ours, turmoil),
+        Limit::AtLeast(20.0),
+    );
+}
+
+/// What the program beside this one says: turmoil brings a clock into tokio that is not to be measured here.
+fn by_turmoil(messages: usize) -> f64 {
+    let program = std::env::current_exe().expect("a program");
+    let output = Command::new(program.with_file_name("turmoil-loop"))
+        .arg(messages.to_string())
+        .output()
+        .expect("turmoil-loop is built and beside this program");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.trim().parse().expect("a number")
 }
 
 fn per_second(count: u64, began: u64) -> f64 {

@@ -1,5 +1,6 @@
 //! Handshake messages and their fragments. (RFC 6347, 4.2.2)
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::iter;
 
@@ -97,7 +98,8 @@ pub(super) fn fragments(record: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
 pub(super) struct Message {
     kind: MessageType,
     number: u16,
-    bytes: Vec<u8>,
+    /// As many as there are, because a session keeps its Finished.
+    bytes: Box<[u8]>,
 }
 
 impl Message {
@@ -108,7 +110,7 @@ impl Message {
         Self {
             kind,
             number,
-            bytes,
+            bytes: bytes.into(),
         }
     }
 

@@ -12,12 +12,12 @@ use super::saved::{put_address, read_address};
 use super::wire::Reader;
 
 /// How many bytes may go to an address that is not confirmed for each that came from it. (RFC 9175, 2.4 has the same factor.)
-const FACTOR: usize = 3;
+const FACTOR: u32 = 3;
 
 pub(super) struct Path {
     peer: SocketAddr,
     /// The bytes that may still go to the peer's address while it is not confirmed.
-    credit: Option<usize>,
+    credit: Option<u32>,
 }
 
 impl Path {
@@ -65,7 +65,8 @@ impl Path {
             *self = Self::unconfirmed(from);
         }
         if let Some(credit) = &mut self.credit {
-            let earned = record.len().saturating_mul(FACTOR);
+            let len = u32::try_from(record.len()).unwrap_or(u32::MAX);
+            let earned = len.saturating_mul(FACTOR);
             *credit = credit.saturating_add(earned);
         }
     }
@@ -80,7 +81,9 @@ impl Path {
         let Some(credit) = &mut self.credit else {
             return true;
         };
-        let left = credit.checked_sub(len);
+        let left = u32::try_from(len)
+            .ok()
+            .and_then(|len| credit.checked_sub(len));
         if let Some(left) = left {
             *credit = left;
         }

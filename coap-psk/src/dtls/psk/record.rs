@@ -9,6 +9,9 @@ pub(super) const HEADER_LEN: usize = 13;
 
 /// The most bytes of a plaintext. (RFC 5246, 6.2.1)
 pub(super) const MAX_PLAINTEXT: usize = 1 << 14;
+/// The most bytes of a text with its type and padding, under a connection id: nothing but what encryption may be given limits those.
+/// (RFC 9146, 4; RFC 5246, 6.2.2)
+pub(super) const MAX_INNER: usize = MAX_PLAINTEXT + 1_024;
 
 /// The last sequence number of an epoch. (RFC 6347, 4.1)
 pub(super) const LAST_SEQUENCE: u64 = (1 << 48) - 1;

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
 
+use super::by_address::ByAddress;
 use super::client::ClientHandshake;
 use super::connection_id::ConnectionId;
 use super::server::ServerHandshake;
@@ -44,9 +45,6 @@ impl Connection {
         }
     }
 }
-
-/// The connections of one kind, by their peer's address.
-type ByAddress = BTreeMap<SocketAddr, u64>;
 
 /// One that becomes a session takes the place of the session before it, and not earlier. (RFC 6347, 4.2.8)
 ///
@@ -118,7 +116,7 @@ impl Table {
         if self.sessions.get(&from) == Some(&id) {
             self.sessions.remove(&from);
         }
-        self.sessions.entry(to).or_insert(id);
+        self.sessions.insert_if_free(to, id);
     }
 
     pub(super) const fn sessions(&self) -> usize {
@@ -162,7 +160,9 @@ impl Table {
         let has_id = !session.connection_id().is_empty();
         let holder = self.session_with(peer).filter(|_| has_id);
         let id = self.add(Connection::Established(session));
-        self.sessions.extend(holder.map(|holder| (peer, holder)));
+        if let Some(holder) = holder {
+            self.sessions.insert(peer, holder);
+        }
         id
     }
 

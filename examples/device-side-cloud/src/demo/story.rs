@@ -126,7 +126,7 @@ impl Story {
                 &format!("127.0.0.1:{}", self.ports.monitoring),
             )
             .replace(
-                "dtls = \"dimpl\"",
+                "# dtls = \"openssl\"",
                 &format!("dtls = \"{}\"", self.dtls.word()),
             )
             // The receiver of this story's notifications is on loopback, too.

@@ -29,9 +29,10 @@ pub(crate) enum DtlsEngine {
     /// The engine of coap-psk.
     Own,
     /// The dimpl crate.
-    #[default]
+    #[cfg_attr(not(feature = "openssl"), default)]
     Dimpl,
-    /// OpenSSL, in a program that was built with it.
+    /// OpenSSL, in a program that was built with it, where it is the default.
+    #[cfg_attr(feature = "openssl", default)]
     Openssl,
 }
 

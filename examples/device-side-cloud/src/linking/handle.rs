@@ -1,5 +1,6 @@
 //! How the rest of the program speaks to account linking.
 
+use account_linking::server::presets::Programme;
 use account_linking::server::{ClientId, GrantId, GrantSummary, Principal, Refusal, Registration};
 use account_linking::{RedirectUri, ScopeSet, UserId};
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use http::{Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::settling::Unsettled;
+use crate::admin::NewClient;
 use crate::clock;
 use crate::error::Error;
 use crate::https::refusal;
@@ -73,26 +75,40 @@ impl Linking {
     ///
     /// # Errors
     /// A redirect URI is not usable, or the journal cannot be written.
-    pub(crate) async fn register(
-        &self,
-        name: String,
-        redirect_uris: Vec<String>,
-        public: bool,
-    ) -> Result<Registered, Error> {
+    pub(crate) async fn register(&self, new: NewClient) -> Result<Registered, Error> {
         let unusable = |cause| Error::new("the client cannot be registered", cause);
         let id: ClientId = format!("client-{}", hex(&clock::entropy::<8>()?))
             .parse()
             .map_err(unusable)?;
-        let redirect_uris = redirect_uris
-            .iter()
-            .map(|uri| uri.parse::<RedirectUri>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
         let scopes: ScopeSet = SCOPES.parse().map_err(unusable)?;
-        let registration = if public {
-            Registration::public(id, name, redirect_uris, scopes)
+        let registration = if let Some(word) = &new.programme {
+            let programme = Programme::ALL
+                .into_iter()
+                .find(|programme| programme.word() == word)
+                .ok_or_else(|| Error::plain(format!("there is no programme {word}")))?;
+            let mut registration =
+                programme
+                    .registration(id, &new.own, scopes)
+                    .map_err(|cause| {
+                        Error::new(
+                            format!("{:?} is not what {word} has of its own", new.own),
+                            cause,
+                        )
+                    })?;
+            registration.name = new.name;
+            registration
         } else {
-            Registration::confidential(id, name, redirect_uris, scopes)
+            let redirect_uris = new
+                .redirect_uris
+                .iter()
+                .map(|uri| uri.parse::<RedirectUri>())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
+            if new.public {
+                Registration::public(id, new.name, redirect_uris, scopes)
+            } else {
+                Registration::confidential(id, new.name, redirect_uris, scopes)
+            }
         };
         self.ask(|reply| Command::Register(Box::new(registration), reply))
             .await

@@ -1,0 +1,67 @@
+"""OAuth clients other than Authlib, each with a client of every kind: code with PKCE, refresh, introspection, revocation."""
+
+import requests
+from oauthlib.oauth2 import InvalidGrantError, WebApplicationClient
+from requests.auth import HTTPBasicAuth
+from requests_oauthlib import OAuth2Session
+
+import linking
+from checks import check, expect
+from pages import log_in_and_allow
+
+SCOPE = ["r:*", "w:*", "offline_access"]
+
+
+def kinds(world):
+    """What a client is, and how it says who it is: (name, client, HTTP authentication, members of the body)."""
+    confidential, public = world.client, world.public_client
+    body = {"client_id": confidential.id, "client_secret": confidential.secret}
+    yield "Basic", confidential, HTTPBasicAuth(confidential.id, confidential.secret), {}
+    yield "in the body", confidential, None, body
+    yield "public", public, None, {"client_id": public.id}
+
+
+@check
+def requests_oauthlib_links_refreshes_and_revokes_with_a_client_of_every_kind(world):
+    server = linking.metadata(world)
+    for name, client, basic, body in kinds(world):
+        session = OAuth2Session(
+            client=WebApplicationClient(client.id), redirect_uri=client.redirect_uri, scope=SCOPE, pkce="S256"
+        )
+        linking.trusting(session, world)
+        url, _ = session.authorization_url(server["authorization_endpoint"])
+        with linking.trusting(requests.Session(), world) as browser:
+            answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
+        # What it reads as credentials of its own it would send as well.
+        how = {"auth": basic} if basic else {"include_client_id": True, "client_secret": client.secret}
+        token = session.fetch_token(server["token_endpoint"], authorization_response=answer, **how)
+        expect(set(token["scope"]) == set(SCOPE), f"{name}: the scope is {token['scope']}")
+        listed = linking.devices(world, token["access_token"])
+        expect(listed.status_code == 200, f"{name}: the access token gets {listed.status_code}")
+
+        first = token["refresh_token"]
+        token = session.refresh_token(server["token_endpoint"], refresh_token=first, auth=basic, **body)
+        listed = linking.devices(world, token["access_token"])
+        expect(listed.status_code == 200, f"{name}: the refreshed access token gets {listed.status_code}")
+        rotated = token.get("refresh_token", first) != first
+        expect(rotated == (client is world.public_client), f"{name}: rotated is {rotated}")
+
+        def post(endpoint, credential, **more):
+            form = {"token": credential, **body, **more}
+            return requests.post(server[endpoint], data=form, auth=basic, verify=world.cloud.ca, timeout=10)
+
+        if client.secret:
+            seen = post("introspection_endpoint", token["access_token"]).json()
+            expect(seen["active"] and seen["client_id"] == client.id, f"{name}: introspection says {seen}")
+        gone = post("revocation_endpoint", token["refresh_token"], token_type_hint="refresh_token")
+        expect(gone.status_code == 200, f"{name}: revocation is answered {gone.status_code}")
+        listed = linking.devices(world, token["access_token"])
+        expect(listed.status_code == 401, f"{name}: the access token outlived its link: {listed.status_code}")
+        if client.secret:
+            seen = post("introspection_endpoint", token["access_token"]).json()
+            expect(seen == {"active": False}, f"{name}: introspection says {seen}")
+        try:
+            session.refresh_token(server["token_endpoint"], refresh_token=token["refresh_token"], auth=basic, **body)
+        except InvalidGrantError:
+            continue
+        raise AssertionError(f"{name}: a revoked refresh token was taken")
