@@ -11,8 +11,11 @@ from libcoap import OCF_CBOR, REPRESENTATION, cbor
 
 # What tinydtls has room for.
 MAX_IDENTITY = 32
-# A representation that takes more than one block.
-LONG = {**REPRESENTATION, "text": "x" * 3_000}
+# So many that they take several blocks.
+LINKS = [
+    {"href": f"/light/{number}", "rt": ["core.light"], "if": ["oic.if.baseline", "oic.if.rw"], "p": {"bm": 3}}
+    for number in range(40)
+]
 
 
 def need_tinydtls():
@@ -46,12 +49,12 @@ async def ask(world, asked):
 @check
 def aiocoap_over_tinydtls_has_a_session_with_each_engine(world):
     need_tinydtls()
-    asked = [
-        (aiocoap.GET, "/nothing/here", b""),
-        (aiocoap.POST, "/light/1", cbor(REPRESENTATION)),
-        # Block by block.
-        (aiocoap.POST, "/light/1", cbor(LONG)),
-    ]
     for engine in ENGINES:
-        codes = asyncio.run(asyncio.wait_for(ask(world.on(engine), asked), PATIENCE))
+        inner = world.on(engine)
+        asked = [
+            (aiocoap.GET, "/nothing/here", b""),
+            (aiocoap.POST, "/oic/rd", cbor({"di": inner.device.di, "links": LINKS, "ttl": 600})),
+            (aiocoap.POST, "/light/1", cbor(REPRESENTATION)),
+        ]
+        codes = asyncio.run(asyncio.wait_for(ask(inner, asked), PATIENCE))
         expect(codes == [aiocoap.NOT_FOUND, aiocoap.CHANGED, aiocoap.CHANGED], f"{engine}: {codes}")

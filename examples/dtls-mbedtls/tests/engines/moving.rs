@@ -134,6 +134,24 @@ fn a_device_that_moves_keeps_its_session_by_its_connection_id() {
 }
 
 #[test]
+fn a_record_that_is_full_before_its_type_and_padding_arrives() {
+    for suite in CipherSuite::ALL {
+        let mut scene = Scene::new(suite, Some(b""));
+        let session = scene.cloud_session();
+        scene.seen.clear();
+        let data = vec![b'x'; 1 << 14];
+        let Device {
+            engine,
+            session: ours,
+            ..
+        } = &mut scene.device;
+        engine.send(*ours, &data, NOW).unwrap();
+        scene.settle();
+        assert_eq!(scene.seen, [DtlsEvent::Data { session, data }], "{suite}");
+    }
+}
+
+#[test]
 fn a_device_without_connection_ids_is_not_followed() {
     for suite in CipherSuite::ALL {
         let mut scene = Scene::new(suite, None);

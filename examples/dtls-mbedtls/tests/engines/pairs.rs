@@ -37,7 +37,8 @@ fn pairs() -> impl Iterator<Item = (impl Fn(u8) -> Wire, String)> {
 
 #[test]
 fn they_understand_each_other() {
-    let lengths = [1, 15, 16, 17, 1_152, 1 << 14];
+    // With an id, our engine leaves a byte of a record to the type.
+    let lengths = [1, 15, 16, 17, 1_152, (1 << 14) - 1];
     for (make, pair) in pairs() {
         understand_each_other(make(1), &lengths, &pair);
     }

@@ -37,10 +37,10 @@ impl Dice {
         std::array::from_fn(|_| self.roll(256) as u8)
     }
 
-    /// Mostly what CoAP sends, at times what fills a record.
+    /// Mostly what CoAP sends, at times what fills a record, but for the byte that a connection id takes.
     fn payload(&mut self) -> Vec<u8> {
         let longest = match self.roll(64) {
-            0 => 16_384,
+            0 => 16_383,
             1..=16 => 1_152,
             _ => 200,
         };
