@@ -39,9 +39,8 @@ def session(world, suite, *without):
             while ANSWER not in said and program.poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
                 said = read(output)
-            program.stdin.close()
-            program.wait(LIMIT)
         finally:
+            # Its farewell would take a second.
             program.kill()
             program.wait()
         said = read(output)

@@ -38,10 +38,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Where the sources are: Cargo has downloaded and verified them, or does so now.
 fn sources() -> Result<PathBuf, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").ok_or("cargo runs this")?;
-    let manifest = Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo runs this")?)
-        .join("Cargo.toml");
+    let manifest =
+        Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo runs this")?).join("Cargo.toml");
     let done = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--locked", "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--manifest-path",
+        ])
         .arg(manifest)
         .output()?;
     if !done.status.success() {

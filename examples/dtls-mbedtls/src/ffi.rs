@@ -1,8 +1,5 @@
 //! The functions of `c/peer.h`, made safe.
-#![expect(
-    unsafe_code,
-    reason = "Mbed TLS is C; each block says why it is sound"
-)]
+#![expect(unsafe_code, reason = "Mbed TLS is C; each block says why it is sound")]
 
 use std::ffi::c_int;
 use std::fmt;
@@ -177,9 +174,8 @@ impl Peer {
         loop {
             let mut datagram = vec![0; MAX_DATAGRAM];
             // SAFETY: there is as much room as it says.
-            let len = unsafe {
-                peer_take(self.raw.as_ptr(), datagram.as_mut_ptr(), datagram.len())
-            };
+            let len =
+                unsafe { peer_take(self.raw.as_ptr(), datagram.as_mut_ptr(), datagram.len()) };
             if len == 0 {
                 return taken;
             }

@@ -44,9 +44,9 @@ impl Device {
 
     /// Sends and receives until an event is the one.
     fn until<T>(&mut self, wanted: impl Fn(&DtlsEvent) -> Option<T>) -> Result<T> {
-        let end = Clock::now() + PATIENCE;
+        let began = Clock::now();
         let mut buffer = [0; 2_048];
-        while Clock::now() < end {
+        while began.elapsed() < PATIENCE {
             while let Some(out) = self.endpoint.poll_transmit() {
                 self.content = out.datagram.first().copied().unwrap_or_default();
                 self.socket.send_to(&out.datagram, out.to)?;
@@ -91,7 +91,9 @@ fn socket() -> Result<UdpSocket> {
 fn bytes(digits: &str) -> Result<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     let texts = pairs.map(std::str::from_utf8);
-    texts.map(|text| Ok(u8::from_str_radix(text?, 16)?)).collect()
+    texts
+        .map(|text| Ok(u8::from_str_radix(text?, 16)?))
+        .collect()
 }
 
 fn main() -> Result<()> {
@@ -120,7 +122,11 @@ fn main() -> Result<()> {
         let answer = device.ask(session, &bytes(request)?)?;
         let port = device.socket.local_addr()?.port();
         let digits: String = answer.iter().map(|byte| format!("{byte:02x}")).collect();
-        let with = if device.content == TLS12_CID { "with" } else { "without" };
+        let with = if device.content == TLS12_CID {
+            "with"
+        } else {
+            "without"
+        };
         println!("port {port}, {with} an id: {digits}");
     }
     let now = device.now();

@@ -15,7 +15,10 @@ pub fn own(suites: &[CipherSuite], seed: u8) -> Box<dyn DtlsEndpoint> {
 /// Mbed TLS: depending on the seed without connection ids, with one of the peer's only, or with one of its own, too.
 pub fn mbedtls(suites: &[CipherSuite], seed: u8) -> Box<dyn DtlsEndpoint> {
     let id = [seed; 4];
-    with_id(suites, [None, Some(&[][..]), Some(&id)][usize::from(seed) % 3])
+    with_id(
+        suites,
+        [None, Some(&[][..]), Some(&id)][usize::from(seed) % 3],
+    )
 }
 
 /// Mbed TLS that wants to be sent records with this connection id.

@@ -111,7 +111,9 @@ fn a_device_that_moves_keeps_its_session_by_its_connection_id() {
                 scene.device.at = to;
                 scene.seen.clear();
                 let Device {
-                    engine, session: ours, ..
+                    engine,
+                    session: ours,
+                    ..
                 } = &mut scene.device;
                 engine.send(*ours, b"21.5", NOW).unwrap();
                 scene.settle();
