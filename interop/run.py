@@ -117,13 +117,16 @@ def main():
     arguments = parser.parse_args()
     # The receivers of notifications are on loopback, too.
     with Cloud(arguments.cloud.resolve(), private_receivers=True) as cloud, contextlib.ExitStack() as others:
-        failed, skipped = checks.run(World(cloud, others), arguments.names)
+        world = World(cloud, others)
+        failed, skipped = checks.run(world, arguments.names)
         status = cloud.stop()
         if status != 0:
             print(f"the cloud ended with status {status}")
             failed += 1
         if failed:
             print("--- the cloud's log", cloud.log.read_text()[-20000:], sep="\n")
+            for engine, inner in world.on_engines.items():
+                print(f"--- the log of that on engine {engine}", inner.cloud.log.read_text()[-20000:], sep="\n")
     if failed:
         return 1
     if skipped:
