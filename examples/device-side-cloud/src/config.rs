@@ -106,12 +106,15 @@ impl Default for Notifications {
 pub(crate) struct Linking {
     /// How long an access token lives, in seconds.
     pub(crate) access_token_seconds: u64,
+    /// Pages, words and style that take the place of this program's, those of them that are in the folder.
+    pub(crate) pages_dir: Option<PathBuf>,
 }
 
 impl Default for Linking {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
+            pages_dir: None,
         }
     }
 }
@@ -199,6 +202,7 @@ impl Config {
             .into_iter()
             .flatten()
             .chain(&mut config.notifications.trusted_roots)
+            .chain(&mut config.linking.pages_dir)
         {
             join(path);
         }

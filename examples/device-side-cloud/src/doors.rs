@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use account_linking::server::Refusal;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tracing::{Instrument as _, debug, info, info_span};
 use uci_server_core::driver::Handle as Cloud;
 use uci_server_core::{Authentication, Principal};
@@ -14,6 +14,7 @@ use crate::clock;
 use crate::https::refusal;
 use crate::linking::Linking;
 use crate::monitor::{self, Metrics};
+use crate::pages::{STYLE_PATH, style_sheet};
 
 /// The HTTPS side of the cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -21,12 +22,15 @@ pub(crate) struct Doors {
     cloud: Cloud,
     linking: Linking,
     metrics: Arc<Metrics>,
+    /// Of the pages that people see.
+    style: Bytes,
     requests: Arc<AtomicU64>,
 }
 
 impl Doors {
-    pub(crate) fn new(cloud: Cloud, linking: Linking, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(cloud: Cloud, linking: Linking, metrics: Arc<Metrics>, style: Bytes) -> Self {
         Self {
+            style,
             cloud,
             linking,
             metrics,
@@ -59,6 +63,9 @@ impl Doors {
         let path = request.uri().path();
         if path == "/" {
             return refusal(StatusCode::OK, "device-side-cloud\n");
+        }
+        if path == STYLE_PATH && *request.method() == Method::GET {
+            return style_sheet(&self.style);
         }
         if path != "/api/v1" && !path.starts_with("/api/v1/") {
             return self.linking.answer(request).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use account_linking::server::{
     Algorithm, AuthorizationServer, Config, Event, GrantId, GrantSummary, Issuer, Output,
-    PlainPages, Principal, RefreshKey, Refusal, RequestId, SigningKey as PublicKey,
+    Principal, RefreshKey, Refusal, RequestId, SigningKey as PublicKey,
 };
 use account_linking::{Appended, Loaded, SecretBytes, UserId};
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use uci_server_core::driver::Handle as Cloud;
 use crate::clock;
 use crate::config;
 use crate::error::Error;
+use crate::pages::TemplatePages;
 use crate::signing::{SigningKey, secret_file};
 use crate::store::Store;
 use crate::users::Users;
@@ -108,7 +109,7 @@ pub(crate) fn prepare(
     settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
     let machine = AuthorizationServer::new(
         settings,
-        Box::<PlainPages>::default(),
+        Box::new(TemplatePages::open(config.linking.pages_dir.as_deref())?),
         clock::entropy()?,
         clock::now(),
     )

@@ -22,6 +22,7 @@ mod linking;
 mod monitor;
 mod operator;
 mod outbound;
+mod pages;
 mod products;
 mod reload;
 mod serve;

@@ -22,6 +22,7 @@ use crate::linking;
 use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
 use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
+use crate::pages::TemplatePages;
 use crate::products::Products;
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
@@ -126,7 +127,8 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         max_body_bytes: config.https.max_body_bytes,
         max_connections: config.https.max_connections,
     };
-    let doors = Doors::new(cloud, linking, metrics(&monitor));
+    let style = TemplatePages::style(config.linking.pages_dir.as_deref())?;
+    let doors = Doors::new(cloud, linking, metrics(&monitor), style);
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),
