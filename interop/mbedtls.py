@@ -1,4 +1,5 @@
-"""A device on Mbed TLS, which knows connection ids (RFC 9146), on a cloud with our own engine: its port changes, its session goes on.
+"""A device on Mbed TLS, which knows connection ids (RFC 9146), on a cloud with our own engine: its port changes, its session
+goes on.
 
 The program is that of examples/dtls-mbedtls.
 """
