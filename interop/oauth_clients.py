@@ -1,12 +1,18 @@
 """OAuth clients other than Authlib, each with a client of every kind: code with PKCE, refresh, introspection, revocation."""
 
+import json
+import os
+import shutil
+import subprocess
+
 import requests
 from oauthlib.oauth2 import InvalidGrantError, WebApplicationClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 import linking
-from checks import check, expect
+from browser import ROOT, TARGET
+from checks import Skipped, check, expect
 from pages import log_in_and_allow
 
 SCOPE = ["r:*", "w:*", "offline_access"]
@@ -65,3 +71,52 @@ def requests_oauthlib_links_refreshes_and_revokes_with_a_client_of_every_kind(wo
         except InvalidGrantError:
             continue
         raise AssertionError(f"{name}: a revoked refresh token was taken")
+
+
+def node_client(world, library, kind, client):
+    """Has a client of npm do it all; what it saw."""
+    packages = TARGET / "node"
+    if not (packages / "node_modules" / library).is_dir():
+        raise Skipped(f"{library} is not installed")
+    script = shutil.copy(ROOT / "interop" / "node" / "oauth.mjs", packages)
+    task = {
+        "library": library,
+        "kind": kind,
+        "issuer": world.cloud.url,
+        "devices": f"{world.cloud.url}/api/v1/devices",
+        "client_id": client.id,
+        "client_secret": client.secret,
+        "redirect_uri": client.redirect_uri,
+    }
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(world.cloud.ca)}
+    node = subprocess.Popen(["node", script, json.dumps(task)], env=environment, **pipes)
+    try:
+        asks = node.stdout.readline()
+        expect(asks, f"{library} {kind}: {node.poll()} {asks}")
+        with linking.trusting(requests.Session(), world) as browser:
+            url = json.loads(asks)["url"]
+            answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
+        told, errors = node.communicate(answer + "\n", timeout=30)
+    except BaseException:
+        node.kill()
+        print(node.communicate()[1][-2000:])
+        raise
+    expect(node.returncode == 0, f"{library} {kind}: {errors[-2000:]}")
+    return json.loads(told)
+
+
+@check
+def clients_of_npm_link_refresh_introspect_and_revoke_as_clients_of_every_kind(world):
+    for library in ("openid-client", "oauth4webapi", "simple-oauth2"):
+        for kind in ("basic", "body", "public"):
+            client = world.public_client if kind == "public" else world.client
+            if library == "simple-oauth2" and kind == "public":
+                # It knows no client without a secret.
+                continue
+            seen = node_client(world, library, kind, client)
+            wanted = {"linked": 200, "refreshed": 200, "rotated": kind == "public", "revoked": 401}
+            wanted["refused"] = "invalid_grant"
+            if library != "simple-oauth2" and kind != "public":
+                wanted |= {"active": True, "active_after": False}
+            expect(seen == wanted, f"{library} {kind}: {seen}")

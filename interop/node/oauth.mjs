@@ -1,0 +1,119 @@
+// OAuth clients of npm: each links, refreshes, introspects and revokes. `node oauth.mjs TASK`, TASK in JSON; it says where a
+// browser has to go, and reads on standard input where the browser was sent.
+import { createInterface } from "node:readline/promises";
+import * as web from "oauth4webapi";
+import * as openid from "openid-client";
+import simple from "simple-oauth2";
+
+const task = JSON.parse(process.argv[2]);
+const scope = "r:* w:* offline_access";
+const lines = createInterface({ input: process.stdin });
+
+async function browse(url) {
+  console.log(JSON.stringify({ url: String(url) }));
+  const { value } = await lines[Symbol.asyncIterator]().next();
+  return new URL(value);
+}
+
+async function devices(token) {
+  const answer = await fetch(task.devices, { headers: { authorization: `Bearer ${token}` } });
+  return answer.status;
+}
+
+const defined = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+
+// What each library has for each step.
+const libraries = {
+  async "openid-client"() {
+    const how = { basic: openid.ClientSecretBasic, body: openid.ClientSecretPost, public: openid.None }[task.kind];
+    const config = await openid.discovery(
+      new URL(task.issuer), task.client_id, undefined, how(task.client_secret), { algorithm: "oauth2" });
+    const pkceCodeVerifier = openid.randomPKCECodeVerifier();
+    const code_challenge = await openid.calculatePKCECodeChallenge(pkceCodeVerifier);
+    const expectedState = openid.randomState();
+    return {
+      ask: () => openid.buildAuthorizationUrl(config, {
+        redirect_uri: task.redirect_uri, scope, state: expectedState, code_challenge, code_challenge_method: "S256",
+      }),
+      redeem: (url) => openid.authorizationCodeGrant(config, url, { pkceCodeVerifier, expectedState }),
+      refresh: (token) => openid.refreshTokenGrant(config, token.refresh_token),
+      introspect: (token) => openid.tokenIntrospection(config, token.access_token),
+      revoke: (token) => openid.tokenRevocation(config, token.refresh_token),
+    };
+  },
+  async oauth4webapi() {
+    const how = { basic: web.ClientSecretBasic, body: web.ClientSecretPost, public: web.None }[task.kind];
+    const [client, auth, issuer] = [{ client_id: task.client_id }, how(task.client_secret), new URL(task.issuer)];
+    const server = await web.processDiscoveryResponse(issuer, await web.discoveryRequest(issuer, { algorithm: "oauth2" }));
+    const verifier = web.generateRandomCodeVerifier();
+    const challenge = await web.calculatePKCECodeChallenge(verifier);
+    const state = web.generateRandomState();
+    return {
+      ask() {
+        const url = new URL(server.authorization_endpoint);
+        url.search = new URLSearchParams({
+          response_type: "code", client_id: task.client_id, redirect_uri: task.redirect_uri, scope, state,
+          code_challenge: challenge, code_challenge_method: "S256",
+        });
+        return url;
+      },
+      async redeem(url) {
+        const answer = web.validateAuthResponse(server, client, url, state);
+        return web.processAuthorizationCodeResponse(server, client,
+          await web.authorizationCodeGrantRequest(server, client, auth, answer, task.redirect_uri, verifier));
+      },
+      refresh: async (token) => web.processRefreshTokenResponse(server, client,
+        await web.refreshTokenGrantRequest(server, client, auth, token.refresh_token)),
+      introspect: async (token) => web.processIntrospectionResponse(server, client,
+        await web.introspectionRequest(server, client, auth, token.access_token)),
+      revoke: async (token) => web.processRevocationResponse(
+        await web.revocationRequest(server, client, auth, token.refresh_token)),
+    };
+  },
+  async "simple-oauth2"() {
+    const client = new simple.AuthorizationCode({
+      client: { id: task.client_id, secret: task.client_secret },
+      auth: { tokenHost: task.issuer, authorizePath: "/authorize", tokenPath: "/token", revokePath: "/revoke" },
+      options: { authorizationMethod: task.kind === "basic" ? "header" : "body" },
+    });
+    const verifier = web.generateRandomCodeVerifier();
+    const code_challenge = await web.calculatePKCECodeChallenge(verifier);
+    let held;
+    return {
+      ask: () => client.authorizeURL({
+        redirect_uri: task.redirect_uri, scope, state: "state", code_challenge, code_challenge_method: "S256",
+      }),
+      async redeem(url) {
+        const code = url.searchParams.get("code");
+        held = await client.getToken({ code, redirect_uri: task.redirect_uri, code_verifier: verifier });
+        return held.token;
+      },
+      async refresh({ refresh_token }) {
+        // It loses a refresh token that stays.
+        held = client.createToken({ refresh_token, ...defined((await held.refresh()).token) });
+        return held.token;
+      },
+      revoke: () => held.revoke("refresh_token"),
+    };
+  },
+};
+
+const steps = await libraries[task.library]();
+const told = {};
+const first = await steps.redeem(await browse(steps.ask()));
+told.linked = await devices(first.access_token);
+// A client whose refresh token stays is not given it again.
+const second = { refresh_token: first.refresh_token, ...(await steps.refresh(first)) };
+told.refreshed = await devices(second.access_token);
+told.rotated = second.refresh_token !== first.refresh_token;
+if (steps.introspect && task.client_secret) told.active = (await steps.introspect(second)).active;
+await steps.revoke(second);
+told.revoked = await devices(second.access_token);
+if (steps.introspect && task.client_secret) told.active_after = (await steps.introspect(second)).active;
+try {
+  await steps.refresh(second);
+} catch (refused) {
+  told.refused = refused.error ?? refused.data?.payload?.error ?? String(refused);
+}
+console.log(JSON.stringify(told));
+lines.close();
