@@ -12,6 +12,7 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import oauth_clients  # noqa: F401
+import refusals  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
