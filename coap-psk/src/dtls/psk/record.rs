@@ -9,6 +9,9 @@ pub(super) const HEADER_LEN: usize = 13;
 
 /// The most bytes of a plaintext. (RFC 5246, 6.2.1)
 pub(super) const MAX_PLAINTEXT: usize = 1 << 14;
+/// The most bytes of a plaintext with the type and the padding that it has under a connection id: as many as may be encrypted.
+/// (RFC 9146, 4; RFC 5246, 6.2.2)
+pub(super) const MAX_INNER: usize = MAX_PLAINTEXT + 1_024;
 
 /// The most bytes of a protected body. (RFC 5246, 6.2.3)
 const MAX_PROTECTED: usize = MAX_PLAINTEXT + 2_048;

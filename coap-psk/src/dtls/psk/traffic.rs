@@ -301,12 +301,14 @@ impl Inbound {
     }
 }
 
-/// Takes the type and the zeros behind it off a text; `None` when there is no type that it could have. (RFC 9146, 4)
+/// Takes the type and the zeros behind it off a text; `None` when there is no type that it could have, or too much before it.
+/// (RFC 9146, 4)
 fn unwrap(mut text: Vec<u8>) -> Option<(ContentType, Vec<u8>)> {
     let at = text.iter().rposition(|byte| *byte != 0)?;
     let content = ContentType::from_number(*text.get(at)?)?;
     text.truncate(at);
-    (content != ContentType::Tls12Cid).then_some((content, text))
+    let allowed = content != ContentType::Tls12Cid && text.len() <= MAX_PLAINTEXT;
+    allowed.then_some((content, text))
 }
 
 #[cfg(test)]
