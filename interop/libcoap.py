@@ -38,13 +38,13 @@ def cbor_head(major, number):
     return bytes([major << 5 | 26]) + number.to_bytes(4, "big")
 
 
-def exchange(world, client, identity, key, path, method="get", payload=None, patience=10):
+def exchange(world, client, identity, key, path, method="get", payload=None, patience=10, content=OCF_CBOR):
     """One request on a session of its own: (the codes of all responses, such as "2.04", payload, log)."""
     command = [client, "-m", method, "-v", "7", "-B", str(patience), "-u", identity, "-k", key]
     body = world.cloud.path / "payload"
     if payload is not None:
         body.write_bytes(payload)
-        command += ["-f", body, "-t", OCF_CBOR]
+        command += ["-f", body, "-t", content]
     answer = world.cloud.path / "answer"
     answer.unlink(missing_ok=True)
     command += ["-o", answer, f"coaps://127.0.0.1:{world.cloud.coaps_port}{path}"]

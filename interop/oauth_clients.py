@@ -89,7 +89,10 @@ def node_client(world, library, kind, client):
         "redirect_uri": client.redirect_uri,
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Node 18, which is Debian's, has WebCrypto behind an option.
     environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(world.cloud.ca)}
+    if subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.startswith("v18."):
+        environment["NODE_OPTIONS"] = "--experimental-global-webcrypto"
     node = subprocess.Popen(["node", script, json.dumps(task)], env=environment, **pipes)
     try:
         asks = node.stdout.readline()

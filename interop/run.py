@@ -1,6 +1,7 @@
 """Runs the checks with outside peers: python run.py --cloud PATH/TO/device-side-cloud [NAME...]"""
 
 import argparse
+import contextlib
 import dataclasses
 import pathlib
 import sys
@@ -11,6 +12,7 @@ import dtls  # noqa: F401
 import libcoap  # noqa: F401
 import linking  # noqa: F401
 import oauth_clients  # noqa: F401
+import refusals  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
@@ -19,8 +21,14 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import engines  # noqa: F401
+import gnutls  # noqa: F401
+import node  # noqa: F401
+import tinydtls  # noqa: F401
+import mbedtls  # noqa: F401
+import servers  # noqa: F401
 import operators  # noqa: F401
 import restart  # noqa: F401
+import posts  # noqa: F401
 import backups  # noqa: F401
 import quotas  # noqa: F401
 import meta_schema  # noqa: F401
@@ -63,10 +71,12 @@ class Client:
 
 
 class World:
-    """What the checks share: the cloud, and what an operator has set up in it."""
+    """What the checks share: the cloud, and what an operator has set up in it. `others` ends what else a check leaves running."""
 
-    def __init__(self, cloud):
+    def __init__(self, cloud, others=None):
         self.cloud = cloud
+        self.others = others
+        self.on_engines = {}
         self.user = User("alice", "correct horse battery staple")
         self.user.id = cloud.admin("user", "add", self.user.name, stdin=self.user.password + "\n")["id"]
         self.product = cloud.add_until_typable("product_secret", "product", "add", "lamp", "--dynamic-activation")
@@ -76,6 +86,15 @@ class World:
         self.published = []
         self.lamp = None    # the first device of `published`
         self.link = None
+
+    def on(self, engine):
+        """A world around a cloud with the named DTLS engine, the same one whenever it is asked for."""
+        if engine not in self.on_engines:
+            # What happens to a session is in the log.
+            log = {"RUST_LOG": "info,device_side_cloud=debug"}
+            cloud = Cloud(self.cloud.program, arguments=("--dtls", engine), environment=log)
+            self.on_engines[engine] = World(self.others.enter_context(cloud))
+        return self.on_engines[engine]
 
     def add_device(self):
         product_key = self.product["product_key"]
@@ -101,14 +120,17 @@ def main():
     parser.add_argument("names", nargs="*", help="only checks whose names contain one of these")
     arguments = parser.parse_args()
     # The receivers of notifications are on loopback, too.
-    with Cloud(arguments.cloud.resolve(), private_receivers=True) as cloud:
-        failed, skipped = checks.run(World(cloud), arguments.names)
+    with Cloud(arguments.cloud.resolve(), private_receivers=True) as cloud, contextlib.ExitStack() as others:
+        world = World(cloud, others)
+        failed, skipped = checks.run(world, arguments.names)
         status = cloud.stop()
         if status != 0:
             print(f"the cloud ended with status {status}")
             failed += 1
         if failed:
             print("--- the cloud's log", cloud.log.read_text()[-20000:], sep="\n")
+            for engine, inner in world.on_engines.items():
+                print(f"--- the log of that on engine {engine}", inner.cloud.log.read_text()[-20000:], sep="\n")
     if failed:
         return 1
     if skipped:

@@ -24,6 +24,7 @@ export RUSTUP_TOOLCHAIN=$TOOLCHAIN
 GATE=$CARGO_TARGET_DIR/gate       # logs of the last run, one per part
 TOOLS=$CARGO_TARGET_DIR/tools     # cargo tools, built once
 VENV=$CARGO_TARGET_DIR/venv       # Python packages of the outside peers
+NODE=$CARGO_TARGET_DIR/node       # Node packages of the outside peers
 SKIPPED=77                        # exit status of a part that could not run
 
 say() { printf '%s\n' "$*"; }

@@ -27,7 +27,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         address,
         identity,
         key,
+        rest,
     } = Arguments::read()?;
+    if !rest.is_empty() {
+        return Err("the arguments are: ADDRESS IDENTITY KEY".into());
+    }
     let socket = UdpSocket::bind(address).await?;
     println!("listening at {}", socket.local_addr()?);
 

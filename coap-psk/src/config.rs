@@ -125,6 +125,9 @@ pub struct Transmission {
     pub max_retransmit: u8,
     /// `NSTART`; default 1.
     pub n_start: usize,
+    /// `PROBING_RATE`: the bytes a second that Non-confirmable requests come to, on average, while the peer answers none of
+    /// them; default 1, and at least 1. (RFC 7252, 4.7)
+    pub probing_rate: u32,
     /// `MAX_LATENCY`; default 100 s.
     pub max_latency: Duration,
 }
@@ -136,6 +139,7 @@ impl Default for Transmission {
             ack_random_percent: 150,
             max_retransmit: 4,
             n_start: 1,
+            probing_rate: 1,
             max_latency: Duration::from_secs(100),
         }
     }
@@ -148,6 +152,15 @@ impl Transmission {
         self.ack_timeout
             .checked_mul(self.ack_random_percent)
             .and_then(|product| product.checked_div(100))
+            .unwrap_or(Duration::MAX)
+    }
+
+    /// How long a message of `len` bytes takes at `PROBING_RATE`.
+    #[must_use]
+    pub fn probing_time(&self, len: usize) -> Duration {
+        let seconds = u32::try_from(len).unwrap_or(u32::MAX);
+        Duration::from_secs(seconds.into())
+            .checked_div(self.probing_rate.max(1))
             .unwrap_or(Duration::MAX)
     }
 
@@ -205,6 +218,7 @@ mod tests {
         assert_eq!(times.ack_timeout, Duration::from_secs(2));
         assert_eq!(longest, Duration::from_secs(3), "a random factor of 1.5");
         assert_eq!((times.max_retransmit, times.n_start), (4, 1));
+        assert_eq!(times.probing_time(100), Duration::from_secs(100), "1 B/s");
     }
 
     #[test]
@@ -228,8 +242,15 @@ mod tests {
         let absurd = Transmission {
             ack_timeout: Duration::MAX,
             max_retransmit: 255,
+            probing_rate: 0,
             ..Transmission::default()
         };
         assert_eq!(absurd.exchange_lifetime(), Duration::MAX);
+        assert_eq!(absurd.probing_time(7), Duration::from_secs(7));
+        let fast = Transmission {
+            probing_rate: 1_000,
+            ..Transmission::default()
+        };
+        assert_eq!(fast.probing_time(50), Duration::from_millis(50));
     }
 }

@@ -1,89 +1,119 @@
-//! A UDP socket for an [`Endpoint`], on tokio.
+//! UDP sockets for [`Endpoint`]s, on tokio.
 //!
 //! [`run`] moves datagrams, wakes the endpoint at its deadlines, carries out the calls that come through a [`Handle`], and
 //! hands every output but [`Output::Transmit`] to a channel. **While that channel is full the endpoint stands still**: no
 //! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Read the channel
 //! without waiting for calls of the same endpoint, or give it room for what may come in the meantime.
+//!
+//! # Many cores
+//!
+//! An endpoint does one thing at a time. With [`bind()`] and [`shards()`] there are several at one address, each with a socket of its
+//! own, on tasks or threads of the caller's choice. [`Shards`] calls them as if they were one:
+//!
+//! ```
+//! # #[cfg(feature = "psk-dtls")] {
+//! use std::num::NonZeroU8;
+//!
+//! use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
+//! use coap_psk::{Code, Config, Endpoint, Output, PskIdentity, PskKey, Response, driver};
+//! use tokio::sync::mpsc;
+//! use tokio::task::JoinSet;
+//!
+//! async fn serve(
+//!     count: NonZeroU8,
+//!     key_of: impl Fn(&PskIdentity) -> Option<PskKey>,
+//!     seed: impl Fn() -> [u8; 32],
+//!     mut stop: mpsc::Receiver<()>,
+//! ) -> std::io::Result<()> {
+//!     let (sender, mut outputs) = mpsc::channel(1_024);
+//!     let (all, shards) = driver::shards(count, driver::Queues::default());
+//!     let sockets = driver::bind(([127, 0, 0, 1], 0).into(), count)?;
+//!     let mut tasks = JoinSet::new();
+//!     for (socket, mut shard) in sockets.into_iter().zip(shards) {
+//!         let mut config = PskConfig::default();
+//!         config.shard = Some(shard.number());
+//!         let dtls = PskEndpoint::new(config, seed());
+//!         let mut endpoint = Endpoint::new(Config::default(), dtls, seed());
+//!         let outputs = sender.clone();
+//!         tasks.spawn(async move { shard.run(&socket, &mut endpoint, &outputs).await });
+//!     }
+//!     drop(sender);
+//!     loop {
+//!         tokio::select! {
+//!             Some(output) = outputs.recv() => match output {
+//!                 Output::KeyWanted { handshake, identity } => {
+//!                     let (all, key) = (all.clone(), key_of(&identity));
+//!                     tokio::spawn(async move {
+//!                         all.call(handshake, move |it, now| it.provide_key(handshake, key, now)).await;
+//!                     });
+//!                 }
+//!                 Output::Request { exchange, .. } => {
+//!                     let (all, answer) = (all.clone(), Response::new(Code::CHANGED));
+//!                     tokio::spawn(async move {
+//!                         all.call(exchange, move |it, now| it.respond(exchange, answer, now)).await;
+//!                     });
+//!                 }
+//!                 Output::Event(_) | Output::Transmit(_) => {}
+//!             },
+//!             _ = stop.recv() => break,
+//!         }
+//!     }
+//!     // Every peer learns that its session is over, while the events of that are taken in.
+//!     let ignored = async { while outputs.recv().await.is_some() {} };
+//!     tokio::select! { () = all.close_all() => {}, () = ignored => {} }
+//!     drop(all);
+//!     while let Some(ended) = tasks.join_next().await {
+//!         ended??;
+//!     }
+//!     Ok(())
+//! }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # let (stop, stopped) = mpsc::channel(1);
+//! # drop(stop);
+//! # let served = serve(NonZeroU8::new(2).unwrap(), |_| None, || [7; 32], stopped);
+//! # runtime.block_on(served).unwrap();
+//! # }
+//! ```
+//!
+//! - The system deals datagrams out by where they come from. A device that was given a new address may come to another shard. With
+//!   a connection id (RFC 9146) its records name their shard, which they are handed to, within [`Queues::forwarded`]; without, it
+//!   makes a handshake where it is, and its session before is closed as if both had been at the same endpoint.
+//! - Everything that an endpoint counts or limits, it counts for itself: divide [`Config::max_sessions`](crate::Config) and what
+//!   else is meant for all of them. [`Shards::counters`] adds up.
+//! - Shards take up the handshakes of others only. The answer to one that they begin themselves with
+//!   [`connect`](Endpoint::connect) may come to another shard, which does not know it.
+//! - Give all shards the same channel for outputs. An exchange belongs to a shard, and so does what comes of it; what two shards
+//!   say has no order but for who is online.
 
-use alloc::boxed::Box;
+mod bind;
+mod clock;
+mod desk;
+mod handle;
+mod shards;
+
 use alloc::vec;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::io;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant as TokioInstant, sleep_until};
+use tokio::sync::mpsc;
 
 use crate::dtls::{DtlsEndpoint, Transmit};
 use crate::endpoint::Endpoint;
 use crate::output::Output;
-use crate::time::Instant;
+
+pub use bind::bind;
+pub use handle::{Calls, Handle, handle};
+pub use shards::{Forwarding, Queues, Shard, Shards, shards};
+
+use clock::Clock;
+use desk::{Desk, Forwarded, News};
 
 /// The longest datagram of UDP.
 const MAX_DATAGRAM_LEN: usize = 65_535;
 
 /// How many datagrams are taken before what they brought about goes out: few enough that nobody waits for long.
 const MORE_DATAGRAMS: usize = 31;
-
-/// A call to an endpoint that runs elsewhere.
-type Call<D> = Box<dyn FnOnce(&mut Endpoint<D>, Instant) + Send>;
-
-/// Calls an endpoint that [`run`] drives. Clones call the same one.
-pub struct Handle<D> {
-    calls: mpsc::Sender<Call<D>>,
-}
-
-/// The other end of a [`Handle`].
-pub struct Calls<D> {
-    calls: mpsc::Receiver<Call<D>>,
-}
-
-/// A handle and its other end; at most `capacity` calls wait at one time.
-///
-/// # Panics
-/// When `capacity` is zero.
-#[must_use]
-pub fn handle<D>(capacity: usize) -> (Handle<D>, Calls<D>) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    (Handle { calls: sender }, Calls { calls: receiver })
-}
-
-impl<D: 'static> Handle<D> {
-    /// Runs `call` on the endpoint; `None` when it is not driven any more.
-    pub async fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&mut Endpoint<D>, Instant) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (answer, answered) = oneshot::channel();
-        let call = move |endpoint: &mut Endpoint<D>, now: Instant| {
-            // Whoever called may have gone; the call took place all the same.
-            let _ = answer.send(call(endpoint, now));
-        };
-        self.calls.send(Box::new(call)).await.ok()?;
-        answered.await.ok()
-    }
-}
-
-impl<D> Clone for Handle<D> {
-    fn clone(&self) -> Self {
-        Self {
-            calls: self.calls.clone(),
-        }
-    }
-}
-
-impl<D> core::fmt::Debug for Handle<D> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Handle(..)")
-    }
-}
-
-impl<D> core::fmt::Debug for Calls<D> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Calls(..)")
-    }
-}
 
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
@@ -96,6 +126,17 @@ pub async fn run<D: DtlsEndpoint>(
     calls: &mut Calls<D>,
     outputs: &mpsc::Sender<Output>,
 ) -> io::Result<()> {
+    drive(socket, endpoint, calls, outputs, None).await
+}
+
+/// As [`run`], with a desk among the shards of the address when there are others.
+async fn drive<D: DtlsEndpoint>(
+    socket: &UdpSocket,
+    endpoint: &mut Endpoint<D>,
+    calls: &mut Calls<D>,
+    outputs: &mpsc::Sender<Output>,
+    mut desk: Option<&mut Desk>,
+) -> io::Result<()> {
     let clock = Clock::start();
     let mut buffer = vec![0; MAX_DATAGRAM_LEN];
     loop {
@@ -105,8 +146,12 @@ pub async fn run<D: DtlsEndpoint>(
                     let _ = socket.send_to(&datagram, to).await;
                 }
                 other => {
-                    if outputs.send(other).await.is_err() {
+                    let Ok(place) = outputs.reserve().await else {
                         return Ok(());
+                    };
+                    match &desk {
+                        Some(desk) => desk.publish(other, place),
+                        None => place.send(other),
                     }
                 }
             }
@@ -118,13 +163,53 @@ pub async fn run<D: DtlsEndpoint>(
                 None => return Ok(()),
             },
             received = socket.recv_from(&mut buffer) => {
+                let desk = desk.as_deref();
                 if let Some((from, datagram)) = take(received, &buffer)? {
-                    endpoint.handle_datagram(from, datagram, clock.now());
+                    handle_datagram(endpoint, desk, from, datagram, &clock);
                 }
-                take_more(socket, endpoint, &mut buffer, &clock)?;
+                take_more(socket, endpoint, desk, &mut buffer, &clock)?;
             }
+            news = next_from(&mut desk) => if let Some(desk) = &mut desk {
+                handle_news(endpoint, desk, news, &clock);
+            },
             () = clock.sleep_until(deadline) => endpoint.handle_timeout(clock.now()),
         }
+    }
+}
+
+/// Gives a datagram to the endpoint, or to the shard that it is for.
+fn handle_datagram<D: DtlsEndpoint>(
+    endpoint: &mut Endpoint<D>,
+    desk: Option<&Desk>,
+    from: SocketAddr,
+    datagram: &[u8],
+    clock: &Clock,
+) {
+    let forwarded = desk.is_some_and(|desk| desk.forward(endpoint, from, datagram));
+    if !forwarded {
+        endpoint.handle_datagram(from, datagram, clock.now());
+    }
+}
+
+async fn next_from(desk: &mut Option<&mut Desk>) -> News {
+    match desk {
+        Some(desk) => desk.next().await,
+        None => core::future::pending().await,
+    }
+}
+
+fn handle_news<D: DtlsEndpoint>(
+    endpoint: &mut Endpoint<D>,
+    desk: &mut Desk,
+    news: News,
+    clock: &Clock,
+) {
+    let News::Datagram(first) = news else {
+        return desk.settle(endpoint, clock.now());
+    };
+    let more = core::iter::from_fn(|| desk.try_next()).take(MORE_DATAGRAMS);
+    for Forwarded { from, datagram } in core::iter::once(first).chain(more) {
+        endpoint.handle_datagram(from, &datagram, clock.now());
     }
 }
 
@@ -132,6 +217,7 @@ pub async fn run<D: DtlsEndpoint>(
 fn take_more<D: DtlsEndpoint>(
     socket: &UdpSocket,
     endpoint: &mut Endpoint<D>,
+    desk: Option<&Desk>,
     buffer: &mut [u8],
     clock: &Clock,
 ) -> io::Result<()> {
@@ -141,7 +227,7 @@ fn take_more<D: DtlsEndpoint>(
             break;
         }
         if let Some((from, datagram)) = take(received, buffer)? {
-            endpoint.handle_datagram(from, datagram, clock.now());
+            handle_datagram(endpoint, desk, from, datagram, clock);
         }
     }
     Ok(())
@@ -163,33 +249,5 @@ fn take(
             | io::ErrorKind::Interrupted => Ok(None),
             _ => Err(error),
         },
-    }
-}
-
-/// tokio's clock as the endpoint's.
-struct Clock {
-    start: TokioInstant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            start: TokioInstant::now(),
-        }
-    }
-
-    fn now(&self) -> Instant {
-        Instant::ZERO.saturating_add(self.start.elapsed())
-    }
-
-    async fn sleep_until(&self, deadline: Option<Instant>) {
-        let at = deadline.and_then(|deadline| {
-            self.start
-                .checked_add(Duration::from_micros(deadline.as_micros()))
-        });
-        match at {
-            Some(at) => sleep_until(at).await,
-            None => core::future::pending().await,
-        }
     }
 }

@@ -12,9 +12,13 @@
 //! A session keeps its id when its peer's address changes; `Moved` comes before what came from the new address.
 //! What a datagram brings about is reported when `handle_datagram` returns: the endpoint counts it against who sent that one.
 //! The module `psk` (feature `psk-dtls`) is such an engine.
+//!
+//! Several engines can stand behind one address, each with a socket of its own: see [`ShardNumber`], and the `driver` module for
+//! who brings which datagram to which of them.
 
 #[cfg(feature = "psk-dtls")]
 pub mod psk;
+mod shard;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -23,6 +27,8 @@ use core::net::SocketAddr;
 use crate::error::Error;
 use crate::secret::PskKey;
 use crate::time::Instant;
+
+pub use shard::ShardNumber;
 
 /// An engine for DTLS 1.2 with pre-shared keys, both roles, without input or output of its own.
 pub trait DtlsEndpoint {
@@ -79,6 +85,21 @@ pub trait DtlsEndpoint {
 
     /// Closes a session. Unknown sessions are ignored.
     fn close(&mut self, session: SessionId, now: Instant);
+
+    /// Which one this engine is of those that share an address: its ids begin at [`ShardNumber::first_id`]. By default it is
+    /// alone.
+    fn shard(&self) -> ShardNumber {
+        ShardNumber::default()
+    }
+
+    /// The one among the engines of an address that a datagram is for, as far as it says so in clear; it need not be true.
+    ///
+    /// Engines that know a peer by its address alone have nothing to do here: what comes from one address always comes to the
+    /// same engine.
+    fn shard_of(&self, datagram: &[u8]) -> Option<ShardNumber> {
+        let _ = datagram;
+        None
+    }
 }
 
 /// A handshake that waits for a key.
@@ -202,6 +223,16 @@ pub struct Handshakes {
 }
 
 impl Handshakes {
+    /// These and those of another engine.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            established: self.established.saturating_add(other.established),
+            failed: self.failed.saturating_add(other.failed),
+            timed_out: self.timed_out.saturating_add(other.timed_out),
+        }
+    }
+
     /// Counts one that became a session.
     pub const fn succeed(&mut self) {
         self.established = self.established.saturating_add(1);

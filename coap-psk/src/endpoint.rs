@@ -11,6 +11,7 @@ mod memory;
 mod peers;
 mod places;
 mod session;
+mod shard;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
@@ -357,6 +358,12 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     /// What was refused or forgotten until now.

@@ -42,10 +42,14 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self.kind {
-            ErrorKind::Identity | ErrorKind::Message | ErrorKind::Activation => Fault::Remote,
+            ErrorKind::Identity
+            | ErrorKind::Message
+            | ErrorKind::Activation
+            | ErrorKind::Measurement => Fault::Remote,
             ErrorKind::Secret
             | ErrorKind::SavedSession
             | ErrorKind::Suite
+            | ErrorKind::Template
             | ErrorKind::Path
             | ErrorKind::TooLarge
             | ErrorKind::Full
@@ -60,7 +64,10 @@ impl Error {
     #[must_use]
     pub const fn coap_code(&self) -> u8 {
         match self.kind {
-            ErrorKind::Message | ErrorKind::Path | ErrorKind::Activation => 0x80,
+            ErrorKind::Message
+            | ErrorKind::Path
+            | ErrorKind::Activation
+            | ErrorKind::Measurement => 0x80,
             ErrorKind::Identity => 0x81,
             ErrorKind::Refused => 0x83,
             ErrorKind::UnknownSession | ErrorKind::UnknownExchange => 0x84,
@@ -68,6 +75,7 @@ impl Error {
             ErrorKind::Secret
             | ErrorKind::SavedSession
             | ErrorKind::Suite
+            | ErrorKind::Template
             | ErrorKind::Transport => 0xa0,
             ErrorKind::Full => 0xa3,
         }
@@ -102,6 +110,12 @@ pub enum ErrorKind {
     /// The body of an activation answer is not what it should be.
     #[error("malformed activation answer")]
     Activation,
+    /// A post of readings is not what it should be, or does not fit the template of the product.
+    #[error("a post of readings that cannot be taken")]
+    Measurement,
+    /// A product's template is not what it should be.
+    #[error("unusable template of a product")]
+    Template,
     /// A body is over the configured limit.
     #[error("body over the limit")]
     TooLarge,
@@ -154,6 +168,7 @@ mod tests {
             (ErrorKind::Identity, Fault::Remote, 0x81),
             (ErrorKind::Message, Fault::Remote, 0x80),
             (ErrorKind::Activation, Fault::Remote, 0x80),
+            (ErrorKind::Measurement, Fault::Remote, 0x80),
             (ErrorKind::Path, Fault::Local, 0x80),
             (ErrorKind::Refused, Fault::Local, 0x83),
             (ErrorKind::UnknownSession, Fault::Local, 0x84),
@@ -162,6 +177,7 @@ mod tests {
             (ErrorKind::Secret, Fault::Local, 0xa0),
             (ErrorKind::SavedSession, Fault::Local, 0xa0),
             (ErrorKind::Suite, Fault::Local, 0xa0),
+            (ErrorKind::Template, Fault::Local, 0xa0),
             (ErrorKind::Transport, Fault::Local, 0xa0),
             (ErrorKind::Full, Fault::Local, 0xa3),
         ] {

@@ -141,6 +141,8 @@ impl Exchanges {
 
     /// Takes one message of the peer.
     pub(crate) fn handle_datagram(&mut self, datagram: &[u8], cx: &mut Context<'_>) {
+        self.sender
+            .handle_sign_of_life(&mut means(&mut self.ids, cx));
         let message = match codec::parse(datagram) {
             Ok(message) => message,
             Err(Rejection::Malformed {
@@ -314,7 +316,7 @@ impl Exchanges {
         }
     }
 
-    /// Sends a Non-confirmable message; without a free message id it is as good as lost.
+    /// Answers in a Non-confirmable message; without a free message id it is as good as lost.
     fn send_non(&mut self, mut message: Message, cx: &mut Context<'_>) {
         let lifetime = cx.config.transmission.exchange_lifetime();
         let Some(message_id) = self.ids.next(lifetime, cx.now) else {

@@ -65,6 +65,25 @@ pub struct Counters {
     pub sessions_evicted: u64,
 }
 
+impl Counters {
+    /// These and those of another endpoint.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            hellos_dropped: self.hellos_dropped.saturating_add(other.hellos_dropped),
+            handshakes_refused: self
+                .handshakes_refused
+                .saturating_add(other.handshakes_refused),
+            resets_withheld: self.resets_withheld.saturating_add(other.resets_withheld),
+            remembered_dropped: self
+                .remembered_dropped
+                .saturating_add(other.remembered_dropped),
+            sessions_refused: self.sessions_refused.saturating_add(other.sessions_refused),
+            sessions_evicted: self.sessions_evicted.saturating_add(other.sessions_evicted),
+        }
+    }
+}
+
 /// The rates of all networks, and what came of them.
 pub(crate) struct Guard {
     hellos: SourceLimiter,

@@ -23,6 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What a device without OCF says
+//!
+//! [`measurepoint`] reads the posts in which such a device tells its readings, and says by a template of its product which
+//! properties of which OCF resources they are.
+//!
 //! # Serving a device
 //!
 //! The loop of a cloud, against an engine that plays one device's part: it handshakes, and posts a measurement.
@@ -134,12 +139,13 @@
 //! | `std` | yes | std's error trait throughout |
 //! | `dtls` | yes | the port to DTLS engines, and [`Endpoint`] |
 //! | `tcp` | no | `tcp`: frames and a connection over TCP or TLS |
-//! | `tokio` | no | `driver`: a UDP socket for an endpoint |
+//! | `tokio` | no | `driver`: UDP sockets for endpoints |
 //! | `psk-dtls` | no | `dtls::psk`: a DTLS engine behind that port |
 //!
 //! # Security
 //!
-//! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either. Plain
+//! Secrets and keys do not print, compare in constant time and are wiped when dropped; payloads do not print either, and neither do
+//! readings. Plain
 //! PSK has no forward secrecy, and all devices of a product share its secret: see [`secret`]. An unknown or malformed
 //! identity fails exactly as a wrong key does. Everything a peer can make grow has a limit in [`Config`], and over TCP in
 //! `tcp::Config`; each network has rates for what its sources may ask before they have a session: see [`Limits`]. Nobody gets
@@ -183,6 +189,7 @@ pub mod identity;
 pub mod limit;
 #[cfg(feature = "dtls")]
 mod mailbox;
+pub mod measurepoint;
 pub mod message;
 #[cfg(any(feature = "dtls", feature = "tcp"))]
 mod observe;

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use crate::dtls::{HandshakeId, SessionId, Transmit};
+use crate::dtls::{HandshakeId, SessionId, ShardNumber, Transmit};
 use crate::failure::Failure;
 use crate::identity::PskIdentity;
 use crate::request::{Request, Response};
@@ -122,6 +122,12 @@ impl ExchangeId {
     #[must_use]
     pub const fn session(self) -> SessionId {
         self.session
+    }
+}
+
+impl From<ExchangeId> for ShardNumber {
+    fn from(exchange: ExchangeId) -> Self {
+        exchange.session.into()
     }
 }
 

@@ -51,6 +51,7 @@ enum Step {
     Request {
         session: u8,
         len: u16,
+        confirmable: bool,
         observe: bool,
     },
     Respond {
@@ -87,7 +88,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (1..5_u8, any::<u8>(), prop_oneof![0..8_u8, Just(0x44), Just(0x45), Just(0x5f), Just(0x80), any::<u8>()], 0..4_u8, bytes())
             .prop_map(|(session, first, code, id, tail)| Step::Message { session, first, code, id, tail }),
         2 => (1..5_u8, any::<bool>()).prop_map(|(handshake, known)| Step::Key { handshake, known }),
-        3 => (1..5_u8, 0..3_000_u16, any::<bool>()).prop_map(|(session, len, observe)| Step::Request { session, len, observe }),
+        3 => (1..5_u8, 0..3_000_u16, any::<bool>(), any::<bool>())
+            .prop_map(|(session, len, confirmable, observe)| Step::Request { session, len, confirmable, observe }),
         3 => (0..8_usize, 0..3_000_u16, any::<bool>()).prop_map(|(exchange, len, observable)| Step::Respond { exchange, len, observable }),
         1 => (0..8_usize).prop_map(|exchange| Step::Cancel { exchange }),
         1 => (1..5_u8, 0..3_000_u16).prop_map(|(session, len)| Step::Notify { session, len }),
@@ -188,11 +190,13 @@ impl Machine for Run {
             Step::Request {
                 session,
                 len,
+                confirmable,
                 observe,
             } => {
-                let request = Request::new(Method::Get, "/a")
+                let mut request = Request::new(Method::Get, "/a")
                     .unwrap()
                     .with_payload(0, vec![1; usize::from(*len)]);
+                request.confirmable = *confirmable;
                 let session = SessionId(u64::from(*session));
                 let begun = if *observe {
                     self.endpoint.observe(session, request, now)

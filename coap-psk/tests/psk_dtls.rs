@@ -24,5 +24,7 @@ mod limits;
 mod restart;
 #[path = "psk_dtls/session.rs"]
 mod session;
+#[path = "psk_dtls/shard.rs"]
+mod shard;
 #[path = "psk_dtls/weather.rs"]
 mod weather;

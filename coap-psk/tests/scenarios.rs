@@ -726,6 +726,48 @@ fn requests_without_an_answer_fail_and_caps_hold() {
 }
 
 #[test]
+fn a_silent_peer_gets_non_confirmable_requests_at_the_probing_rate_and_a_present_one_as_they_come()
+{
+    let (mut pair, device, _) = Pair::online(Config::default());
+    let began = pair.now;
+    let mut non = post(300);
+    non.confirmable = false;
+    for _ in 0..3 {
+        pair.device.request(device, non.clone(), pair.now).unwrap();
+    }
+    let changed = Response::new(Code::CHANGED);
+    for _ in 0..3 {
+        answer_next(&mut pair, &changed);
+    }
+    let took = pair.now.saturating_duration_since(began);
+    assert!(took < SECOND, "answered ones wait for nothing: {took:?}");
+
+    // Whatever the application does about its failures.
+    pair.run_for(SECOND);
+    pair.records.clear();
+    pair.weather.loss = 100;
+    let (began, hour) = (pair.now, 3_600 * SECOND);
+    let mut asked = 0;
+    while pair.now.saturating_duration_since(began) < hour {
+        if let Ok(exchange) = pair.device.request(device, non.clone(), pair.now) {
+            asked += 1;
+            if asked % 2 == 0 {
+                pair.device.cancel(exchange, pair.now);
+            }
+        }
+        pair.run_for(10 * SECOND);
+    }
+    let sizes: Vec<_> = pair
+        .records
+        .iter()
+        .map(|(_, record)| record.len())
+        .collect();
+    let (total, largest) = (sizes.iter().sum::<usize>(), sizes.iter().max().unwrap());
+    let (least, most) = (3_600 - 2 * largest, 3_600 + largest);
+    assert!((least..=most).contains(&total), "{total} bytes in an hour");
+}
+
+#[test]
 fn an_uplink_answer_names_the_waiting_command() {
     let (mut pair, device, _) = Pair::online(Config::default());
     pair.device.request(device, post(10), pair.now).unwrap();

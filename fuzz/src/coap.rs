@@ -1,8 +1,10 @@
 //! Targets of `coap-psk`.
 
 mod endpoint;
+mod measurepoint;
 
 pub use endpoint::endpoint;
+pub use measurepoint::measurepoint;
 
 use std::net::SocketAddr;
 
@@ -13,7 +15,7 @@ use coap_psk::echo::VALUE_LEN;
 use coap_psk::message::Message;
 use coap_psk::tcp::frame::{self, FrameError, Frames};
 use coap_psk::tcp::{Config, Connection, Output};
-use coap_psk::{Code, Instant, Method, PskIdentity, Request, Response, codec};
+use coap_psk::{Code, Instant, Method, PskIdentity, Request, Response, codec, measurepoint as points};
 use dtls_dimpl::{DimplEndpoint, Limits};
 
 /// A datagram: what parses is written as something that parses as the same.
@@ -52,6 +54,9 @@ pub fn request_target(bytes: &[u8]) {
         assert_eq!(again.target(), request.target());
         if let Some(device) = activation::device_of(&request) {
             assert!(activation::permits(&device, &request));
+        }
+        if let Some(device) = points::device_of(&request) {
+            assert_eq!(points::path(&device), request.target());
         }
     }
 }

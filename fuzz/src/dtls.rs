@@ -4,10 +4,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
-use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent, SessionId};
+use coap_psk::dtls::{DtlsEndpoint as _, DtlsEvent, SessionId, ShardNumber};
 use coap_psk::{CipherSuite, Instant, PskKey};
 
+pub use keyed::keyed;
+
+mod keyed;
+
 const KEY: [u8; 16] = [7; 16];
+const SHARD: ShardNumber = ShardNumber(9);
 
 /// What comes after so many records does nothing new.
 const MAX_STEPS: usize = 128;
@@ -16,6 +21,7 @@ const MAX_STEPS: usize = 128;
 pub fn endpoint(bytes: &[u8]) {
     // The seed is always the same, so that a seed of the corpus can hold a cookie.
     let mut server = PskEndpoint::new(PskConfig::default(), [1; 32]);
+    let neighbour = PskEndpoint::new(on_shard(PskConfig::default()), [1; 32]);
     let addresses = [1_u16, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
     let mut rest = bytes;
     let now = Instant::ZERO;
@@ -26,6 +32,8 @@ pub fn endpoint(bytes: &[u8]) {
         let length = usize::from(u16::from_be_bytes(*length)).min(tail.len());
         let (datagram, tail) = tail.split_at(length);
         rest = tail;
+        assert_eq!(server.shard_of(datagram), None, "it is alone");
+        neighbour.shard_of(datagram);
         server.handle_datagram(address, datagram, now);
         let mut answered = 0;
         while let Some(event) = server.poll_event() {
@@ -74,8 +82,10 @@ pub fn record(bytes: &[u8]) {
             } else {
                 elsewhere
             };
-            pair.server.handle_datagram(from, &datagram, Instant::ZERO);
             let genuine = step[3] == 0;
+            let named = pair.server.shard_of(&datagram);
+            assert!(!genuine || named == Some(SHARD), "{named:?}");
+            pair.server.handle_datagram(from, &datagram, Instant::ZERO);
             let newest = arrived.last().is_none_or(|last| which > *last);
             let expected = genuine && arrived.insert(which);
             let mut event = pair.server.poll_event();
@@ -170,6 +180,11 @@ fn server_at() -> SocketAddr {
     (Ipv4Addr::new(192, 0, 2, 2), 5_684).into()
 }
 
+fn on_shard(mut config: PskConfig) -> PskConfig {
+    config.shard = Some(SHARD);
+    config
+}
+
 struct Pair {
     client: PskEndpoint,
     server: PskEndpoint,
@@ -180,16 +195,24 @@ struct Pair {
     wire: VecDeque<(bool, Vec<u8>)>,
 }
 
+fn config(suite: CipherSuite) -> PskConfig {
+    let mut config = PskConfig::default();
+    config.suites = vec![suite];
+    // Narrow, so that there are fragments.
+    config.mtu = 0;
+    config.identity_hint = Some(vec![b'h'; 150]);
+    config
+}
+
 impl Pair {
     fn new(suite: CipherSuite) -> Self {
-        let mut config = PskConfig::default();
-        config.suites = vec![suite];
-        // Narrow, so that there are fragments.
-        config.mtu = 0;
-        config.identity_hint = Some(vec![b'h'; 150]);
+        Self::with(config(suite))
+    }
+
+    fn with(config: PskConfig) -> Self {
         Self {
             client: PskEndpoint::new(config.clone(), [2; 32]),
-            server: PskEndpoint::new(config, [1; 32]),
+            server: PskEndpoint::new(on_shard(config), [1; 32]),
             now: Instant::ZERO,
             established: None,
             wire: VecDeque::new(),

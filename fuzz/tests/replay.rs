@@ -12,6 +12,7 @@ const ALTERED_UP_TO: usize = 2048;
 const SLOW: &[&str] = &[
     "coap_dtls",
     "dtls_handshake",
+    "dtls_keyed",
     "dtls_record",
     "oauth_stored",
     "oauth_token_response",

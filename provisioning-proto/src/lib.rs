@@ -63,14 +63,17 @@
 //! `decide` and opens when a handshake needs the key. The reasons in an [`Error`] are for operators: to a device, unknown,
 //! disabled and wrong must look the same.
 
+mod bytes;
 mod error;
 mod ids;
 pub mod registry;
 mod secret;
+mod template;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{AccountId, DeviceId, DeviceKey, ParseIdError, ProductKey};
 pub use secret::SealedSecret;
+pub use template::Template;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

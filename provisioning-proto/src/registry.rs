@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret};
+use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
 
 pub use change::{Change, Fact};
 pub use decide::{Command, Decision, Reply};
@@ -154,6 +154,9 @@ pub struct Product {
     pub activation: Activation,
     /// When it was created, in Unix milliseconds.
     pub created_at: u64,
+    /// What its devices offer, where they do not say it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
 }
 
 /// One device of the product.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use provisioning_proto::registry::{Activation, Change, Command, Registry, SNAPSHOT_FORMAT};
-use provisioning_proto::{DeviceId, DeviceKey, ErrorKind, SealedSecret};
+use provisioning_proto::{DeviceId, DeviceKey, ErrorKind, SealedSecret, Template};
 
 fn key(number: u8) -> DeviceKey {
     format!("dev{number}").parse().unwrap()
@@ -25,6 +25,10 @@ fn id(number: u8) -> DeviceId {
 
 fn sealed(byte: u8) -> SealedSecret {
     SealedSecret::new(vec![byte; 40]).unwrap()
+}
+
+fn template(byte: u8) -> Template {
+    Template::new(vec![byte; 40]).unwrap()
 }
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -46,6 +50,7 @@ fn command() -> impl Strategy<Value = Command> {
             activation,
         }),
         1 => activation().prop_map(Command::SetActivation),
+        1 => any::<u8>().prop_map(|byte| Command::SetTemplate(template(byte))),
         3 => (device(), any::<u8>(), owner.clone())
             .prop_map(|(device, byte, owner)| Command::AddDevice { device, secret: sealed(byte), owner }),
         1 => (device(), owner).prop_map(|(device, owner)| Command::SetOwner { device, owner }),
@@ -227,6 +232,7 @@ fn every_change() -> Vec<(Command, u32)> {
             device: device(),
             seconds: 3600,
         },
+        Command::SetTemplate(template(5)),
     ];
     (0..)
         .step_by(10)

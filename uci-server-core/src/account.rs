@@ -29,6 +29,7 @@ mod description;
 mod export;
 mod links;
 mod pool;
+mod properties;
 pub(crate) mod stored;
 
 pub use apply::Touched;

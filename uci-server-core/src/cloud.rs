@@ -41,6 +41,7 @@ use crate::sealer::Sealer;
 mod admission;
 mod answers;
 mod appends;
+mod as_known;
 mod bodies;
 mod clock;
 mod erasure;

@@ -59,6 +59,9 @@ pub enum DeviceAnswer {
     Unreadable,
     /// The device could not be reached or did not answer.
     Unreachable,
+    /// The device cannot be asked, it only tells: a read is answered with what is known of the resource, in whichever of its
+    /// interfaces is wanted, and an update with 405.
+    AsKnown,
 }
 
 impl DeviceAnswer {
@@ -128,6 +131,13 @@ pub enum Occurrence {
         /// The resource, as the device names it.
         href: Href,
         /// Its content, as it came.
+        content: Content,
+    },
+    /// Some properties of a resource have new values, the others stay as they are.
+    PropertiesChanged {
+        /// The resource, as the device names it.
+        href: Href,
+        /// An object of the new values.
         content: Content,
     },
 }

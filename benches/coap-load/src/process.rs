@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
-use crate::SERVE;
+use crate::{SERVE, SHARDS, shards};
 
-/// A process with one thread that listens on loopback; it ends with this value.
+/// A process that listens on loopback; it ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -19,7 +19,7 @@ impl Server {
     pub(crate) fn own(what: &str) -> Self {
         let program = std::env::current_exe().expect("a program");
         let mut child = Command::new(program)
-            .args([SERVE, what])
+            .args([SERVE, what, &format!("{SHARDS}{}", shards())])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -49,11 +49,17 @@ impl Server {
         Some(Self { child, address })
     }
 
-    /// The CPU nanoseconds of its thread.
+    /// The CPU nanoseconds of its threads.
     pub(crate) fn cpu(&self) -> u64 {
-        let text = fs::read_to_string(self.of_system("schedstat")).expect("Linux");
-        let on_cpu = text.split(' ').next().and_then(|field| field.parse().ok());
-        on_cpu.expect("a number")
+        let threads = fs::read_dir(self.of_system("task")).expect("Linux");
+        let on_cpu = threads.map(|thread| {
+            let path = thread.expect("a thread").path().join("schedstat");
+            let text = fs::read_to_string(path).expect("Linux");
+            let first = text.split(' ').next();
+            let on_cpu = first.and_then(|field| field.parse::<u64>().ok());
+            on_cpu.expect("a number")
+        });
+        on_cpu.sum()
     }
 
     /// Its resident bytes.

@@ -14,8 +14,9 @@
 //! [`PskEndpoint`] is all sessions of one socket in one object, because a cookie without state and a second handshake from
 //! the address of a session (RFC 6347, 4.2.8) are matters of the socket. It speaks TLS_PSK_WITH_AES_128_CCM_8 (RFC 6655) and
 //! TLS_PSK_WITH_AES_128_CBC_SHA256 (RFC 5487), the latter with encrypt-then-MAC only (RFC 7366), and the extended master
-//! secret and connection ids where the peer knows them (RFC 7627, RFC 9146). It knows no certificates, no Diffie-Hellman, no
-//! renegotiation, no resumption and no compression. The ciphers themselves are those of the RustCrypto project.
+//! secret and connection ids where the peer knows them (RFC 7627, RFC 9146). Keys have sixteen bytes, as those of EnOS do, and no
+//! other length (RFC 4279, 5.3). It knows no certificates, no Diffie-Hellman, no renegotiation, no resumption and no compression.
+//! The ciphers themselves are those of the RustCrypto project.
 //!
 //! ```
 //! use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
@@ -62,7 +63,7 @@
 //!
 //! # What an attacker gains
 //!
-//! - Without receiving at the address it claims: at most one small datagram for each ClientHello, and no memory. It cannot
+//! - Without receiving at the address it claims: at most one small datagram for each datagram of its own, and no memory. It cannot
 //!   begin a handshake in a peer's name, but if it hits the moment of one, it can spoil it: the first messages of DTLS 1.2
 //!   are in clear. The peer then begins anew.
 //! - Nothing in clear ends anything: alerts are believed under keys only.
@@ -87,6 +88,7 @@
 
 mod agreement;
 mod alert;
+mod arrivals;
 mod by_address;
 mod client;
 mod config;

@@ -210,7 +210,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
     }
 
     /// Forgets a session: its exchanges fail.
-    fn forget_session(&mut self, id: SessionId, now: Instant) -> Option<(Role, PskIdentity)> {
+    pub(super) fn forget_session(
+        &mut self,
+        id: SessionId,
+        now: Instant,
+    ) -> Option<(Role, PskIdentity)> {
         self.with_session(id, now, Exchanges::close);
         let mut session = self.sessions.remove(&id)?;
         self.presence.remove(id);

@@ -122,16 +122,17 @@ impl Exchanges {
         outbound.token = token;
         self.tokens.insert(token, number);
         outbound.deadline = Some(cx.now.saturating_add(cx.config.request_timeout));
-        if wanted.is_some() || outbound.transfer.request().confirmable {
-            message.kind = Kind::Confirmable;
-            self.sender.enqueue(
-                Purpose::Request(number),
-                message,
-                &mut means(&mut self.ids, cx),
-            );
+        let confirmable = wanted.is_some() || outbound.transfer.request().confirmable;
+        message.kind = if confirmable {
+            Kind::Confirmable
         } else {
-            self.send_non(message, cx);
-        }
+            Kind::NonConfirmable
+        };
+        self.sender.enqueue(
+            Purpose::Request(number),
+            message,
+            &mut means(&mut self.ids, cx),
+        );
     }
 
     /// A response in an acknowledgement counts only for the message it names. (RFC 7252, 5.2.1 and 5.3.2)
@@ -245,7 +246,7 @@ impl Exchanges {
             }
         }
         self.sender
-            .cancel(Purpose::Request(number), &mut means(&mut self.ids, cx));
+            .answered(Purpose::Request(number), &mut means(&mut self.ids, cx));
         if !was_observing && let Some(wanted) = outbound.transfer.take_challenge(&response) {
             return Next::Send(wanted);
         }

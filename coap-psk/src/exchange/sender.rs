@@ -1,4 +1,4 @@
-//! Confirmable messages of ours: retransmission and congestion control. (RFC 7252, 4.2 and 4.7)
+//! Messages of ours that want an answer: retransmission and congestion control. (RFC 7252, 4.2 and 4.7)
 //!
 //! ```text
 //!             n_start                   timeout, at most max_retransmit times
@@ -7,6 +7,9 @@
 //!                           ├─ acknowledged, reset, cancelled ─▶ done
 //!                           └─ last timeout ───────────────────▶ lost
 //! ```
+//!
+//! A Non-confirmable request is in flight, too, and holds the next message up: until it is answered, or until it is not expected
+//! to be any more. To a peer that says nothing that is when it has taken the time of its bytes at `PROBING_RATE`.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -15,7 +18,7 @@ use core::time::Duration;
 use super::message_ids::MessageIds;
 use crate::codec;
 use crate::config::Transmission;
-use crate::message::Message;
+use crate::message::{Kind, Message};
 use crate::random::Random;
 use crate::time::Instant;
 
@@ -50,6 +53,9 @@ struct Flight {
     deadline: Instant,
     /// A newer notification, which the next retransmission carries instead. (RFC 7641, 4.5.2)
     successor: Option<Message>,
+    /// Set for a Non-confirmable message, which is sent once: from then on, whatever the peer says shows that it responds, and
+    /// that the answer is lost or was never meant to be.
+    late: Option<Instant>,
 }
 
 /// What a sender needs from its surroundings.
@@ -97,6 +103,7 @@ impl Sender {
         message_id: u16,
         means: &mut Means<'_>,
     ) -> Option<Purpose> {
+        self.purpose_of(message_id)?;
         let flight = self.land(message_id)?;
         if let Some(message) = flight.successor {
             self.queue.push_back((flight.purpose, message));
@@ -112,17 +119,32 @@ impl Sender {
         Some(flight.purpose)
     }
 
-    /// What the message in flight with this id is for.
+    /// What the message in flight with this id is for, if it is one that can be acknowledged.
     pub(crate) fn purpose_of(&self, message_id: u16) -> Option<Purpose> {
         self.in_flight
             .iter()
-            .find(|flight| flight.message_id == message_id)
+            .find(|flight| flight.message_id == message_id && flight.late.is_none())
             .map(|flight| flight.purpose)
     }
 
-    /// Sends nothing more for this purpose.
-    pub(crate) fn cancel(&mut self, purpose: Purpose, means: &mut Means<'_>) {
+    /// Notes that the peer said something: what should have been answered by now is not expected to be.
+    pub(crate) fn handle_sign_of_life(&mut self, means: &mut Means<'_>) {
+        let now = means.now;
+        self.in_flight
+            .retain(|flight| flight.late.is_none_or(|late| late > now));
+        self.fill(means);
+    }
+
+    /// Notes that the peer answered: nothing more is sent for this purpose.
+    pub(crate) fn answered(&mut self, purpose: Purpose, means: &mut Means<'_>) {
         self.in_flight.retain(|flight| flight.purpose != purpose);
+        self.cancel(purpose, means);
+    }
+
+    /// Sends nothing more for this purpose. A Non-confirmable message that was sent takes its time all the same.
+    pub(crate) fn cancel(&mut self, purpose: Purpose, means: &mut Means<'_>) {
+        self.in_flight
+            .retain(|flight| flight.purpose != purpose || flight.late.is_some());
         self.queue.retain(|(queued, _)| *queued != purpose);
         self.fill(means);
     }
@@ -131,7 +153,7 @@ impl Sender {
     pub(crate) fn handle_timeout(&mut self, means: &mut Means<'_>) -> Vec<Purpose> {
         let mut lost = Vec::new();
         for flight in &mut self.in_flight {
-            if flight.deadline > means.now {
+            if flight.deadline > means.now || flight.late.is_some() {
                 continue;
             }
             if flight.retransmissions >= means.times.max_retransmit {
@@ -185,15 +207,22 @@ impl Sender {
                 continue;
             };
             means.out.push_back(datagram.clone());
-            let timeout = first_timeout(means.times, means.random);
+            let once = message.kind == Kind::NonConfirmable;
+            let timeout = if once {
+                means.times.probing_time(datagram.len())
+            } else {
+                first_timeout(means.times, means.random)
+            };
+            let answered_by = means.times.longest_first_timeout();
             self.in_flight.push(Flight {
                 purpose,
                 message_id,
-                datagram,
+                datagram: if once { Vec::new() } else { datagram },
                 retransmissions: 0,
                 timeout,
                 deadline: means.now.saturating_add(timeout),
                 successor: None,
+                late: once.then(|| means.now.saturating_add(answered_by)),
             });
         }
     }

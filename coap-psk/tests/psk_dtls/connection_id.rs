@@ -1,6 +1,6 @@
 //! Connection ids, and peers that move. (RFC 9146)
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use coap_psk::dtls::psk::{MAX_CONNECTION_ID_LEN, PskConfig, PskEndpoint};
 use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, SessionId};
@@ -390,6 +390,47 @@ fn a_peer_cannot_drive_another_from_its_address_by_moving_there() {
         Some(news_session)
     );
     assert_eq!(clients.server.sessions(), 1);
+}
+
+#[test]
+fn the_flow_of_an_address_says_nothing_of_where_a_peer_is() {
+    let at = |flow| SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1_024, flow, 0).into();
+    for len in [None, Some(6)] {
+        let mut clients = Clients::new(ids_of(len));
+        let mut client = PskEndpoint::new(ids_of(len), [1; 32]);
+        let key = PskKey::new(KEY);
+        let at_client = client.connect(server_at(), IDENTITY, key, NOW).unwrap();
+        let mut events = Vec::new();
+        for flow in 0..5 {
+            if flow == 4 {
+                client.send(at_client, b"up", NOW).unwrap();
+            }
+            while let Some(out) = client.poll_transmit() {
+                clients.server.handle_datagram(at(flow), &out.datagram, NOW);
+            }
+            while let Some(event) = clients.server.poll_event() {
+                if let DtlsEvent::NeedKey { handshake, .. } = event {
+                    let key = Some(PskKey::new(KEY));
+                    clients.server.provide_key(handshake, key, NOW);
+                } else {
+                    events.push(event);
+                }
+            }
+            while let Some(out) = clients.server.poll_transmit() {
+                client.handle_datagram(server_at(), &out.datagram, NOW);
+            }
+        }
+        let [
+            DtlsEvent::Established {
+                session: at_server, ..
+            },
+            DtlsEvent::Data { .. },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        clients.server.send(*at_server, &[0; 1_000], NOW).unwrap();
+    }
 }
 
 #[test]

@@ -320,6 +320,25 @@ fn a_long_identity_and_a_hint_cross_a_narrow_path_in_fragments() {
 }
 
 #[test]
+fn a_message_is_cut_where_a_record_ends_however_wide_the_path_is() {
+    const LONGEST: usize = 1 << 14;
+    let mut config = PskConfig::default();
+    config.mtu = 60_000;
+    config.max_message = 30_000;
+    config.identity_hint = Some(vec![b'h'; 20_000]);
+    let mut pair = Pair::new(config.clone(), config, 3);
+    let identity = vec![b'x'; 20_000];
+    pair.client
+        .connect(server_at(), &identity, PskKey::new(KEY), pair.now)
+        .unwrap();
+    pair.settle();
+    assert_eq!(pair.server_sessions().len(), 1);
+    for (_, _, datagram) in &pair.sent {
+        assert!(records(datagram).iter().all(|it| it.3.len() <= LONGEST));
+    }
+}
+
+#[test]
 fn both_suites_work_and_the_server_prefers_the_first_of_its_own() {
     for (client, server, chosen) in [
         (vec![0, 1], vec![0, 1], Some(0xc0a8_u16)),

@@ -199,6 +199,32 @@ fn a_hello_in_a_peers_name_does_not_disturb_its_handshake_or_its_session() {
 }
 
 #[test]
+fn a_datagram_full_of_hellos_gets_one_answer() {
+    let mut pair = Pair::calm();
+    pair.connect();
+    let hello = pair.take_wire(Side::Client).remove(0);
+    let body = &hello[13..];
+    let three = [body, body, body].concat();
+    let len = u16::try_from(three.len()).unwrap().to_be_bytes();
+    let in_one_record = [&hello[..11], &len, &three].concat();
+    let in_many_records = hello.repeat(3);
+    for full in [in_one_record, in_many_records] {
+        pair.server.handle_datagram(client_at(), &full, pair.now);
+        let answer = pair.server.poll_transmit().unwrap();
+        assert_eq!(records(&answer.datagram)[0].3[0], 3, "a cookie");
+        assert_eq!(pair.server.poll_transmit(), None);
+    }
+    // One behind another message counts as ever.
+    let done = [14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let len = u16::try_from(body.len() + done.len())
+        .unwrap()
+        .to_be_bytes();
+    let behind = [&hello[..11], &len, &done, body].concat();
+    pair.server.handle_datagram(client_at(), &behind, pair.now);
+    assert!(pair.server.poll_transmit().is_some());
+}
+
+#[test]
 fn a_wrong_finished_under_the_right_keys_is_refused() {
     // A client whose hello was changed on the way has the same keys only without the extended master secret; so that goes too.
     let mut pair = Pair::calm();

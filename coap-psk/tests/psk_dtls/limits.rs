@@ -40,9 +40,13 @@ impl Many {
 
     /// Plays `flights` flights of the client, or all.
     fn play(&mut self, client: &mut PskEndpoint, port: u16, flights: usize) {
+        self.play_at(client, from(port), flights);
+    }
+
+    fn play_at(&mut self, client: &mut PskEndpoint, at: SocketAddr, flights: usize) {
         for _ in 0..flights {
             while let Some(out) = client.poll_transmit() {
-                self.server.handle_datagram(from(port), &out.datagram, NOW);
+                self.server.handle_datagram(at, &out.datagram, NOW);
             }
             while let Some(event) = self.server.poll_event() {
                 if let DtlsEvent::NeedKey { handshake, .. } = &event {
@@ -52,7 +56,7 @@ impl Many {
                 self.events.push(event);
             }
             while let Some(out) = self.server.poll_transmit() {
-                assert_eq!(out.to, from(port));
+                assert_eq!(out.to, at);
                 client.handle_datagram(server_at(), &out.datagram, NOW);
             }
         }
@@ -79,6 +83,26 @@ fn over_the_cap_of_handshakes_the_oldest_gives_way() {
         assert_eq!(client.sessions(), usize::from(port != 1), "client {port}");
     }
     assert_eq!(many.asked(), 3);
+}
+
+#[test]
+fn a_network_that_fills_all_places_takes_them_from_itself() {
+    let mut config = PskConfig::default();
+    config.max_handshakes = 3;
+    let mut many = Many::new(config);
+    // Far away, and slow to answer.
+    let (mut slow, slow_at) = (Many::client(999), ([10, 0, 7, 7], 5).into());
+    many.play_at(&mut slow, slow_at, 2);
+    let mut flood: Vec<_> = (0..10).map(Many::client).collect();
+    for (client, port) in flood.iter_mut().zip(1..) {
+        many.play(client, port, 2);
+    }
+    many.play_at(&mut slow, slow_at, 2);
+    assert_eq!(slow.sessions(), 1);
+    for (client, port) in flood.iter_mut().zip(1..) {
+        many.play(client, port, 2);
+        assert_eq!(client.sessions(), usize::from(port > 8), "client {port}");
+    }
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub(crate) enum Order {
     AddProduct {
         name: String,
         dynamic_activation: bool,
+        /// The template's JSON.
+        template: Option<String>,
+    },
+    SetTemplate {
+        product: String,
+        template: String,
     },
     AddDevice {
         product: String,

@@ -107,6 +107,19 @@ pub(crate) enum Product {
         /// Let devices that know only the product's secret fetch their own, until they have used it.
         #[arg(long)]
         dynamic_activation: bool,
+        /// What its devices offer and tell without OCF, in a JSON file.
+        #[arg(long, value_name = "FILE")]
+        template: Option<PathBuf>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Give a product a template, in the place of the one it has; devices follow at their next message.
+    Template {
+        /// The product's key.
+        product: String,
+        /// What its devices offer and tell without OCF, in JSON.
+        #[arg(value_name = "FILE")]
+        template: PathBuf,
         #[command(flatten)]
         file: ConfigFile,
     },

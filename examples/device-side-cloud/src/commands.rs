@@ -3,6 +3,7 @@
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
+use coap_psk::measurepoint::MAX_TEMPLATE_LEN;
 use serde_json::Value;
 
 use crate::admin::{self, NewClient, Order, Password};
@@ -36,16 +37,42 @@ pub(crate) fn init(dir: &Path) -> Result<(), Error> {
 
 /// Product commands.
 pub(crate) async fn product(command: Product) -> Result<(), Error> {
-    let Product::Add {
-        name,
-        dynamic_activation,
-        file,
-    } = command;
-    let order = Order::AddProduct {
-        name,
-        dynamic_activation,
-    };
-    ask(&file, order).await
+    match command {
+        Product::Add {
+            name,
+            dynamic_activation,
+            template,
+            file,
+        } => {
+            let order = Order::AddProduct {
+                name,
+                dynamic_activation,
+                template: template.as_deref().map(read_template).transpose()?,
+            };
+            ask(&file, order).await
+        }
+        Product::Template {
+            product,
+            template,
+            file,
+        } => {
+            let template = read_template(&template)?;
+            ask(&file, Order::SetTemplate { product, template }).await
+        }
+    }
+}
+
+/// The text of a template, read no further than one can be long.
+fn read_template(path: &Path) -> Result<String, Error> {
+    use std::io::Read as _;
+
+    let failed = |cause| Error::new(format!("cannot read {}", path.display()), cause);
+    let most = u64::try_from(MAX_TEMPLATE_LEN).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most.saturating_add(1)).read_to_string(&mut text))
+        .map_err(failed)?;
+    Ok(text)
 }
 
 /// Device commands.

@@ -1,7 +1,7 @@
 //! The configuration file: TOML, every key documented in the sample that `init` writes.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -70,12 +70,26 @@ pub(crate) struct Coaps {
     /// How many sessions may be open at once.
     #[serde(default = "default_sessions")]
     pub(crate) max_sessions: usize,
+    /// How many sockets and endpoints share the address.
+    #[serde(default = "default_shards")]
+    pub(crate) shards: NonZeroU8,
     /// How long a device may take to answer a request, in seconds.
     #[serde(default = "default_answer")]
     pub(crate) answer_seconds: u64,
     /// How long a device that comes in may take to publish a device id of its own, in seconds.
     #[serde(default = "default_registration_grace")]
     pub(crate) registration_grace_seconds: u64,
+}
+
+impl Coaps {
+    pub(crate) fn has_several_shards(&self) -> bool {
+        self.shards > NonZeroU8::MIN
+    }
+
+    /// How many of the sessions each shard may have.
+    pub(crate) fn sessions_of_a_shard(&self) -> usize {
+        self.max_sessions.div_ceil(self.shards.get().into())
+    }
 }
 
 /// How notifications leave.
@@ -162,6 +176,10 @@ fn default_connections() -> usize {
 
 fn default_sessions() -> usize {
     10_000
+}
+
+fn default_shards() -> NonZeroU8 {
+    NonZeroU8::MIN
 }
 
 fn default_answer() -> u64 {
@@ -319,7 +337,7 @@ mod tests {
                 documented.push(key);
             }
         }
-        assert!(documented.len() >= 19, "only {documented:?} were found");
+        assert!(documented.len() >= 20, "only {documented:?} were found");
     }
 
     #[test]
@@ -347,6 +365,22 @@ mod tests {
                 .chain()
                 .contains("speed")
         );
+    }
+
+    #[test]
+    fn sessions_are_divided_among_at_least_one_shard() {
+        let coaps = |shards: &str| {
+            let text = SAMPLE.replace("\nshards = 1\n", &format!("\nshards = {shards}\n"));
+            Config::parse(&text).map(|config| config.coaps)
+        };
+        for (shards, each) in [("1", 10_000), ("3", 3_334), ("4", 2_500)] {
+            let coaps = coaps(shards).expect("sound");
+            assert_eq!(coaps.sessions_of_a_shard(), each, "{shards}");
+            assert_eq!(coaps.has_several_shards(), shards != "1");
+        }
+        for bad in ["0", "256", "-1"] {
+            assert!(coaps(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

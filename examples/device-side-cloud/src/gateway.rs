@@ -1,10 +1,12 @@
-//! Where devices come in: CoAP over DTLS-PSK on one UDP socket, turned into reports for the cloud core and back.
+//! Where devices come in: CoAP over DTLS-PSK at one UDP address, turned into reports for the cloud core and back.
 //!
 //! ```text
-//! socket ── coap-psk driver ──▶ outputs ──▶ this task ──▶ one task a session ──▶ reports to the core
+//! sockets ── coap-psk driver ──▶ outputs ──▶ this task ──▶ one task a session ──▶ reports to the core
 //!                    ▲                                         │
 //!                    └────────── calls: keys, answers, observations, questions
 //! ```
+//!
+//! There may be several sockets, each with an endpoint of its own: the driver sees that this is not noticed here.
 //!
 //! This task never waits for the driver, which stands still while nobody reads its outputs: every call is made by a task of
 //! its own, or by the session's.
@@ -47,12 +49,12 @@ use shared::{AGAIN, Shared, refusal};
 
 /// CoAP's number of JSON (RFC 7252, 12.3).
 const JSON: u16 = 50;
-/// How many outputs may wait for this task.
+/// How many outputs may wait for this task, and how many calls for a shard.
 const OUTPUTS: usize = 4096;
 /// How long telling all devices that their sessions are over may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-pub(crate) type Calls = driver::Handle<Engine>;
+pub(crate) type Calls = driver::Shards<Engine>;
 
 /// What the gateway is asked by the rest of the program.
 #[derive(Debug)]
@@ -163,11 +165,7 @@ impl Gateway {
             shared, sessions, ..
         } = self;
         drop(sessions);
-        let told = async {
-            shared.calls.call(Endpoint::close_all).await;
-            // The driver sends what the closing made before it takes the next call.
-            shared.calls.call(|_, _| ()).await;
-        };
+        let told = shared.calls.close_all();
         let ignored = async { while outputs.recv().await.is_some() {} };
         tokio::select! {
             () = told => {}
@@ -188,7 +186,9 @@ impl Gateway {
                     let key = products.key_for(&identity).await;
                     metrics.identity(key.is_some());
                     calls
-                        .call(move |endpoint, now| endpoint.provide_key(handshake, key, now))
+                        .call(handshake, move |endpoint, now| {
+                            endpoint.provide_key(handshake, key, now);
+                        })
                         .await;
                 });
             }
@@ -332,11 +332,21 @@ impl Gateway {
 
     fn ask(&self, ask: Ask) {
         match self.devices.get(&ask.request.device) {
+            Some(session) if self.tells(*session, &ask.request.href) => {
+                drop(ask.answer.send(uci_server_core::DeviceAnswer::AsKnown));
+            }
             Some(session) => {
                 exchanges::ask(*session, ask, &self.shared.calls, &self.shared.exchanges);
             }
             None => drop(ask.answer.send(uci_server_core::DeviceAnswer::Unreachable)),
         }
+    }
+
+    /// Whether the device tells this resource itself, by the template of its product, and does not know it when asked.
+    fn tells(&self, session: SessionId, href: &uci_model::Href) -> bool {
+        let open = self.sessions.get(&session);
+        let template = open.and_then(|open| self.shared.products.template(&open.name.product));
+        template.is_some_and(|template| template.resource(href.as_str()).is_some())
     }
 
     /// When it was heard last is not known, only that it was before now: within its lifetime it may still come back in time.
@@ -383,12 +393,12 @@ impl Gateway {
     }
 }
 
-/// Opens the socket.
+/// Opens the sockets, one for each shard.
 ///
 /// # Errors
-/// The address is taken, or not one of this machine.
-pub(crate) async fn bind(coaps: &Coaps) -> Result<UdpSocket, Error> {
-    UdpSocket::bind(coaps.listen).await.map_err(|cause| {
+/// The address is taken, or not one of this machine; or the system lets nobody share one.
+pub(crate) fn bind(coaps: &Coaps) -> Result<Vec<UdpSocket>, Error> {
+    driver::bind(coaps.listen, coaps.shards).map_err(|cause| {
         Error::new(
             format!(
                 "cannot listen on udp {} (coaps.listen in the configuration)",
@@ -399,7 +409,7 @@ pub(crate) async fn bind(coaps: &Coaps) -> Result<UdpSocket, Error> {
     })
 }
 
-/// Drives the CoAP endpoint on its socket until the gateway is gone.
+/// Drives the CoAP endpoint of a shard on its socket until the gateway is gone.
 ///
 /// # Errors
 /// The socket broke, or the system gave no random bytes.
@@ -407,15 +417,23 @@ pub(crate) async fn drive(
     socket: UdpSocket,
     coaps: Coaps,
     engine: Engine,
-    mut calls: driver::Calls<Engine>,
+    mut shard: driver::Shard<Engine>,
     outputs: mpsc::Sender<Output>,
 ) -> Result<(), Error> {
     let mut config = coap_psk::Config::default();
-    config.max_sessions = coaps.max_sessions;
+    config.max_sessions = coaps.sessions_of_a_shard();
     let mut endpoint = Endpoint::new(config, engine, clock::entropy()?);
-    driver::run(&socket, &mut endpoint, &mut calls, &outputs)
+    shard
+        .run(&socket, &mut endpoint, &outputs)
         .await
         .map_err(|cause| Error::new("the CoAP socket broke", cause))
+}
+
+/// The handle to all shards, and the shards.
+pub(crate) fn shards(coaps: &Coaps) -> (Calls, Vec<driver::Shard<Engine>>) {
+    let mut queues = driver::Queues::default();
+    queues.calls = OUTPUTS;
+    driver::shards(coaps.shards, queues)
 }
 
 /// A channel for outputs of the size that this gateway wants.

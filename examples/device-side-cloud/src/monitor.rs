@@ -7,6 +7,7 @@ mod health;
 mod metrics;
 mod refusals;
 mod routes;
+mod shards;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,9 +101,14 @@ impl Observatory {
             ("devices", waiting(&self.queues.devices)),
         ];
         self.monitor.metrics.write(&mut text, &depths);
-        let counters = self.devices.call(|endpoint, _| endpoint.counters());
-        if let Ok(Some(counters)) = timeout(PATIENCE, counters).await {
+        let counted = async {
+            let counters = self.devices.counters().await;
+            let sessions = self.devices.call_all(|endpoint, _| endpoint.sessions());
+            (counters, sessions.await)
+        };
+        if let Ok((counters, sessions)) = timeout(PATIENCE, counted).await {
             refusals::write(&mut text, &counters);
+            shards::write(&mut text, &sessions, self.devices.forwarding());
         }
         let mut response = refusal(StatusCode::OK, "");
         *response.body_mut() = text.into();

@@ -3,6 +3,7 @@
 mod ownership;
 mod people;
 
+use coap_psk::measurepoint::Template;
 use provisioning_proto::DeviceId;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -40,9 +41,21 @@ impl Operator {
             Order::AddProduct {
                 name,
                 dynamic_activation,
+                template,
             } => {
-                let made = self.products.add_product(&name, dynamic_activation).await?;
+                let template = template.as_deref().map(read_template).transpose()?;
+                let made = self
+                    .products
+                    .add_product(&name, dynamic_activation, template)
+                    .await?;
                 Ok(json!({"product_key": made.key, "product_secret": made.secret}))
+            }
+            Order::SetTemplate { product, template } => {
+                let template = read_template(&template)?;
+                let set = self.products.set_template(&product, template).await?;
+                let resources = set.resources().iter();
+                let hrefs: Vec<_> = resources.map(|resource| &resource.href).collect();
+                Ok(json!({"resource": hrefs, "withdrawn": set.withdrawn()}))
             }
             Order::AddDevice {
                 product,
@@ -134,6 +147,11 @@ impl Operator {
             })
             .collect())
     }
+}
+
+fn read_template(json: &str) -> Result<Template, Error> {
+    Template::from_json(json.as_bytes())
+        .map_err(|cause| Error::new("the template cannot be used", cause))
 }
 
 /// Devices of the registry for people to read.

@@ -4,6 +4,7 @@ mod failure;
 mod generations;
 mod given_id;
 mod registries;
+mod templates;
 
 use std::fmt;
 use std::ops::Bound;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use coap_psk::identity::{PskIdentity, SecureMode};
+use coap_psk::measurepoint::Template;
 use coap_psk::secret::{DeviceSecret, KeyBytes, ProductSecret, PskKey};
 use provisioning_proto::registry::{Activation, Command, Proof, Registry, Reply};
 use provisioning_proto::{AccountId, DeviceId, DeviceKey, ProductKey, SealedSecret};
@@ -22,7 +24,8 @@ use crate::error::Error;
 use crate::store::{Kept, Store};
 pub(crate) use failure::Failure;
 use given_id::given_id;
-use registries::{Registries, carry_out};
+use registries::{Registries, carry_out_together};
+use templates::Templates;
 
 /// The characters of keys and secrets that this program makes.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -87,6 +90,7 @@ pub(crate) struct Credentials {
 pub(crate) struct Products {
     store: Store,
     kept: Arc<Mutex<Registries>>,
+    templates: Templates,
 }
 
 /// In whose hands a device is.
@@ -108,20 +112,23 @@ impl Products {
     /// The journal cannot be read.
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
         let registries = Registries::load(store).await?;
+        let templates = Templates::of(registries.products.values().map(Kept::ledger))?;
         Ok(Self {
             store: store.clone(),
             kept: Arc::new(Mutex::new(registries)),
+            templates,
         })
     }
 
     /// Makes a product.
     ///
     /// # Errors
-    /// The name is not usable, or the journal cannot be written.
+    /// The name is not usable, the template is too long, or the journal cannot be written.
     pub(crate) async fn add_product(
         &self,
         name: &str,
         dynamic_activation: bool,
+        template: Option<Template>,
     ) -> Result<Credentials, Error> {
         let key = random_text(8)?;
         let product: ProductKey = key
@@ -129,7 +136,7 @@ impl Products {
             .map_err(|cause| Error::new("the product key is not usable", cause))?;
         let secret = random_text(SECRET_LEN)?;
         let stream = Registry::stream(&product);
-        let command = Command::CreateProduct {
+        let mut commands = vec![Command::CreateProduct {
             product: product.clone(),
             name: name.to_owned(),
             secret: self.seal(&stream, Registry::product_secret_field(), &secret)?,
@@ -138,9 +145,15 @@ impl Products {
             } else {
                 Activation::Off
             },
-        };
+        }];
+        if let Some(template) = &template {
+            commands.push(Command::SetTemplate(templates::stored(template)?));
+        }
         let mut kept = Kept::load(&self.store, stream).await?;
-        carry_out(&mut kept, &self.store, command).await?;
+        carry_out_together(&mut kept, &self.store, commands).await?;
+        if let Some(template) = template {
+            self.templates.set(product.clone(), template);
+        }
         self.kept.lock().await.insert(product, kept);
         Ok(Credentials { key, secret })
     }

@@ -40,7 +40,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let mut config = Config::read(&serve.file.config)?;
     config.coaps.dtls = serve.dtls.unwrap_or(config.coaps.dtls);
     let monitor = Monitor::default();
-    let engine = Engine::new(&config.coaps, metrics(&monitor))?;
+    let engines = Engine::for_shards(&config.coaps, &monitor.metrics)?;
     let store = Store::open(&config.data_dir, &config.key_dir, monitor.clone())?;
     let ca = DevelopmentCa::open(&config.data_dir)?;
     let (reloader, tls) = Reloader::start(certificate_files(&config, &ca)?, metrics(&monitor))?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         Some(monitoring) => Some(bind(monitoring.listen, "monitoring.listen").await?),
         None => None,
     };
-    let coaps = gateway::bind(&config.coaps).await?;
+    let coaps = gateway::bind(&config.coaps)?;
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let (cloud, cloud_commands) = driver::handle(QUEUE);
     let (linking, linking_machine) =
         linking::prepare(&config, store.clone(), users.clone(), cloud.clone())?;
-    let (calls, endpoint_calls) = coap_psk::driver::handle(QUEUE);
+    let (calls, shards) = gateway::shards(&config.coaps);
     let (ask, asked) = mpsc::channel(QUEUE);
     let (outputs, device_outputs) = gateway::outputs();
     let outbound = outbound(&config, &ca)?;
@@ -88,13 +88,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     // First what has ended ends everywhere; only then may anything leave, and devices speak.
     let unsettled = linking.settle().await?;
     uci::wake_all(&store, &cloud, &unsettled).await?;
-    tasks.spawn(gateway::drive(
-        coaps,
-        config.coaps.clone(),
-        engine,
-        endpoint_calls,
-        outputs,
-    ));
+    for ((socket, engine), shard) in coaps.into_iter().zip(engines).zip(shards) {
+        let (coaps, outputs) = (config.coaps.clone(), outputs.clone());
+        tasks.spawn(gateway::drive(socket, coaps, engine, shard, outputs));
+    }
+    drop(outputs);
     tasks.spawn(reloader.run());
     let gateway = Gateway::new(
         products.clone(),

@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[path = "../../dtls-per-peer/tests/support/differential.rs"]
+mod agreement;
 #[path = "engines/clock.rs"]
 mod clock;
 #[path = "engines/differential.rs"]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use coap_psk::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit,
+    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
 };
 use coap_psk::{Error, ErrorKind, Instant, PskKey};
 
@@ -40,6 +40,7 @@ impl Default for Limits {
 pub struct PerPeer<E: Engine> {
     limits: Limits,
     engine: E,
+    shard: ShardNumber,
     table: Table<E::Connection>,
     counts: Handshakes,
     events: VecDeque<DtlsEvent>,
@@ -53,11 +54,21 @@ impl<E: Engine> PerPeer<E> {
         Self {
             limits,
             engine: engine.into(),
+            shard: ShardNumber::default(),
             table: Table::new(),
             counts: Handshakes::default(),
             events: VecDeque::new(),
             transmits: VecDeque::new(),
         }
+    }
+
+    /// This endpoint as one of several at an address: from now on its ids name this shard. A peer is known by its address, and
+    /// what comes from one address must come to the same shard.
+    #[must_use]
+    pub const fn on_shard(mut self, shard: ShardNumber) -> Self {
+        self.shard = shard;
+        self.table.begin_at(shard.first_id());
+        self
     }
 
     /// How the handshakes of both roles ended so far.
@@ -369,6 +380,10 @@ impl<E: Engine> DtlsEndpoint for PerPeer<E> {
             self.drain(session.0, now);
             self.remove(session.0, CloseReason::Local);
         }
+    }
+
+    fn shard(&self) -> ShardNumber {
+        self.shard
     }
 }
 

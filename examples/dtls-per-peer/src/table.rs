@@ -48,6 +48,11 @@ impl<C> Table<C> {
         }
     }
 
+    /// The number that the next one gets.
+    pub(crate) const fn begin_at(&mut self, next: u64) {
+        self.next = next;
+    }
+
     pub(crate) fn get(&self, id: u64) -> Option<&Peer<C>> {
         self.peers.get(&id)
     }

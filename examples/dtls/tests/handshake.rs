@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, Handshakes, SessionId};
+use coap_psk::dtls::{CloseReason, DtlsEndpoint, DtlsEvent, Handshakes, SessionId, ShardNumber};
 use coap_psk::secret::PskKey;
 use coap_psk::{Config, Endpoint, ErrorKind, Event, Instant, Output};
 use dtls_dimpl::{DimplEndpoint, Limits};
@@ -134,6 +134,23 @@ fn a_session_is_established_and_carries_data_both_ways() {
         session: at_server,
         reason: CloseReason::Peer
     }));
+}
+
+#[test]
+fn the_ids_of_one_of_several_endpoints_name_it() {
+    let mut pair = Pair::new(Some([7; 16]));
+    let Pair { server, .. } = Pair::new(None);
+    pair.server = server.on_shard(ShardNumber(3));
+    pair.connect([7; 16]);
+    pair.settle();
+    assert_eq!(pair.server.shard(), ShardNumber(3));
+    let established = pair.established();
+    assert_eq!(established, [SessionId(ShardNumber(3).first_id())]);
+    let asked = pair.server_events.iter().find_map(|event| match event {
+        DtlsEvent::NeedKey { handshake, .. } => Some(ShardNumber::from(*handshake)),
+        _ => None,
+    });
+    assert_eq!(asked, Some(ShardNumber(3)));
 }
 
 #[test]

@@ -126,7 +126,11 @@ impl World {
                 self.report(argument, Occurrence::LinksPublished(vec![link]));
             }
             5 => self.report(argument, Occurrence::LinksWithdrawn(vec![href(argument)])),
-            6 | 7 => {
+            6 => {
+                let (href, content) = (href(argument), content(argument));
+                self.report(argument, Occurrence::PropertiesChanged { href, content });
+            }
+            7 => {
                 let (href, content) = (href(argument), content(argument));
                 self.report(
                     argument,
@@ -258,10 +262,11 @@ impl World {
 
     fn answer_ask(&mut self, argument: u8) {
         if let Some(id) = self.asks.pop_front() {
-            let answer = match argument % 4 {
+            let answer = match argument % 5 {
                 0 => DeviceAnswer::Unreachable,
                 1 => DeviceAnswer::answered(argument, None, None),
                 2 => DeviceAnswer::Unreadable,
+                3 => DeviceAnswer::AsKnown,
                 _ => DeviceAnswer::answered(0x45, Some(content(argument)), None),
             };
             self.machine.handle_answer(id, answer, self.now);

@@ -19,11 +19,17 @@ impl Registry {
                     secret: secret.clone(),
                     activation: *activation,
                     created_at: at,
+                    template: None,
                 });
             }
             Fact::ActivationSet { activation } => {
                 if let Some(product) = &mut self.product {
                     product.activation = *activation;
+                }
+            }
+            Fact::TemplateSet { template } => {
+                if let Some(product) = &mut self.product {
+                    product.template = Some(template.clone());
                 }
             }
             Fact::DeviceAdded {

@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{Activation, Device, Product, Registry, SNAPSHOT_FORMAT};
-use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret};
+use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
 
-/// The longest change, in bytes; the longest possible one is far below.
-const MAX_CHANGE: usize = 16 << 10;
+/// The longest change, in bytes; the longest possible one, that of a template, is well below.
+const MAX_CHANGE: usize = 32 << 10;
 
 /// Something that happened to a product or one of its devices, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -65,6 +65,11 @@ pub enum Fact {
     ActivationSet {
         /// The rule from now on.
         activation: Activation,
+    },
+    /// The product got a template, its first or another.
+    TemplateSet {
+        /// The template from now on.
+        template: Template,
     },
     /// A device was added.
     DeviceAdded {

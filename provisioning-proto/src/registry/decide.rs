@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use crate::registry::{Activation, Change, Fact, Registry};
-use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret};
+use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
 
 /// The longest name of a product, in bytes.
 const MAX_NAME: usize = 256;
@@ -23,6 +23,8 @@ pub enum Command {
     },
     /// Changes whether the devices may ask for their own secret.
     SetActivation(Activation),
+    /// Gives the product a template, in the place of the one it has.
+    SetTemplate(Template),
     /// Adds a device.
     AddDevice {
         /// Its key.
@@ -148,6 +150,10 @@ impl Registry {
             Command::SetActivation(activation) => {
                 let changed = self.created()?.activation != activation;
                 changed.then_some(Fact::ActivationSet { activation })
+            }
+            Command::SetTemplate(template) => {
+                let changed = self.created()?.template.as_ref() != Some(&template);
+                changed.then_some(Fact::TemplateSet { template })
             }
             Command::AddDevice {
                 device,

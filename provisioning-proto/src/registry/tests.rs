@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::registry::{Activation, Change, Command, Fact, Proof, Registry, Reply};
-use crate::{DeviceKey, ErrorKind, SealedSecret};
+use crate::{DeviceKey, ErrorKind, SealedSecret, Template};
 
 const ID: &str = "0f9d1b5e-7a3c-4c11-9d2f-00aa11bb22cc";
 
@@ -146,6 +146,38 @@ fn a_lifetime_is_written_when_it_changes() {
         let kept = registry.device(&key("dev1")).unwrap().lifetime;
         assert_eq!(kept, Some(seconds));
     }
+}
+
+#[test]
+fn a_template_is_written_when_it_changes_and_can_be_as_long_as_allowed() {
+    let template = |bytes: Vec<u8>| Template::new(bytes);
+    for length in [0, Template::MAX + 1] {
+        let refused = template(vec![7; length]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidValue, "{length}");
+    }
+    let longest = template(vec![7; Template::MAX]).unwrap();
+    let mut empty = Registry::default();
+    let set = Command::SetTemplate(longest.clone());
+    assert_eq!(run(&mut empty, set.clone()), Err(ErrorKind::UnknownProduct));
+    let mut registry = with_devices(Activation::Off);
+    for (wanted, written) in [
+        (longest.clone(), 1),
+        (longest, 0),
+        (template(vec![8]).unwrap(), 1),
+    ] {
+        let set = Command::SetTemplate(wanted.clone());
+        let decision = registry.decide(set.clone(), at(100)).unwrap();
+        assert_eq!(decision.changes.len(), written);
+        for change in &decision.changes {
+            let read = Change::decode(&change.encode().unwrap()).unwrap();
+            assert_eq!(read, *change);
+        }
+        run(&mut registry, set).unwrap();
+        assert_eq!(registry.product().unwrap().template, Some(wanted));
+    }
+    let snapshot = registry.snapshot().unwrap();
+    let restored = Registry::restore(crate::registry::SNAPSHOT_FORMAT, &snapshot).unwrap();
+    assert_eq!(restored, registry);
 }
 
 #[test]

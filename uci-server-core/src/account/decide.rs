@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uci_model::{Content, DeviceId, DeviceProperties, Href, Limits, ResourceLink, SubscriptionId};
 
+use super::properties::merged;
 use super::{
     Account, Change, DeviceRecord, EndCause, Fact, Listed, NewSubscription, Subscription, Target,
 };
@@ -241,6 +242,19 @@ impl Account {
             Occurrence::LinksWithdrawn(hrefs) => {
                 let hrefs = record.offered(device, hrefs);
                 (!hrefs.is_empty()).then_some(Fact::LinksWithdrawn { device, hrefs })
+            }
+            Occurrence::PropertiesChanged { href, content } => {
+                let href = href.without_device(device);
+                let resource = record.resource(&href).ok_or(ErrorKind::NotFound)?;
+                let whole = merged(resource.representation(), content, &moment.content)?;
+                if let Some(whole) = &whole {
+                    check_content(whole, &moment.content)?;
+                }
+                whole.map(|content| Fact::RepresentationChanged {
+                    device,
+                    href,
+                    content,
+                })
             }
             Occurrence::RepresentationChanged { href, content } => {
                 let href = href.without_device(device);

@@ -276,6 +276,9 @@ impl DeviceCloud {
         }
         // What is known of a resource is how it looks without a choice of interface.
         let resource = device.resource(&question.href);
+        if *answer == DeviceAnswer::AsKnown {
+            return Answer::Respond(self.answer_as_known(asked, resource));
+        }
         let known = resource
             .filter(|_| question.interface.is_none())
             .and_then(|resource| resource.representation());
@@ -297,6 +300,7 @@ impl DeviceCloud {
                 max_age,
             } => (*code, content.as_ref(), *max_age),
             DeviceAnswer::Unreadable => return unreadable().into_response(),
+            DeviceAnswer::AsKnown => return self.answer_as_known(asked, None),
             DeviceAnswer::Unreachable => {
                 let detail = "the device does not answer";
                 let status = StatusCode::GATEWAY_TIMEOUT;
@@ -326,7 +330,11 @@ impl DeviceCloud {
         problem.into_response()
     }
 
-    fn content_response(&self, asked: &Asked, content: Option<&Content>) -> Response<Bytes> {
+    pub(super) fn content_response(
+        &self,
+        asked: &Asked,
+        content: Option<&Content>,
+    ) -> Response<Bytes> {
         content
             .map(|content| content.in_format(asked.format, &self.config.content))
             .transpose()

@@ -90,11 +90,12 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 pub(crate) fn device_answer(choice: u8) -> DeviceAnswer {
-    match choice % 5 {
+    match choice % 6 {
         0 => DeviceAnswer::Unreachable,
         1 => DeviceAnswer::answered(132, None, None),
         2 => DeviceAnswer::answered(choice, None, None),
         3 => DeviceAnswer::Unreadable,
+        4 => DeviceAnswer::AsKnown,
         _ => DeviceAnswer::answered(69, Some(cbor("{}")), None),
     }
 }

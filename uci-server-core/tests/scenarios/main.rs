@@ -20,6 +20,7 @@ mod requests;
 mod rig;
 mod storage;
 mod subscriptions;
+mod telling;
 
 use std::time::Duration;
 

@@ -32,6 +32,11 @@ impl From<SocketAddr> for Place {
     }
 }
 
+/// Whether two addresses are the same as far as connections are found by them.
+pub(super) fn are_one_place(one: SocketAddr, other: SocketAddr) -> bool {
+    Place::from(one) == Place::from(other)
+}
+
 impl ByAddress {
     pub(super) fn get(&self, peer: &SocketAddr) -> Option<&u64> {
         self.0.get(&Place::from(*peer))

@@ -300,13 +300,16 @@ impl ClientHandshake {
     }
 
     fn finish(&mut self, finished: &Message, cx: &mut Context) -> Progress {
-        let State::Finished(finishing) = mem::replace(&mut self.state, State::Over) else {
+        let State::Finished(finishing) = &mut self.state else {
             return Progress::Waiting;
         };
         let genuine = finishing.verifies(Side::Server, &self.transcript, finished);
         let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
+        let inbound = finishing.inbound.take();
+        // Dropped where they are, the secrets are wiped there.
+        self.state = State::Over;
         let identity = mem::take(&mut self.identity).into();
-        let mut session = Session::client(peer, identity, outbound, finishing.inbound);
+        let mut session = Session::client(peer, identity, outbound, inbound);
         if !genuine {
             // The server has a session by now.
             session.close(Alert::DecryptError, cx);

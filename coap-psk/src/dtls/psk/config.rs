@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::connection_id::MAX_CONNECTION_ID_LEN;
+use crate::dtls::ShardNumber;
 use crate::suite::CipherSuite;
 
 /// Settings of a [`PskEndpoint`](super::PskEndpoint).
@@ -32,6 +33,11 @@ pub struct PskConfig {
     /// sends with the peer's id, which costs a device behind a NAT nothing but a few bytes, and wants none itself. `None`:
     /// ids are neither offered nor taken. (RFC 9146)
     pub connection_id_len: Option<usize>,
+    /// Which one this is of several engines at one address; default none: it is alone. The number is in all ids of its
+    /// sessions, and is the first byte of the connection ids that it chooses, so that the record of a peer that moved can be
+    /// brought to it wherever it arrives; that leaves a byte less to chance. All engines of an address need the same
+    /// `connection_id_len`.
+    pub shard: Option<ShardNumber>,
     /// When a flight is sent again for the first time; default 1 s, and at least 1 ms. The time doubles each time.
     /// (RFC 6347, 4.2.4.1)
     pub initial_timeout: Duration,
@@ -43,13 +49,16 @@ pub struct PskConfig {
     /// long.
     pub cookie_lifetime: Duration,
     /// The bytes of a handshake datagram at most; default 1,200, and at least [`MIN_MTU`]. Only a ClientHello is never
-    /// divided, because a server that keeps no state could not put it together.
+    /// divided, because a server that keeps no state could not put it together, and neither is a Finished, for which the
+    /// connection id of a peer may leave no room.
     pub mtu: usize,
     /// Sessions at most; default 101,024, which is what an [`Endpoint`](crate::Endpoint) takes by default and as many
     /// handshakes: the endpoint knows who is online, and chooses who gives way. A handshake beyond is not begun, or is closed
     /// when it completes, unless it replaces a session.
     pub max_sessions: usize,
-    /// Handshakes that others began and that are under way; default 1,024, and at least 1. The oldest gives way.
+    /// Handshakes that others began and that are under way; default 1,024, and at least 1. Beyond, the oldest gives way of the
+    /// network that has the most, so that nobody who fills all places takes them from others. A network is as in the default
+    /// [`Prefixes`](crate::limit::Prefixes).
     pub max_handshakes: usize,
     /// How many sequence numbers an [`export`](super::PskEndpoint::export) of a session reserves; default 65,536, of the 2^48
     /// that there are.
@@ -72,6 +81,7 @@ impl Default for PskConfig {
             identity_hint: None,
             require_extended_master_secret: false,
             connection_id_len: Some(6),
+            shard: None,
             initial_timeout: Duration::from_secs(1),
             max_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(90),

@@ -1,5 +1,6 @@
 //! Connection ids: what a record says of the connection it belongs to, wherever it comes from. (RFC 9146)
 
+use crate::dtls::ShardNumber;
 use crate::random::Random;
 
 /// The most that counts as [`PskConfig::connection_id_len`](super::PskConfig::connection_id_len).
@@ -19,6 +20,20 @@ impl ConnectionId {
         random.fill(&mut bytes);
         let len = len.min(MAX_CONNECTION_ID_LEN);
         Self::copy(bytes.get(..len).unwrap_or_default())
+    }
+
+    /// The same with a shard named in its first byte, when there is one.
+    pub(super) fn of_shard(mut self, shard: Option<ShardNumber>) -> Self {
+        if let (Some(ShardNumber(shard)), 1..) = (shard, self.len) {
+            let [first, ..] = &mut self.bytes;
+            *first = shard;
+        }
+        self
+    }
+
+    /// What its first byte names, should it name a shard.
+    pub(super) fn shard(&self) -> Option<ShardNumber> {
+        self.as_bytes().first().copied().map(ShardNumber)
     }
 
     /// These bytes; `None` when no id of ours is so long.
@@ -57,6 +72,11 @@ mod tests {
             assert_eq!((id.as_bytes().len(), id.is_empty()), (len, len == 0));
             assert_eq!(ConnectionId::from_bytes(id.as_bytes()), Some(id));
         }
+        let shard = Some(ShardNumber(9));
+        let of_shard = ConnectionId::random(6, &mut random).of_shard(shard);
+        assert_eq!((of_shard.as_bytes().len(), of_shard.shard()), (6, shard));
+        let none = ConnectionId::default().of_shard(shard);
+        assert_eq!((none.is_empty(), none.shard()), (true, None));
         let long = ConnectionId::random(usize::MAX, &mut random);
         assert_eq!(long.as_bytes().len(), MAX_CONNECTION_ID_LEN);
         assert_eq!(

@@ -5,10 +5,12 @@ mod saving;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
+use core::mem;
 use core::net::SocketAddr;
 
 use super::agreement::Agreement;
 use super::alert::Alert;
+use super::by_address::are_one_place;
 use super::client::ClientHandshake;
 use super::config::PskConfig;
 use super::connection_id::ConnectionId;
@@ -25,7 +27,7 @@ use super::table::{Connection, Table};
 use super::timer::Due;
 use super::traffic::Outbound;
 use crate::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit,
+    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
 };
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
@@ -49,11 +51,12 @@ impl PskEndpoint {
     /// An endpoint without peers. The seed must be secret, random and new in every run: nonces and cookies come from it.
     #[must_use]
     pub fn new(config: PskConfig, seed: [u8; 32]) -> Self {
+        let first_id = config.shard.unwrap_or_default().first_id();
         let mut cx = Context::new(config, seed);
         Self {
             cookies: Cookies::new(&mut cx.random),
             cx,
-            table: Table::default(),
+            table: Table::beginning_at(first_id),
             handshakes: Handshakes::default(),
             events: VecDeque::new(),
         }
@@ -126,8 +129,8 @@ impl PskEndpoint {
         }
         // The client began anew, or another one must give way.
         let replaced = self.table.accepting(from).map(|(id, _)| id);
-        let oldest = self.table.oldest_accepting(self.cx.config.max_handshakes);
-        if let Some(id) = replaced.or(oldest) {
+        let giving_way = self.table.giving_way(self.cx.config.max_handshakes);
+        if let Some(id) = replaced.or(giving_way) {
             self.remove(id, CloseReason::HandshakeFailed);
         }
         let own_id = agreement.connection_id.and_then(|_| self.new_id());
@@ -147,9 +150,9 @@ impl PskEndpoint {
     /// were drawn are taken.
     fn new_id(&mut self) -> Option<ConnectionId> {
         self.cx.config.connection_id_len?;
-        let len = self.cx.config.own_id_len();
+        let (len, shard) = (self.cx.config.own_id_len(), self.cx.config.shard);
         (0..DRAWS)
-            .map(|_| ConnectionId::random(len, &mut self.cx.random))
+            .map(|_| ConnectionId::random(len, &mut self.cx.random).of_shard(shard))
             .find(|id| self.table.with_id(id.as_bytes()).is_none())
     }
 
@@ -174,10 +177,10 @@ impl PskEndpoint {
     fn handle_record_of(&mut self, id: u64, from: SocketAddr, record: &Record<'_>) -> bool {
         let progress = match self.table.get_mut(id) {
             // Only a session moves.
-            Some(Connection::Accepting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Accepting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
-            Some(Connection::Connecting(handshake)) if handshake.peer() == from => {
+            Some(Connection::Connecting(handshake)) if are_one_place(handshake.peer(), from) => {
                 handshake.handle_record(record, &mut self.cx)
             }
             Some(Connection::Established(session)) => {
@@ -286,11 +289,17 @@ impl PskEndpoint {
 impl DtlsEndpoint for PskEndpoint {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.cx.advance(now);
+        let mut greeted = false;
         for record in records(datagram, self.cx.config.own_id_len()) {
             match (record.header.epoch, record.header.content) {
                 (0, ContentType::Handshake) => {
                     for fragment in fragments(record.body) {
-                        self.handle_plain(from, record.header.sequence, &fragment);
+                        let greets = fragment.kind == MessageType::ClientHello;
+                        // No client greets twice in one datagram. Somebody else would do it to get many datagrams for one, and
+                        // past those who count datagrams that begin a handshake.
+                        if !(greets && mem::replace(&mut greeted, true)) {
+                            self.handle_plain(from, record.header.sequence, &fragment);
+                        }
                     }
                 }
                 // A ChangeCipherSpec says nothing that the epoch of what follows does not, and alerts in clear are anybody's.
@@ -393,6 +402,17 @@ impl DtlsEndpoint for PskEndpoint {
             Some(Connection::Accepting(_)) | None => return,
         }
         self.remove(session.0, CloseReason::Local);
+    }
+
+    fn shard(&self) -> ShardNumber {
+        self.cx.config.shard.unwrap_or_default()
+    }
+
+    fn shard_of(&self, datagram: &[u8]) -> Option<ShardNumber> {
+        self.cx.config.shard?;
+        // A datagram has records of one session only.
+        let first = records(datagram, self.cx.config.own_id_len()).next()?;
+        first.header.connection_id.first().copied().map(ShardNumber)
     }
 }
 

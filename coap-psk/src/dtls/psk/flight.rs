@@ -11,7 +11,7 @@ use super::config::MIN_MTU;
 use super::context::Context;
 use super::message::{Message, MessageType};
 use super::protection::Protection;
-use super::record::ContentType;
+use super::record::{ContentType, MAX_PLAINTEXT};
 use super::timer::{Due, Timer};
 use super::traffic::Outbound;
 use crate::random::Random;
@@ -19,6 +19,10 @@ use crate::time::Instant;
 
 /// The one message of its kind. (RFC 5246, 7.1)
 const CHANGE_CIPHER_SPEC: &[u8] = &[1];
+
+/// No message is cut smaller, whatever the datagrams: its fragments would be little more than headers. It is what a Finished
+/// has, so that this one stays whole under the longest connection id of a peer.
+const SHORTEST_FRAGMENT: usize = 24;
 
 /// A part of a flight.
 pub(super) enum Part {
@@ -138,7 +142,7 @@ impl Flight {
 
     /// What goes on into the session.
     pub(super) fn take_outbound(&mut self) -> Outbound {
-        mem::replace(&mut self.outbound, Outbound::new(0))
+        self.outbound.take()
     }
 
     fn transmit(&mut self, cx: &mut Context) {
@@ -162,7 +166,9 @@ pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx
     let mut datagram = Vec::with_capacity(len(parts, outbound).min(mtu));
     for part in parts {
         let overhead = outbound.overhead(part.is_protected());
-        for content in part.contents(mtu.saturating_sub(overhead)) {
+        // RFC 5246, 6.2.1
+        let room = mtu.saturating_sub(overhead).min(MAX_PLAINTEXT);
+        for content in part.contents(room.max(SHORTEST_FRAGMENT)) {
             let len = overhead.saturating_add(content.len());
             if !datagram.is_empty() && datagram.len().saturating_add(len) > mtu {
                 cx.transmit(peer, mem::take(&mut datagram));
@@ -176,4 +182,29 @@ pub(super) fn send(parts: &[Part], peer: SocketAddr, outbound: &mut Outbound, cx
         }
     }
     cx.transmit(peer, datagram);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::PskConfig;
+    use super::super::protection::KeyPair;
+    use super::*;
+    use crate::suite::CipherSuite;
+
+    #[test]
+    fn a_finished_stays_whole_whatever_id_the_peer_chose() {
+        let config = PskConfig {
+            mtu: MIN_MTU,
+            ..PskConfig::default()
+        };
+        let mut cx = Context::new(config, [1; 32]);
+        let keys = KeyPair::cut(CipherSuite::PskAes128CbcSha256, &[1; KeyPair::MAX_MATERIAL]);
+        let mut outbound = Outbound::new(0);
+        outbound.protect(keys.server, Box::from([7; 255]));
+        let finished = Message::new(MessageType::Finished, 3, &[0; 12]);
+        let parts = [Part::ChangeCipherSpec, Part::Protected(finished)];
+        let peer = ([10, 0, 0, 2], 40_000).into();
+        send(&parts, peer, &mut outbound, &mut cx);
+        assert_eq!(cx.transmits.len(), 2, "one for each part");
+    }
 }

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::by_address::are_one_place;
 use super::record::Record;
 use super::saved::{put_address, read_address};
 use super::wire::Reader;
@@ -58,7 +59,7 @@ impl Path {
 
     /// Notes where an authentic record came from, and follows the peer there when no newer one came before.
     pub(super) fn handle_record(&mut self, from: SocketAddr, record: &Record<'_>, newest: bool) {
-        if from != self.peer {
+        if !are_one_place(from, self.peer) {
             if !newest {
                 return;
             }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use cbc::CbcSha256;
 use ccm::Ccm8;
 
-use super::record::{Header, MAX_PLAINTEXT, Record};
+use super::record::{Header, MAX_INNER, MAX_PLAINTEXT, Record};
 use super::wire::Reader;
 use crate::random::Random;
 use crate::suite::CipherSuite;
@@ -33,6 +33,14 @@ impl Protection {
         match self {
             Self::Ccm8(_) => CipherSuite::PskAes128Ccm8,
             Self::CbcSha256(_) => CipherSuite::PskAes128CbcSha256,
+        }
+    }
+
+    /// The keys, which are wiped here. Just moved, they would stay behind in the memory that they leave.
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Self::Ccm8(keys) => Self::Ccm8(keys.take()),
+            Self::CbcSha256(keys) => Self::CbcSha256(Box::new(keys.take())),
         }
     }
 
@@ -69,13 +77,18 @@ impl Protection {
         }
     }
 
-    /// The text of a record, if it is authentic.
+    /// The text of a record, if it is authentic; under a connection id, with its type and padding.
     pub(super) fn open(&self, record: &Record<'_>) -> Option<Vec<u8>> {
+        let limit = if record.header.connection_id.is_empty() {
+            MAX_PLAINTEXT
+        } else {
+            MAX_INNER
+        };
         let text = match self {
             Self::Ccm8(keys) => keys.open(record),
             Self::CbcSha256(keys) => keys.open(record),
         }?;
-        (text.len() <= MAX_PLAINTEXT).then_some(text)
+        (text.len() <= limit).then_some(text)
     }
 }
 

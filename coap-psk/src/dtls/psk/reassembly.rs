@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::message::{Fragment, Message, MessageType};
 
@@ -14,6 +15,8 @@ struct Partial {
     kind: MessageType,
     body: Vec<u8>,
     arrived: Vec<bool>,
+    /// How many bytes have not arrived.
+    missing: usize,
 }
 
 impl Partial {
@@ -22,6 +25,7 @@ impl Partial {
             kind: fragment.kind,
             body: vec![0; fragment.len],
             arrived: vec![false; fragment.len],
+            missing: fragment.len,
         }
     }
 
@@ -33,7 +37,9 @@ impl Partial {
         let places = self.body.iter_mut().zip(&mut self.arrived);
         for ((to, arrived), from) in places.skip(fragment.offset).zip(fragment.body) {
             *to = *from;
-            *arrived = true;
+            if !mem::replace(arrived, true) {
+                self.missing = self.missing.saturating_sub(1);
+            }
         }
     }
 }
@@ -76,7 +82,7 @@ impl Reassembly {
     /// The next message, when it is complete.
     pub(super) fn pop(&mut self) -> Option<Message> {
         let partial = self.partial.get(&self.next)?;
-        if !partial.arrived.iter().all(|arrived| *arrived) {
+        if partial.missing > 0 {
             return None;
         }
         let message = Message::new(partial.kind, self.next, &partial.body);

@@ -9,6 +9,12 @@ pub(super) const HEADER_LEN: usize = 13;
 
 /// The most bytes of a plaintext. (RFC 5246, 6.2.1)
 pub(super) const MAX_PLAINTEXT: usize = 1 << 14;
+/// The most bytes of a plaintext with the type and the padding that it has under a connection id: as many as may be encrypted.
+/// (RFC 9146, 4; RFC 5246, 6.2.2)
+pub(super) const MAX_INNER: usize = MAX_PLAINTEXT + 1_024;
+
+/// The most bytes of a protected body. (RFC 5246, 6.2.3)
+const MAX_PROTECTED: usize = MAX_PLAINTEXT + 2_048;
 
 /// The last sequence number of an epoch. (RFC 6347, 4.1)
 pub(super) const LAST_SEQUENCE: u64 = (1 << 48) - 1;
@@ -146,8 +152,8 @@ impl Record<'_> {
     }
 }
 
-/// The records of a datagram, where ids of ours have `id_len` bytes. One of unknown type or version is passed over; at one that
-/// is cut short they end. (RFC 6347, 4.1.2.7)
+/// The records of a datagram, where ids of ours have `id_len` bytes. One of unknown type or version, or over the limit, is passed
+/// over; at one that is cut short they end. (RFC 6347, 4.1.2.7)
 ///
 /// Behind a record with an id only others with an id count: who does not know how long ids are here, such as a limiter of
 /// ClientHellos in front, could not tell where a record in clear begins.
@@ -164,10 +170,16 @@ pub(super) fn records(datagram: &[u8], id_len: usize) -> impl Iterator<Item = Re
             let has_id = id_len > 0 && content == Some(ContentType::Tls12Cid);
             let connection_id = reader.take(if has_id { id_len } else { 0 })?;
             let body = reader.vector16()?;
+            let limit = if epoch == 0 {
+                MAX_PLAINTEXT
+            } else {
+                MAX_PROTECTED
+            };
             ids_only |= has_id;
             if let Some(content) = content
                 && has_id == (content == ContentType::Tls12Cid)
                 && has_id == ids_only
+                && body.len() <= limit
                 // Before a version is agreed, peers write the old one.
                 && (version == DTLS_1_2 || version == DTLS_1_0 && epoch == 0)
             {

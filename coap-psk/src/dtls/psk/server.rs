@@ -265,7 +265,7 @@ impl ServerHandshake {
     }
 
     fn finish(&mut self, finished: &Message, cx: &mut Context) -> Progress {
-        let State::Finished(finishing) = mem::replace(&mut self.state, State::Over) else {
+        let State::Finished(finishing) = &mut self.state else {
             return Progress::Waiting;
         };
         if !finishing.verifies(Side::Client, &self.transcript, finished) {
@@ -275,8 +275,11 @@ impl ServerHandshake {
         let data = finishing.master.verify_data(Side::Server, &self.transcript);
         let answer = Message::new(MessageType::Finished, self.finished_number, &data);
         let (peer, outbound) = (self.flight.peer(), self.flight.take_outbound());
+        let inbound = finishing.inbound.take();
+        // Dropped where they are, the secrets are wiped there.
+        self.state = State::Over;
         let identity = mem::take(&mut self.identity).into();
-        let session = Session::server(peer, identity, outbound, finishing.inbound, answer, cx);
+        let session = Session::server(peer, identity, outbound, inbound, answer, cx);
         Progress::Established(Box::new(session))
     }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
 
+use super::arrivals::Arrivals;
 use super::by_address::ByAddress;
 use super::client::ClientHandshake;
 use super::connection_id::ConnectionId;
@@ -60,14 +61,21 @@ pub(super) struct Table {
     /// How many sessions there are, those without a place in `sessions` included.
     session_count: usize,
     by_id: BTreeMap<ConnectionId, u64>,
-    /// Handshakes that others began, oldest first.
-    accepting_by_age: BTreeSet<u64>,
+    arrivals: Arrivals,
     deadlines: BTreeSet<(Instant, u64)>,
     /// What `deadlines` has of each handshake.
     scheduled: BTreeMap<u64, Instant>,
 }
 
 impl Table {
+    /// An empty one, whose first connection gets this number.
+    pub(super) fn beginning_at(next: u64) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn get(&self, id: u64) -> Option<&Connection> {
         self.connections.get(&id)
     }
@@ -128,10 +136,9 @@ impl Table {
         self.session_count.saturating_add(self.connecting.len())
     }
 
-    /// The oldest handshake that another began, when there are `limit` of them.
-    pub(super) fn oldest_accepting(&self, limit: usize) -> Option<u64> {
-        let oldest = self.accepting_by_age.first().copied();
-        oldest.filter(|_| self.accepting_by_age.len() >= limit)
+    /// The handshake that another began and that gives way, when there are `limit` of them.
+    pub(super) fn giving_way(&self, limit: usize) -> Option<u64> {
+        self.arrivals.giving_way(limit)
     }
 
     /// Adds a connection. The one of its kind at its address, if there is one, is for the caller to remove.
@@ -175,9 +182,12 @@ impl Table {
     pub(super) fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
         self.unschedule(id);
-        self.accepting_by_age.remove(&id);
-        if let Connection::Established(_) = connection {
-            self.session_count = self.session_count.saturating_sub(1);
+        match connection {
+            Connection::Accepting(_) => self.arrivals.remove(connection.peer(), id),
+            Connection::Connecting(_) => {}
+            Connection::Established(_) => {
+                self.session_count = self.session_count.saturating_sub(1);
+            }
         }
         let connection_id = connection.connection_id();
         if self.by_id.get(&connection_id) == Some(&id) {
@@ -217,9 +227,7 @@ impl Table {
 
     fn put(&mut self, id: u64, connection: Connection) {
         match connection {
-            Connection::Accepting(_) => {
-                self.accepting_by_age.insert(id);
-            }
+            Connection::Accepting(_) => self.arrivals.insert(connection.peer(), id),
             Connection::Connecting(_) => {}
             Connection::Established(_) => {
                 self.session_count = self.session_count.saturating_add(1);

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::connection_id::ConnectionId;
 use super::protection::Protection;
@@ -47,6 +48,22 @@ impl Outbound {
             end: END,
             connection_id,
         });
+    }
+
+    /// What goes on elsewhere. Nothing can be written here any more, and no key stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        let protected = self.protected.as_mut().map(|it| Protected {
+            keys: it.keys.take(),
+            next: it.next,
+            end: it.end,
+            connection_id: mem::take(&mut it.connection_id),
+        });
+        let next_plain = self.next_plain;
+        *self = Self::new(END);
+        Self {
+            next_plain,
+            protected,
+        }
     }
 
     /// The bytes that a record has more than its text, at most, its header included.
@@ -212,6 +229,16 @@ impl Inbound {
         }
     }
 
+    /// What goes on elsewhere; no key stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            keys: self.keys.take(),
+            window: mem::take(&mut self.window),
+            rejected: self.rejected,
+            connection_id: self.connection_id,
+        }
+    }
+
     /// A record that is authentic and did not arrive before.
     pub(super) fn open(&mut self, record: &Record<'_>) -> Option<Opened> {
         let Header {
@@ -274,12 +301,14 @@ impl Inbound {
     }
 }
 
-/// Takes the type and the zeros behind it off a text; `None` when there is no type that it could have. (RFC 9146, 4)
+/// Takes the type and the zeros behind it off a text; `None` when there is no type that it could have, or too much before it.
+/// (RFC 9146, 4)
 fn unwrap(mut text: Vec<u8>) -> Option<(ContentType, Vec<u8>)> {
     let at = text.iter().rposition(|byte| *byte != 0)?;
     let content = ContentType::from_number(*text.get(at)?)?;
     text.truncate(at);
-    (content != ContentType::Tls12Cid).then_some((content, text))
+    let allowed = content != ContentType::Tls12Cid && text.len() <= MAX_PLAINTEXT;
+    allowed.then_some((content, text))
 }
 
 #[cfg(test)]

@@ -165,3 +165,48 @@ fn a_cancelled_message_frees_its_place() {
     bench.act(|sender, means| sender.cancel(Purpose::Request(2), means));
     assert_eq!(bench.deadline(), None);
 }
+
+fn non(token: u64) -> Message {
+    let token = Token::from_number(token);
+    Message::new(Kind::NonConfirmable, Code::CONTENT, 0, token)
+}
+
+#[test]
+fn a_non_confirmable_message_to_a_silent_peer_takes_the_time_of_its_bytes_and_is_not_repeated() {
+    let mut bench = Bench::new();
+    for number in [1, 2] {
+        bench.act(|sender, means| sender.enqueue(Purpose::Request(number), non(number), means));
+    }
+    let len = bench.out.front().unwrap().len();
+    let id = bench.sent_id();
+    assert!(bench.out.is_empty(), "one at a time");
+    let acknowledged = bench.act(|sender, means| sender.acknowledged(id, means));
+    assert_eq!(acknowledged, None, "nobody acknowledges such a message");
+    bench.act(|sender, means| sender.cancel(Purpose::Request(1), means));
+    assert!(bench.out.is_empty(), "giving up makes nothing unsent");
+    let until = Instant::ZERO.saturating_add(Duration::from_secs(len as u64));
+    assert_eq!(bench.deadline(), Some(until));
+    bench.now = until;
+    let lost = bench.act(|sender, means| sender.handle_timeout(means));
+    assert_eq!(lost, [], "whoever asked may still be answered");
+    assert_eq!(bench.sent_id(), id.wrapping_add(1));
+}
+
+#[test]
+fn an_answer_and_a_reset_make_room_at_once_and_any_word_does_when_an_answer_is_late() {
+    let mut bench = Bench::new();
+    for number in [1, 2, 3, 4] {
+        bench.act(|sender, means| sender.enqueue(Purpose::Request(number), non(number), means));
+    }
+    let first = bench.sent_id();
+    bench.act(|sender, means| sender.answered(Purpose::Request(1), means));
+    assert_eq!(bench.sent_id(), first.wrapping_add(1));
+    let reset = bench.act(|sender, means| sender.reset(first.wrapping_add(1), means));
+    assert_eq!(reset, Some(Purpose::Request(2)));
+    assert_eq!(bench.sent_id(), first.wrapping_add(2));
+    bench.act(Sender::handle_sign_of_life);
+    assert!(bench.out.is_empty(), "it may still be answered");
+    bench.now = Instant::ZERO.saturating_add(bench.times.longest_first_timeout());
+    bench.act(Sender::handle_sign_of_life);
+    assert_eq!(bench.sent_id(), first.wrapping_add(3));
+}

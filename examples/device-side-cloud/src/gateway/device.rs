@@ -1,9 +1,13 @@
 //! One session's task: what the device says becomes reports, one after the other, and the cloud observes its resources.
 
 mod standing;
+mod telling;
+
+use std::sync::Arc;
 
 use coap_psk::dtls::SessionId;
 use coap_psk::identity::Lifetime;
+use coap_psk::measurepoint::Template;
 use coap_psk::message::{Code, Method};
 use coap_psk::{ExchangeId, Request, Response};
 use tokio::sync::mpsc;
@@ -50,6 +54,8 @@ pub(super) struct Device {
     known: Option<Known>,
     /// The device id that it published on this session: another one than the cloud's, if that gave it one before.
     published: Option<DeviceId>,
+    /// The template of its product, once what it says was published on this session.
+    offered: Option<Arc<Template>>,
 }
 
 impl Device {
@@ -69,6 +75,7 @@ impl Device {
             limits: Limits::default(),
             known: None,
             published: None,
+            offered: None,
         };
         tokio::spawn(async move {
             loop {
@@ -126,6 +133,7 @@ impl Device {
                 Err(refusal) => refusal,
             },
             (_, ["oic", "rd"]) => Response::new(Code::METHOD_NOT_ALLOWED),
+            (_, ["topic", ..]) => self.answer_topic(&request).await,
             // A device that cannot be observed says itself what its resource holds.
             (Method::Post, [_, ..]) => self.represent(&request).await,
             _ => Response::new(Code::NOT_FOUND),
@@ -220,7 +228,7 @@ impl Device {
             let exchanges = shared.exchanges;
             shared
                 .calls
-                .call(move |endpoint, now| {
+                .call(session, move |endpoint, now| {
                     let begun = if observe {
                         endpoint.observe(session, request, now)
                     } else {

@@ -7,7 +7,9 @@ use clap::ValueEnum;
 #[cfg(feature = "openssl")]
 use coap_psk::CipherSuite;
 use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
-use coap_psk::dtls::{DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, Transmit};
+use coap_psk::dtls::{
+    DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+};
 use coap_psk::{Instant, PskKey};
 use dtls_dimpl::{DimplEndpoint, Limits};
 #[cfg(feature = "openssl")]
@@ -93,26 +95,38 @@ impl Kind {
 }
 
 impl Engine {
-    /// Makes the engine that the configuration names.
+    /// Makes the engine that the configuration names, once for each shard.
     ///
     /// # Errors
     /// This program was built without it, it cannot be set up, or the system gave no random bytes.
-    pub(crate) fn new(coaps: &Coaps, metrics: Arc<Metrics>) -> Result<Self, Error> {
+    pub(crate) fn for_shards(coaps: &Coaps, metrics: &Arc<Metrics>) -> Result<Vec<Self>, Error> {
+        let shards = 0..coaps.shards.get();
+        shards
+            .map(|shard| Self::new(coaps, ShardNumber(shard), Arc::clone(metrics)))
+            .collect()
+    }
+
+    fn new(coaps: &Coaps, shard: ShardNumber, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let mut limits = Limits::default();
-        let room = coaps.max_sessions.saturating_add(SPARE);
+        let room = coaps.sessions_of_a_shard().saturating_add(SPARE);
         limits.max_sessions = room;
         let kind = match coaps.dtls {
             DtlsEngine::Own => {
                 let mut config = PskConfig::default();
                 config.max_sessions = room;
+                config.shard = coaps.has_several_shards().then_some(shard);
                 Kind::Own(Box::new(PskEndpoint::new(config, clock::entropy()?)))
             }
-            DtlsEngine::Dimpl => Kind::Dimpl(Box::new(DimplEndpoint::new(limits, clock::now()))),
+            DtlsEngine::Dimpl => {
+                let endpoint = DimplEndpoint::new(limits, clock::now()).on_shard(shard);
+                Kind::Dimpl(Box::new(endpoint))
+            }
             #[cfg(feature = "openssl")]
             DtlsEngine::Openssl => {
                 let engine = Openssl::new(&CipherSuite::ALL)
                     .map_err(|cause| Error::new("OpenSSL cannot be set up", cause))?;
-                Kind::Openssl(Box::new(OpensslEndpoint::new(limits, engine)))
+                let endpoint = OpensslEndpoint::new(limits, engine).on_shard(shard);
+                Kind::Openssl(Box::new(endpoint))
             }
             #[cfg(not(feature = "openssl"))]
             DtlsEngine::Openssl => {
@@ -134,8 +148,8 @@ impl Engine {
         let done = act(self.kind.get_mut());
         let counted = self.kind.handshakes();
         if counted != self.counted {
+            self.metrics.handshakes(self.counted, counted);
             self.counted = counted;
-            self.metrics.handshakes(counted);
         }
         done
     }
@@ -191,5 +205,13 @@ impl DtlsEndpoint for Engine {
 
     fn close(&mut self, session: SessionId, now: Instant) {
         self.act(|engine| engine.close(session, now));
+    }
+
+    fn shard(&self) -> ShardNumber {
+        self.kind.get().shard()
+    }
+
+    fn shard_of(&self, datagram: &[u8]) -> Option<ShardNumber> {
+        self.kind.get().shard_of(datagram)
     }
 }

@@ -81,12 +81,12 @@ pub(super) fn ask(session: SessionId, ask: Ask, calls: &Calls, exchanges: &Excha
     let (calls, exchanges) = (calls.clone(), exchanges.clone());
     tokio::spawn(async move {
         calls
-            .call(
-                move |endpoint, now| match endpoint.request(session, question, now) {
+            .call(session, move |endpoint, now| {
+                match endpoint.request(session, question, now) {
                     Ok(exchange) => exchanges.begin(exchange, Purpose::Ask(answer)),
                     Err(_) => drop(answer.send(DeviceAnswer::Unreachable)),
-                },
-            )
+                }
+            })
             .await;
     });
 }

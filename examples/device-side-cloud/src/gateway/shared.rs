@@ -71,7 +71,9 @@ impl Shared {
         let calls = self.calls.clone();
         tokio::spawn(async move {
             let answered = calls
-                .call(move |endpoint, now| endpoint.respond(exchange, response, now))
+                .call(exchange, move |endpoint, now| {
+                    endpoint.respond(exchange, response, now)
+                })
                 .await;
             if let Some(Err(error)) = answered {
                 warn!(?exchange, %error, "an answer could not be sent");
@@ -84,7 +86,7 @@ impl Shared {
         let calls = self.calls.clone();
         tokio::spawn(async move {
             calls
-                .call(move |endpoint, now| endpoint.close(session, now))
+                .call(session, move |endpoint, now| endpoint.close(session, now))
                 .await;
         });
     }

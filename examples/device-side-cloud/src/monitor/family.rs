@@ -127,16 +127,16 @@ impl<const N: usize> Histograms<N> {
     }
 }
 
-/// Appends a family that is counted elsewhere: a value for each word of one label.
-pub(crate) fn write_counted<V: Display>(
+/// Appends a family that is counted elsewhere: a value for each word, or number, of one label.
+pub(crate) fn write_counted<W: Display, V: Display>(
     out: &mut String,
     (name, help, kind): (&str, &str, &str),
     label: &'static str,
-    values: &[(&'static str, V)],
+    values: &[(W, V)],
 ) {
     head(out, name, help, kind);
     for (word, value) in values {
-        line(out, name, "", &[(label, (*word).to_owned())], value);
+        line(out, name, "", &[(label, word.to_string())], value);
     }
 }
 

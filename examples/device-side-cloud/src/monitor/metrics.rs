@@ -121,12 +121,17 @@ impl Metrics {
         self.identities.add([Label::Word(outcome)]);
     }
 
-    /// The DTLS engine counted on.
-    pub(crate) fn handshakes(&self, counted: Handshakes) {
-        *self
+    /// A DTLS engine, of which there may be several, counted on: from these to those.
+    pub(crate) fn handshakes(&self, before: Handshakes, now: Handshakes) {
+        let mut all = self
             .handshakes
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = counted;
+            .unwrap_or_else(PoisonError::into_inner);
+        *all = all.plus(Handshakes {
+            established: now.established.saturating_sub(before.established),
+            failed: now.failed.saturating_sub(before.failed),
+            timed_out: now.timed_out.saturating_sub(before.timed_out),
+        });
     }
 
     /// A subscription ended.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use provisioning_proto::registry::{Change, Command, Device, Registry, Reply};
+use provisioning_proto::registry::{Change, Command, Decision, Device, Registry, Reply};
 use provisioning_proto::{AccountId, DeviceId, ProductKey};
 
 use super::generations::{self, Generations};
@@ -147,19 +147,45 @@ impl Ledger for Registry {
     }
 }
 
+/// Carries several commands out on one ledger: all of them or none.
+///
+/// # Errors
+/// The registry refuses, or the journal cannot be written.
+pub(super) async fn carry_out_together(
+    kept: &mut Kept<Registry>,
+    store: &Store,
+    commands: Vec<Command>,
+) -> Result<(), Failure> {
+    let mut draft = kept.ledger().clone();
+    let mut changes = Vec::new();
+    for command in commands {
+        let decision = decide(&draft, command)?;
+        for change in &decision.changes {
+            draft.apply(change);
+        }
+        changes.extend(decision.changes);
+    }
+    kept.record(store, &changes)
+        .await
+        .map_err(Failure::Unavailable)
+}
+
+fn decide(registry: &Registry, command: Command) -> Result<Decision, Failure> {
+    registry
+        .decide(command, clock::wall())
+        .map_err(|cause| Failure::Refused(Error::new("the registry refused", cause)))
+}
+
 /// Carries a command out on one ledger.
 ///
 /// # Errors
 /// The registry refuses, or the journal cannot be written.
-pub(super) async fn carry_out(
+async fn carry_out(
     kept: &mut Kept<Registry>,
     store: &Store,
     command: Command,
 ) -> Result<Reply, Failure> {
-    let decision = kept
-        .ledger()
-        .decide(command, clock::wall())
-        .map_err(|cause| Failure::Refused(Error::new("the registry refused", cause)))?;
+    let decision = decide(kept.ledger(), command)?;
     kept.record(store, &decision.changes)
         .await
         .map_err(Failure::Unavailable)?;

@@ -77,7 +77,7 @@ impl PskEndpoint {
     ///
     /// # Errors
     /// [`ErrorKind::SavedSession`] when the bytes are no export that this version can read, or its connection id is not of the
-    /// length that ids have here; [`ErrorKind::Refused`] when the id, or the address of one without an id, is in use;
+    /// length that ids have here, or names another [shard](super::super::PskConfig::shard); [`ErrorKind::Refused`] when the id, or the address of one without an id, is in use;
     /// [`ErrorKind::Full`] over the cap of sessions.
     pub fn import(&mut self, saved: &[u8], now: Instant) -> Result<SessionId, Error> {
         self.cx.advance(now);
@@ -88,6 +88,13 @@ impl PskEndpoint {
             return Err(Error::with_source(
                 ErrorKind::SavedSession,
                 "connection ids have another length here",
+            ));
+        }
+        let shard = self.cx.config.shard;
+        if id_len != 0 && shard.is_some() && connection_id.shard() != shard {
+            return Err(Error::with_source(
+                ErrorKind::SavedSession,
+                "its connection id names another shard",
             ));
         }
         if self.table.has_rival_of(&session) {

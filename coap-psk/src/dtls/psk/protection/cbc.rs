@@ -32,6 +32,13 @@ impl CbcSha256 {
         Self { mac_key, key }
     }
 
+    /// The keys, which are wiped here.
+    pub(super) fn take(&mut self) -> Self {
+        let taken = Self::new(self.mac_key, self.key);
+        self.zeroize();
+        taken
+    }
+
     pub(super) fn save(&self, out: &mut Vec<u8>) {
         out.extend(self.mac_key);
         out.extend(self.key);
@@ -95,10 +102,16 @@ impl CbcSha256 {
     }
 }
 
-impl Drop for CbcSha256 {
-    fn drop(&mut self) {
+impl Zeroize for CbcSha256 {
+    fn zeroize(&mut self) {
         self.mac_key.zeroize();
         self.key.zeroize();
+    }
+}
+
+impl Drop for CbcSha256 {
+    fn drop(&mut self) {
+        self.zeroize();
     }
 }
 

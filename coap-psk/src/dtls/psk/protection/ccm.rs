@@ -32,6 +32,13 @@ impl Ccm8 {
         Self { key, salt }
     }
 
+    /// The keys, which are wiped here.
+    pub(super) fn take(&mut self) -> Self {
+        let taken = Self::new(self.key, self.salt);
+        self.zeroize();
+        taken
+    }
+
     pub(super) fn save(&self, out: &mut Vec<u8>) {
         out.extend(self.key);
         out.extend(self.salt);
@@ -90,9 +97,15 @@ impl Ccm8 {
     }
 }
 
-impl Drop for Ccm8 {
-    fn drop(&mut self) {
+impl Zeroize for Ccm8 {
+    fn zeroize(&mut self) {
         self.key.zeroize();
         self.salt.zeroize();
+    }
+}
+
+impl Drop for Ccm8 {
+    fn drop(&mut self) {
+        self.zeroize();
     }
 }

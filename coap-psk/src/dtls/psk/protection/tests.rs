@@ -64,6 +64,19 @@ fn a_record_of_any_other_length_is_refused() {
 }
 
 #[test]
+fn keys_that_are_taken_elsewhere_are_wiped_where_they_were() {
+    for suite in CipherSuite::ALL {
+        let mut keys = keys(suite);
+        let sealed = seal(&keys, b"21.5");
+        let taken = keys.take();
+        let mut left = Vec::new();
+        keys.save(&mut left);
+        assert!(left.iter().all(|byte| *byte == 0), "{suite}");
+        assert_eq!(open(&taken, &sealed).unwrap(), b"21.5");
+    }
+}
+
+#[test]
 fn a_text_over_the_limit_is_neither_sealed_nor_read() {
     for suite in CipherSuite::ALL {
         let keys = keys(suite);

@@ -1,4 +1,5 @@
 use super::*;
+use alloc::vec;
 use proptest::prelude::*;
 
 fn header() -> Header<'static> {
@@ -97,6 +98,19 @@ fn ids_are_read_where_there_are_some_and_nothing_in_clear_is_behind_them() {
     let mut unknown = under_id.clone();
     unknown[11..13].copy_from_slice(&[0, 7]);
     assert_eq!(read([&unknown, &plain, &plain], 0), [false; 2]);
+}
+
+#[test]
+fn a_record_over_the_limit_is_passed_over() {
+    for (epoch, limit) in [(0, MAX_PLAINTEXT), (1, MAX_PROTECTED)] {
+        for (len, expected) in [(limit, 2), (limit + 1, 1)] {
+            let header = Header { epoch, ..header() };
+            let mut out = Vec::new();
+            put_plain(header, DTLS_1_2, &vec![0; len], &mut out);
+            put_plain(header, DTLS_1_2, b"body", &mut out);
+            assert_eq!(records(&out, 0).count(), expected, "{epoch} {len}");
+        }
+    }
 }
 
 proptest! {

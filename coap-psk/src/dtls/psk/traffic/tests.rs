@@ -190,6 +190,25 @@ fn what_fills_a_record_is_sealed_and_a_byte_more_is_not() {
 }
 
 #[test]
+fn the_limit_of_a_text_is_that_without_its_type_and_padding() {
+    let suite = CipherSuite::PskAes128Ccm8;
+    for (text, padding, taken) in [
+        (MAX_PLAINTEXT, 0, true),
+        // What Mbed TLS makes of it: padded to a multiple of 16.
+        (MAX_PLAINTEXT, 15, true),
+        (MAX_PLAINTEXT, 1_023, true),
+        (MAX_PLAINTEXT, 1_024, false),
+        (MAX_PLAINTEXT + 1, 0, false),
+    ] {
+        let inner = [&vec![1; text][..], &[DATA], &vec![0; padding]].concat();
+        let mut inbound = inbound(suite, ID);
+        let opened = open(&mut inbound, &ccm_record(&inner));
+        let opened = opened.map(|opened| opened.text.len());
+        assert_eq!(opened, taken.then_some(text), "{text} and {padding}");
+    }
+}
+
+#[test]
 fn the_newest_record_is_known_as_such() {
     let suite = CipherSuite::PskAes128Ccm8;
     let (mut outbound, mut inbound) = (outbound(suite, ID), inbound(suite, ID));

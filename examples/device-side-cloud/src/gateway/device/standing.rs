@@ -113,7 +113,10 @@ impl Device {
             products.give_id(&self.name).await?;
         }
         match self.learn().await {
-            Some(known) => self.tell_arrival(&known).await,
+            Some(known) => {
+                self.tell_arrival(&known).await?;
+                self.offer_template().await
+            }
             None => Ok(()),
         }
     }

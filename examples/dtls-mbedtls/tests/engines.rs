@@ -1,0 +1,24 @@
+//! Mbed TLS beside our own engine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../../dtls-per-peer/tests/support/differential.rs"]
+mod agreement;
+#[path = "engines/differential.rs"]
+mod differential;
+#[path = "engines/kind.rs"]
+mod kind;
+#[path = "engines/moving.rs"]
+mod moving;
+#[path = "engines/pairs.rs"]
+mod pairs;
+#[path = "../../dtls-per-peer/tests/support/wire.rs"]
+mod wire;
