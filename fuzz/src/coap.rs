@@ -15,7 +15,9 @@ use coap_psk::echo::VALUE_LEN;
 use coap_psk::message::Message;
 use coap_psk::tcp::frame::{self, FrameError, Frames};
 use coap_psk::tcp::{Config, Connection, Output};
-use coap_psk::{Code, Instant, Method, PskIdentity, Request, Response, codec, measurepoint as points};
+use coap_psk::{
+    Code, Instant, Method, PskIdentity, Request, Response, codec, measurepoint as points,
+};
 use dtls_dimpl::{DimplEndpoint, Limits};
 
 /// A datagram: what parses is written as something that parses as the same.
