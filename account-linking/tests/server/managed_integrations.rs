@@ -64,7 +64,7 @@ fn ask(
                 connector.handle_revoked(task, ended, world.now);
             }
             Output::ListDevices { task, .. } => {
-                connector.handle_devices(task, Ok(Vec::new()), world.now)
+                connector.handle_devices(task, Ok(Vec::new()), world.now);
             }
             Output::Send { task, .. } => connector.handle_sent(task, Ok(()), world.now),
             Output::Event(event) => events.push(event),
