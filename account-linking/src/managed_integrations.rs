@@ -111,7 +111,9 @@
 //! - `connectorId` in a request is taken for the id of the connector ([`connector::Config::checks_connector`]).
 //! - Kinds of devices: an example has `Refrigerator`, so the words of Matter's device library are used. Revisions of
 //!   clusters are those of Matter 1.4. Endpoints have ids like `9f86d081884c7d65`; examples have `1` and `EP1`.
-//! - The callback URL of managed integrations, its `state`, its use of PKCE, and whether it keeps a rotated refresh token.
+//! - The callback URL of managed integrations, its `state`, its use of PKCE, how long it waits for a token, and whether it
+//!   keeps a rotated refresh token.
+//! - Whether managed integrations ever ask the authorization server for the user themselves; the connector does.
 //!
 //! # Security
 //!

@@ -17,6 +17,8 @@ mod harness;
 mod issued_tokens;
 #[path = "server/links.rs"]
 mod links;
+#[path = "server/managed_integrations.rs"]
+mod managed_integrations;
 #[path = "server/presets.rs"]
 mod presets;
 #[path = "server/properties.rs"]

@@ -30,14 +30,16 @@ pub enum Output {
         /// The answer.
         answer: Answer,
     },
-    /// Check the token, or read the secret, and find its user; answer with `handle_checked`.
+    /// Check the token, or read the secret, and find its user; answer with `handle_checked`. The authorization server of
+    /// this crate does it by `authenticate`; others by introspection.
     Check {
         /// Names the task.
         task: TaskId,
         /// What to check.
         authorization: Authorization,
     },
-    /// Revoke the token and what came with it; answer with `handle_revoked`.
+    /// Revoke the token and the refresh token that came with it; answer with `handle_revoked`. The authorization server of
+    /// this crate does it by `end_grant`, for the grant that `authenticate` finds.
     Revoke {
         /// Names the task.
         task: TaskId,
