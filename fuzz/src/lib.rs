@@ -11,6 +11,8 @@
 pub mod client;
 pub mod coap;
 pub mod dtls;
+use example_support as error;
+pub mod gateway;
 pub mod journal;
 pub mod managed;
 pub mod model;
@@ -42,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ("coap_dtls", coap::dtls),
     ("coap_tcp_frames", coap::tcp_frames),
     ("coap_endpoint", coap::endpoint),
+    ("gateway_publication", gateway::publication),
     ("dtls_endpoint", dtls::endpoint),
     ("dtls_record", dtls::record),
     ("dtls_handshake", dtls::handshake),

@@ -14,6 +14,7 @@
 mod device;
 mod engine;
 mod exchanges;
+mod format;
 mod publication;
 mod shared;
 

@@ -8,13 +8,11 @@ use coap_psk::dtls::SessionId;
 use coap_psk::message::{Code, Method};
 use coap_psk::{ExchangeId, Request, Response};
 use tokio::sync::oneshot;
-use uci_model::{Content, ContentFormat, Href};
+use uci_model::{Content, Href};
 use uci_server_core::{DeviceAnswer, DeviceRequest, Operation};
 
 use super::Calls;
-
-/// CoAP's number of plain CBOR (RFC 7252, 12.3).
-const CBOR: u16 = 60;
+use super::format::format_of;
 
 /// A question to a device and where the answer goes.
 #[derive(Debug)]
@@ -143,16 +141,10 @@ pub(super) fn content(format: Option<u16>, payload: &bytes::Bytes) -> Option<Con
     Some(Content::new(format, payload.clone()))
 }
 
-/// The format of a CoAP number; plain CBOR is read as that of OCF, which it is the syntax of.
-pub(super) fn format_of(number: u16) -> Option<ContentFormat> {
-    match number {
-        CBOR => Some(ContentFormat::OcfCbor),
-        _ => ContentFormat::from_coap_number(number),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use uci_model::ContentFormat;
+
     use super::*;
 
     fn response(code: Code, format: Option<u16>, payload: &'static [u8]) -> Response {

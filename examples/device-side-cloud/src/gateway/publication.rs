@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uci_model::{Content, ContentFormat, DeviceId, Limits, ResourceLink, Value};
 
-use super::exchanges;
+use super::format::format_of;
 use crate::error::Error;
 
 /// A publication, as it comes and as it is answered: the cloud gives each link an instance number.
@@ -30,7 +30,7 @@ impl Publication {
         limits: &Limits,
     ) -> Result<Self, Error> {
         let format = content_format
-            .and_then(exchanges::format_of)
+            .and_then(format_of)
             .ok_or_else(|| Error::plain("the format of the publication is not one of OCF"))?;
         Content::new(format, payload.clone())
             .decode_as(limits)
