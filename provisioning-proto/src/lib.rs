@@ -71,7 +71,10 @@ mod secret;
 mod template;
 
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, DeviceId, DeviceKey, ParseIdError, ProductKey};
+pub use ids::{
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
+    PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
+};
 pub use secret::SealedSecret;
 pub use template::Template;
 
