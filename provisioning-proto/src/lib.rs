@@ -68,6 +68,7 @@ mod cbor;
 mod error;
 mod ids;
 pub mod model;
+pub mod mqtt;
 pub mod registry;
 pub mod roster;
 mod secret;
@@ -79,7 +80,7 @@ pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
     PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
 };
-pub use secret::SealedSecret;
+pub use secret::{SealedSecret, Secret};
 pub use template::Template;
 
 #[cfg(doctest)]

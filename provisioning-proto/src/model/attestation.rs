@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{CaId, SealedSecret};
 
 pub use crate::ids::{Fingerprint, PskIdentity};
+pub use crate::mqtt::Derivation;
 
 /// How one device proves who it is, as an operator configured it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -85,15 +86,4 @@ impl Attestation {
             _ => None,
         }
     }
-}
-
-/// How a device's secret follows from its group's.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[non_exhaustive]
-#[serde(rename_all = "snake_case")]
-pub enum Derivation {
-    /// `hex(HMAC-SHA256(key = device id, message = group secret))`, as Huawei IoTDP does it.
-    IdIsKey,
-    /// `base64(HMAC-SHA256(key = group secret, message = registration id))`, as Azure DPS does it.
-    SecretIsKey,
 }

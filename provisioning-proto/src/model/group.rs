@@ -44,7 +44,12 @@ impl EnrollmentGroup {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), ErrorKind> {
+    /// Judges what can be judged of the group alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] for a name that is empty or too long, and for lists that are too long.
+    pub fn check(&self) -> Result<(), ErrorKind> {
         let lists = self.ids.patterns.len().max(self.ids.allowed.len());
         if self.name.is_empty() || self.name.len() > MAX_NAME || lists > MAX_LISTED {
             return Err(ErrorKind::InvalidValue);
