@@ -64,12 +64,16 @@
 //! disabled and wrong must look the same.
 
 mod bytes;
+mod cbor;
 mod error;
 mod ids;
+pub mod model;
 pub mod mqtt;
 pub mod registry;
+pub mod roster;
 mod secret;
 mod template;
+mod time;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{
