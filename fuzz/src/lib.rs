@@ -72,6 +72,9 @@ pub const TARGETS: &[Target] = &[
     ("managed_mapping", managed::mapping),
     ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
+    ("provisioning_authorities", provisioning::authorities),
+    ("provisioning_certificate", provisioning::certificate),
     ("provisioning_change", provisioning::change),
+    ("provisioning_request", provisioning::request),
     ("provisioning_snapshot", provisioning::snapshot),
 ];

@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 
 use crate::ParseIdError;
+use crate::certificates::CertificateError;
 
 /// Why a command was refused, or bytes could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,12 @@ impl From<ParseIdError> for Error {
     }
 }
 
+impl From<CertificateError> for Error {
+    fn from(error: CertificateError) -> Self {
+        Self::new(ErrorKind::Certificate, error)
+    }
+}
+
 /// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +79,21 @@ pub enum ErrorKind {
     /// Another device of the product has this device id.
     #[error("the device id belongs to another device")]
     DeviceIdTaken,
+    /// A certificate or a request for one is refused; the source is the [`CertificateError`].
+    #[error("the certificate is refused")]
+    Certificate,
+    /// The tenant has no such certificate authority, or issues no such certificates.
+    #[error("no such certificate authority")]
+    UnknownAuthority,
+    /// Something refers to it, or it has what it can have one of.
+    #[error("it is in use")]
+    InUse,
+    /// No code is waiting to be signed, or none is wanted.
+    #[error("no code is waiting")]
+    NoCode,
+    /// There are as many as there may be.
+    #[error("there is no room for more")]
+    Full,
     /// A change or snapshot that is not one of this crate.
     #[error("the stored bytes are malformed")]
     Malformed,

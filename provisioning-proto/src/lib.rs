@@ -64,17 +64,20 @@
 //! disabled and wrong must look the same.
 
 mod bytes;
+mod cbor;
+pub mod certificates;
 mod error;
 mod ids;
 pub mod mqtt;
 pub mod registry;
 mod secret;
 mod template;
+mod time;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{
-    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
-    PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
+    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

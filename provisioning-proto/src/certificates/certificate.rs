@@ -2,13 +2,16 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::time::Time;
 
 use super::algorithm::check_signature;
 use super::extensions::Extensions;
 use super::signed::{common_name, signed_bytes};
-use super::{CertificateError, Fingerprint, PublicKey, Serial, SignatureAlgorithm, Signatures, pem};
+use super::{CertificateError, PublicKey, Serial, SignatureAlgorithm, Signatures, pem};
+use crate::Fingerprint;
 use crate::bytes::Bytes;
 
 /// A certificate that was read (RFC 5280, 4.1), which says nothing yet about whether it is to be trusted.
@@ -52,9 +55,8 @@ impl Certificate {
             return Err(CertificateError::Malformed);
         }
         let extensions = tbs.extensions().map_or(&[][..], Vec::as_slice);
-        let name = |name: &x509_cert::name::Name| {
-            name.to_der().map_err(|_| CertificateError::Malformed)
-        };
+        let name =
+            |name: &x509_cert::name::Name| name.to_der().map_err(|_| CertificateError::Malformed);
         Ok(Self {
             signed: signed_bytes(der)?,
             signature_algorithm: SignatureAlgorithm::read(read.signature_algorithm())?,
@@ -161,10 +163,33 @@ impl Certificate {
         self.extensions.authority && self.extensions.may_sign_certificates()
     }
 
-    /// Its SHA-256 fingerprint.
+    /// SHA-256 of the whole certificate.
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::sha256(self)
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.der).into()
+    }
+
+    /// Its fingerprint by SHA-256, in hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex(&self.digest())
+    }
+
+    /// Its fingerprint by SHA-1, which operators' lists have: nobody can make a second certificate with the same one on purpose.
+    #[must_use]
+    pub fn fingerprint_sha1(&self) -> String {
+        hex(&Sha1::digest(&self.der))
+    }
+
+    /// Whether this is its fingerprint, of either kind.
+    #[must_use]
+    pub fn has_fingerprint(&self, fingerprint: &Fingerprint) -> bool {
+        let text = fingerprint.as_str();
+        if text.len() == 64 {
+            text == self.fingerprint()
+        } else {
+            text == self.fingerprint_sha1()
+        }
     }
 
     /// Checks that `issuer`'s key signed this certificate, in that name.
@@ -256,4 +281,12 @@ fn system_time(time: Time) -> Result<SystemTime, CertificateError> {
     SystemTime::UNIX_EPOCH
         .checked_add(time.to_unix_duration())
         .ok_or(CertificateError::Malformed)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

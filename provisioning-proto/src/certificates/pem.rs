@@ -8,7 +8,6 @@ pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) const REQUEST: &str = "CERTIFICATE REQUEST";
 /// The label of older tools (RFC 7468, 7).
 pub(super) const NEW_REQUEST: &str = "NEW CERTIFICATE REQUEST";
-pub(super) const LIST: &str = "X509 CRL";
 
 /// The only thing with this label in the text, in DER.
 pub(super) fn one(text: &str, label: &str, longest: usize) -> Result<Vec<u8>, CertificateError> {
@@ -34,8 +33,8 @@ pub(super) fn all(
     let mut rest = text;
     while let Some((_, from)) = rest.split_once(&begin) {
         let (inside, after) = from.split_once(&end).ok_or(CertificateError::Malformed)?;
-        // Four characters hold three bytes, and a line of 64 ends in two more at most.
-        if inside.len() > longest.saturating_mul(3) / 2 + 128 {
+        // Four characters hold three bytes, and lines of 64 end in two more: well below twice.
+        if inside.len() > longest.saturating_mul(2).saturating_add(128) {
             return Err(CertificateError::TooLong);
         }
         if found.len() >= most {

@@ -136,8 +136,7 @@ fn read_rsa(info: &SubjectPublicKeyInfo, key: &[u8]) -> Result<KeyAlgorithm, Cer
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
     // FIPS 186-5, A.1.1: the exponent is odd and above 2^16; what is read has no zero in front.
     let exponent_fits = odd(&exponent) && (3..=4).contains(&exponent.len());
-    let modulus_fits =
-        odd(&modulus) && (2048..=8192).contains(&bits(&modulus));
+    let modulus_fits = odd(&modulus) && (2048..=8192).contains(&bits(&modulus));
     if exponent_fits && modulus_fits {
         Ok(KeyAlgorithm::Rsa)
     } else {

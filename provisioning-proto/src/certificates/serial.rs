@@ -57,7 +57,11 @@ impl FromStr for Serial {
         let refused = ParseIdError::new("serial number (2 to 40 hexadecimal digits, not zero)");
         let digits: Option<Vec<u8>> = text
             .chars()
-            .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .map(|digit| {
+                digit
+                    .to_digit(16)
+                    .and_then(|digit| u8::try_from(digit).ok())
+            })
             .collect();
         let bytes: Option<Vec<u8>> = digits
             .filter(|digits| digits.len() <= 42 && digits.len() % 2 == 0)
@@ -65,7 +69,9 @@ impl FromStr for Serial {
                 let byte = |pair: &[u8]| pair.iter().fold(0_u8, |byte, digit| byte << 4 | digit);
                 digits.chunks(2).map(byte).collect()
             });
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or(refused)
+        bytes
+            .and_then(|bytes| Self::from_bytes(&bytes))
+            .ok_or(refused)
     }
 }
 

@@ -1,0 +1,11 @@
+//! Certificates: reading them, the authorities of a tenant, chains, and issuing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod authorities;
+mod chain;
+mod reading;
+mod support;
