@@ -11,19 +11,24 @@ use rcgen::BasicConstraints;
 
 use crate::support::{Party, Ring, authority_params, days, params, today};
 
-pub fn ca(name: &str) -> CaId {
+pub(crate) fn ca(name: &str) -> CaId {
     name.parse().unwrap()
 }
 
 /// A ledger, and what it would have stored.
 #[derive(Default)]
-pub struct Kept {
-    pub ledger: CertificateAuthorities,
+pub(crate) struct Kept {
+    pub(crate) ledger: CertificateAuthorities,
     stored: Vec<Vec<u8>>,
 }
 
 impl Kept {
-    pub fn run(&mut self, id: &CaId, command: Command, at: SystemTime) -> Result<Reply, ErrorKind> {
+    pub(crate) fn run(
+        &mut self,
+        id: &CaId,
+        command: Command,
+        at: SystemTime,
+    ) -> Result<Reply, ErrorKind> {
         let before = self.ledger.clone();
         let decision = self
             .ledger
@@ -39,7 +44,7 @@ impl Kept {
         Ok(decision.reply)
     }
 
-    pub fn upload(&mut self, id: &CaId, party: &Party) {
+    pub(crate) fn upload(&mut self, id: &CaId, party: &Party) {
         let command = Command::Upload {
             name: id.to_string(),
             certificate: party.certificate.clone(),
@@ -47,14 +52,14 @@ impl Kept {
         assert_eq!(self.run(id, command, today()), Ok(Reply::Done));
     }
 
-    pub fn code(&mut self, id: &CaId, at: SystemTime) -> Challenge {
+    pub(crate) fn code(&mut self, id: &CaId, at: SystemTime) -> Challenge {
         match self.run(id, Command::GenerateCode { entropy: [7; 20] }, at) {
             Ok(Reply::Code(challenge)) => challenge,
             other => panic!("no code but {other:?}"),
         }
     }
 
-    pub fn enroll(&mut self, id: &CaId, party: &Party) {
+    pub(crate) fn enroll(&mut self, id: &CaId, party: &Party) {
         self.upload(id, party);
         let code = self.code(id, today()).code;
         let reply = self.run(id, Command::Verify(party.device(&code)), today());
@@ -212,7 +217,7 @@ fn what_is_referred_to_is_not_deleted_and_one_group_is_the_most() {
         assert_eq!(kept.run(&id, refer, today()), Ok(Reply::Done));
     }
     let second = kept.run(&id, Command::Refer(group("g2")), today());
-    assert_eq!(second, Err(ErrorKind::InUse));
+    assert_eq!(second, Err(ErrorKind::CaTaken));
     for reference in references {
         assert_eq!(
             kept.run(&id, Command::Delete, today()),

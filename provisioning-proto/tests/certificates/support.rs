@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use provisioning_proto::certificates::{
-    Certificate, CertificationRequest, KeyAlgorithm, PublicKey, SignatureAlgorithm, Signatures,
+    Certificate, KeyAlgorithm, PublicKey, SignatureAlgorithm, Signatures,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -11,7 +11,7 @@ use rcgen::{
 };
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
-pub struct Ring;
+pub(crate) struct Ring;
 
 impl Signatures for Ring {
     fn verify(
@@ -47,22 +47,22 @@ impl Signatures for Ring {
 }
 
 /// The day that the tests take for today: within the dates of everything made here unless it says otherwise.
-pub fn today() -> SystemTime {
+pub(crate) fn today() -> SystemTime {
     // 2027-01-15
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-pub fn days(number: u64) -> Duration {
+pub(crate) fn days(number: u64) -> Duration {
     Duration::from_secs(number * 24 * 3600)
 }
 
-pub struct Party {
-    pub certificate: Certificate,
+pub(crate) struct Party {
+    pub(crate) certificate: Certificate,
     params: CertificateParams,
-    pub key: KeyPair,
+    pub(crate) key: KeyPair,
 }
 
-pub fn params(name: &str) -> CertificateParams {
+pub(crate) fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -71,14 +71,14 @@ pub fn params(name: &str) -> CertificateParams {
     params
 }
 
-pub fn authority_params(name: &str, constraint: BasicConstraints) -> CertificateParams {
+pub(crate) fn authority_params(name: &str, constraint: BasicConstraints) -> CertificateParams {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(constraint);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
-pub fn device_params(name: &str) -> CertificateParams {
+pub(crate) fn device_params(name: &str) -> CertificateParams {
     let mut params = params(name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -86,11 +86,11 @@ pub fn device_params(name: &str) -> CertificateParams {
 }
 
 impl Party {
-    pub fn root(name: &str) -> Self {
+    pub(crate) fn root(name: &str) -> Self {
         Self::self_signed(authority_params(name, BasicConstraints::Unconstrained))
     }
 
-    pub fn self_signed(params: CertificateParams) -> Self {
+    pub(crate) fn self_signed(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = read(&params.self_signed(&key).unwrap());
         Self {
@@ -101,7 +101,7 @@ impl Party {
     }
 
     /// Signs what is described, for a new key.
-    pub fn sign(&self, params: CertificateParams) -> Self {
+    pub(crate) fn sign(&self, params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let issuer = Issuer::from_params(&self.params, &self.key);
         let certificate = read(&params.signed_by(&key, &issuer).unwrap());
@@ -113,7 +113,7 @@ impl Party {
     }
 
     /// The same authority with other particulars: its key stays.
-    pub fn reissued(&self, params: CertificateParams) -> Self {
+    pub(crate) fn reissued(&self, params: CertificateParams) -> Self {
         let key = KeyPair::try_from(self.key.serialized_der()).unwrap();
         let certificate = read(&params.self_signed(&key).unwrap());
         Self {
@@ -123,26 +123,21 @@ impl Party {
         }
     }
 
-    pub fn intermediate(&self, name: &str) -> Self {
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
         self.sign(authority_params(name, BasicConstraints::Unconstrained))
     }
 
-    pub fn device(&self, name: &str) -> Certificate {
+    pub(crate) fn device(&self, name: &str) -> Certificate {
         self.sign(device_params(name)).certificate
     }
 
-    pub fn device_numbered(&self, name: &str, serial: u64) -> Certificate {
+    pub(crate) fn device_numbered(&self, name: &str, serial: u64) -> Certificate {
         let mut params = device_params(name);
         params.serial_number = Some(SerialNumber::from(serial));
         self.sign(params).certificate
     }
 }
 
-pub fn read(certificate: &rcgen::Certificate) -> Certificate {
+pub(crate) fn read(certificate: &rcgen::Certificate) -> Certificate {
     Certificate::from_der(certificate.der()).unwrap()
-}
-
-pub fn request(params: CertificateParams, key: &KeyPair) -> CertificationRequest {
-    let request = params.serialize_request(key).unwrap();
-    CertificationRequest::from_der(request.der()).unwrap()
 }

@@ -78,7 +78,7 @@ impl CertificateAuthorities {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAuthority`], [`ErrorKind::Exists`], [`ErrorKind::InUse`], [`ErrorKind::Full`],
+    /// [`ErrorKind::UnknownAuthority`], [`ErrorKind::Exists`], [`ErrorKind::InUse`], [`ErrorKind::CaTaken`], [`ErrorKind::Full`],
     /// [`ErrorKind::InvalidValue`], [`ErrorKind::NoCode`], and [`ErrorKind::Certificate`] with the
     /// [`CertificateError`] as its source.
     pub fn decide(
@@ -273,7 +273,7 @@ fn refer(
     }
     let group = |reference: &Reference| matches!(reference, Reference::Group(_));
     if group(&reference) && authority.references.iter().any(group) {
-        return Err(ErrorKind::InUse);
+        return Err(ErrorKind::CaTaken);
     }
     if authority.references.len() >= config.max_references {
         return Err(ErrorKind::Full);
