@@ -66,6 +66,7 @@
 mod bytes;
 mod error;
 mod ids;
+pub mod lwm2m;
 pub mod registry;
 mod secret;
 mod template;
