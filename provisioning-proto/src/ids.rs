@@ -105,10 +105,11 @@ text_id!(
 );
 
 text_id!(
-    /// A public alias of a tenant, or of one group of it, that a device may present: 1 to 64 ASCII letters, digits, `-` and `_`.
+    /// A public alias of a tenant, or of one group of it, that a device may present: 1 to 64 ASCII letters, digits and `-`. No `_`,
+    /// which separates it from what stands beside it in an MQTT client id.
     ScopeId,
-    "scope id (1 to 64 of letters, digits, '-' and '_')",
-    is_name
+    "scope id (1 to 64 of letters, digits and '-')",
+    |text| in_length(text, 1, 64) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 );
 
 text_id!(
@@ -183,8 +184,8 @@ mod tests {
         assert!(account("é") && account(&"a".repeat(128)));
         assert!(!account("") && !account(&"a".repeat(129)) && !account("a\nb"));
         let scope = |text: &str| text.parse::<ScopeId>().is_ok();
-        assert!(scope("ff5bbx7a488f") && scope("-_") && scope(&"a".repeat(64)));
-        assert!(!scope("") && !scope(&"a".repeat(65)) && !scope("a.b") && !scope("a/b"));
+        assert!(scope("ff5bbx7a488f") && scope("-") && scope(&"a".repeat(64)));
+        assert!(!scope("") && !scope(&"a".repeat(65)) && !scope("a.b") && !scope("a_b"));
         let registration = |text: &str| text.parse::<RegistrationId>().is_ok();
         assert!(
             registration("urn:imei:0042")

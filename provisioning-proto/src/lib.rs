@@ -67,6 +67,7 @@ mod bytes;
 mod error;
 mod ids;
 pub mod lwm2m;
+pub mod mqtt;
 pub mod registry;
 mod secret;
 mod template;
@@ -76,7 +77,7 @@ pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
     PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
 };
-pub use secret::SealedSecret;
+pub use secret::{SealedSecret, Secret};
 pub use template::Template;
 
 #[cfg(doctest)]
