@@ -72,6 +72,33 @@ pub enum ErrorKind {
     /// Another device of the product has this device id.
     #[error("the device id belongs to another device")]
     DeviceIdTaken,
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    UnknownTenant,
+    /// There is no such access point, policy, group or scope.
+    #[error("no such entry")]
+    UnknownEntry,
+    /// What was to be changed is not as the command believes.
+    #[error("it was changed meanwhile")]
+    Conflict,
+    /// Something else refers to it.
+    #[error("it is in use")]
+    InUse,
+    /// It can be set once only.
+    #[error("it cannot be changed any more")]
+    Immutable,
+    /// The certificate authority serves another group.
+    #[error("the certificate authority serves another group")]
+    CaTaken,
+    /// The tenant has no right to the access point.
+    #[error("the access point is not granted to the tenant")]
+    NotGranted,
+    /// A limit is reached.
+    #[error("a limit is reached")]
+    Full,
+    /// The journal did not take the change.
+    #[error("the journal is not available")]
+    Unavailable,
     /// A change or snapshot that is not one of this crate.
     #[error("the stored bytes are malformed")]
     Malformed,

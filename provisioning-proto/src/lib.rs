@@ -64,13 +64,17 @@
 //! disabled and wrong must look the same.
 
 mod bytes;
+mod cbor;
 mod error;
 mod ids;
 pub mod lwm2m;
+pub mod model;
 pub mod mqtt;
 pub mod registry;
+pub mod roster;
 mod secret;
 mod template;
+mod time;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{
