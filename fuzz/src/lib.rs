@@ -74,4 +74,7 @@ pub const TARGETS: &[Target] = &[
     ("journal_sealed", journal::sealed),
     ("provisioning_change", provisioning::change),
     ("provisioning_snapshot", provisioning::snapshot),
+    ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),
+    ("provisioning_mqtt_session", provisioning::mqtt::session),
+    ("provisioning_mqtt_up", provisioning::mqtt::up),
 ];
