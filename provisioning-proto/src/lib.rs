@@ -68,6 +68,7 @@ mod cbor;
 pub mod certificates;
 mod error;
 mod ids;
+pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
 pub mod registry;
