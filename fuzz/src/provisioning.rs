@@ -1,5 +1,6 @@
 //! Targets of `provisioning-proto`.
 
+pub mod certificates;
 pub mod mqtt;
 
 use provisioning_proto::registry::{Change, Registry, SNAPSHOT_FORMAT};
