@@ -72,6 +72,12 @@ pub enum ErrorKind {
     /// Another device of the product has this device id.
     #[error("the device id belongs to another device")]
     DeviceIdTaken,
+    /// There is no such access point, policy, group or scope.
+    #[error("no such entry")]
+    UnknownEntry,
+    /// A limit is reached.
+    #[error("a limit is reached")]
+    Full,
     /// A change or snapshot that is not one of this crate.
     #[error("the stored bytes are malformed")]
     Malformed,

@@ -63,14 +63,19 @@
 //! `decide` and opens when a handshake needs the key. The reasons in an [`Error`] are for operators: to a device, unknown,
 //! disabled and wrong must look the same.
 
+pub mod allocation;
 mod bytes;
+mod code;
 mod error;
 mod ids;
+pub mod limiter;
+pub mod limits;
 pub mod mqtt;
 pub mod registry;
 mod secret;
 mod template;
 
+pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
