@@ -29,6 +29,12 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 identity,
             } => self.handle_established(session, peer, &identity, now),
             DtlsEvent::Data { session, data } => {
+                let Some(sender) = self.sessions.get_mut(&session) else {
+                    return;
+                };
+                if !self.guard.admits_message(&mut sender.allowance, now) {
+                    return;
+                }
                 self.presence.seen(session, now);
                 // Before what the device says, the application learns that it is back.
                 while let Some(change) = self.presence.poll_output() {
