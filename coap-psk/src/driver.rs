@@ -5,6 +5,14 @@
 //! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Read the channel
 //! without waiting for calls of the same endpoint, or give it room for what may come in the meantime.
 //!
+//! # Many datagrams
+//!
+//! Datagrams are taken and sent many at a time, on Linux with one system call, and calls as well. When the socket has had more to
+//! read than could be taken for a while, of the datagrams that are of no session and no handshake here most are dropped
+//! ([`Counters::strangers_dropped`](crate::Counters)): the system drops what its buffer has no room for whoever sent it. A larger
+//! buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
+//! (`net.core.rmem_max`), its operator has to.
+//!
 //! # Many cores
 //!
 //! An endpoint does one thing at a time. With [`bind()`] and [`shards()`] there are several at one address, each with a socket of its
@@ -119,6 +127,7 @@ use clock::{Clock, Timer};
 use datagrams::{BATCH, Inbox, Outbox};
 use desk::{Desk, Forwarded, News};
 use handle::Call;
+use overload::Pressure;
 
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
@@ -146,6 +155,7 @@ async fn drive<D: DtlsEndpoint>(
     let mut timer = clock.timer();
     let mut inbox = Inbox::of(socket)?;
     let mut outbox = Outbox::default();
+    let mut pressure = Pressure::default();
     loop {
         let deadline = endpoint.next_deadline();
         timer.set(deadline);
@@ -174,8 +184,8 @@ async fn drive<D: DtlsEndpoint>(
             call(endpoint, now);
         }
         inbox.receive(socket)?;
-        if inbox.is_full() {
-            overload::handle_datagrams(endpoint, desk.as_deref(), &inbox, now);
+        if pressure.note(inbox.is_full()) {
+            overload::handle_datagrams(endpoint, desk.as_deref(), inbox.datagrams(), now);
         } else {
             for (from, datagram) in inbox.datagrams() {
                 handle_datagram(endpoint, desk.as_deref(), from, datagram, now);
