@@ -12,6 +12,12 @@ pub struct ParseIdError {
     expected: &'static str,
 }
 
+impl ParseIdError {
+    pub(crate) fn new(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -155,6 +161,23 @@ text_id!(
     ApplicationId,
     "application id (1 to 64 of letters, digits, '-' and '_')",
     is_name
+);
+
+text_id!(
+    /// The fingerprint of a certificate: its SHA-1 or SHA-256 as 40 or 64 lower-case hexadecimal digits.
+    Fingerprint,
+    "fingerprint (40 or 64 lower-case hexadecimal digits)",
+    |text| (text.len() == 40 || text.len() == 64)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+);
+
+text_id!(
+    /// The identity that a device names in a handshake with a pre-shared key: 1 to 256 bytes without control characters.
+    PskIdentity,
+    "PSK identity (1 to 256 bytes without control characters)",
+    |text| in_length(text, 1, 256) && !text.chars().any(char::is_control)
 );
 
 fn is_name(text: &str) -> bool {

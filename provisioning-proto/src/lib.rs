@@ -65,21 +65,27 @@
 
 pub mod allocation;
 mod bytes;
+mod cbor;
+pub mod certificates;
 mod code;
 mod error;
 mod ids;
 pub mod limiter;
 pub mod limits;
+pub mod lwm2m;
+pub mod model;
 pub mod mqtt;
 pub mod registry;
+pub mod roster;
 mod secret;
 mod template;
+mod time;
 
 pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
-    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
-    PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
+    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

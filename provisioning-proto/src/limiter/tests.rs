@@ -113,6 +113,8 @@ fn ten_thousand_devices_at_once_starve_no_other_tenant_and_take_bounded_memory()
     let mut limiter = Limiter::new(config);
     let start = Instant::now();
     let (large, small) = (tenant("large"), tenant("small"));
+    let mut of_small = 0;
+    let mut admitted: Vec<Instant> = Vec::new();
     let mut waiting: BTreeSet<(Instant, usize)> = (0..10_000).map(|n| (start, n)).collect();
     while let Some((now, n)) = waiting.pop_first() {
         match limiter.admit(&Charged::device(&large, &device(n)), now) {
