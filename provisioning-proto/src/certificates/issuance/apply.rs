@@ -16,7 +16,7 @@ impl IssuedCertificates {
                 self.issuers
                     .entry(issuer.clone())
                     .or_insert_with(|| Issuer {
-                        certificate: certificate.clone(),
+                        certificate: (**certificate).clone(),
                         key: key.clone(),
                         list_url: list_url.clone(),
                         list_number: 0,

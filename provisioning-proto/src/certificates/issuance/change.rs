@@ -33,7 +33,7 @@ pub enum Fact {
         /// Its id.
         issuer: CaId,
         /// Its certificate.
-        certificate: Certificate,
+        certificate: Box<Certificate>,
         /// Its private key.
         key: SealedSecret,
         /// Where its list of revocations is fetched.

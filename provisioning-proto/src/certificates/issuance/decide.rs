@@ -142,7 +142,7 @@ impl IssuedCertificates {
                 certificate,
                 key,
                 list_url,
-            } => done(self.add_issuer(issuer, *certificate, key, list_url, config, wall)?),
+            } => done(self.add_issuer(issuer, certificate, key, list_url, config, wall)?),
             Command::SetProfile { profile, settings } => {
                 done(self.set_profile(profile, settings, config)?)
             }
@@ -199,7 +199,7 @@ impl IssuedCertificates {
     fn add_issuer(
         &self,
         issuer: CaId,
-        certificate: Certificate,
+        certificate: Box<Certificate>,
         key: SealedSecret,
         list_url: Option<String>,
         config: &Config,
