@@ -11,9 +11,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 
-use crate::error::Error;
+use example_support::Error;
 
-/// The settings for devices, with the certificate of the other settings, whichever they have.
+/// The settings for devices, with the certificate that another listener has; without ALPN, which devices do not speak.
 ///
 /// # Errors
 /// The crypto provider and the TLS versions do not fit.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use provisioning_proto::limiter::{Charged, Config, Limiter, Rate, Verdict};
 
+use crate::Settings;
+
 /// How many addresses that wait are remembered; when there are more, the new ones do not wait.
 const MAX_WAITING: usize = 65_536;
 
@@ -24,14 +26,13 @@ struct Inner {
 }
 
 impl Guard {
-    /// `failures` at once are forgiven, and one more every second; who goes on waits for `penalty` each time.
-    pub(crate) fn new(failures: u32, penalty: Duration, seed: u64) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let mut config = Config::default();
-        config.source = Rate::new(failures, Duration::from_secs(1));
+        config.source = Rate::new(settings.failures_per_source, Duration::from_secs(1));
         Self(Arc::new(Mutex::new(Inner {
-            limiter: Limiter::new(config, seed),
+            limiter: Limiter::new(config),
             waiting: BTreeMap::new(),
-            penalty,
+            penalty: settings.penalty,
         })))
     }
 
@@ -78,8 +79,9 @@ mod tests {
 
     #[test]
     fn a_storm_of_failures_is_kept_out_and_others_are_not() {
-        let guard = Guard::new(20, Duration::from_secs(10), 1);
-        let [bad, good]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("address"));
+        let guard = Guard::new(&Settings::default());
+        let [bad, good]: [IpAddr; 2] =
+            ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("address"));
         let mut now = clock::now();
         let mut judged = 0;
         for _ in 0..1000 {

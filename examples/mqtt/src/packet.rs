@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 /// Why bytes are not a packet that is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unreadable {
+#[non_exhaustive]
+pub enum Unreadable {
     /// It is longer than allowed.
     TooLong,
     /// It is a CONNECT of another version of MQTT.
@@ -20,14 +21,17 @@ pub(crate) enum Unreadable {
 ///
 /// # Errors
 /// There is no such packet, however many bytes follow.
-pub(crate) fn read(bytes: &[u8], largest: usize) -> Result<Option<(Packet, usize)>, Unreadable> {
+pub fn read(bytes: &[u8], largest: usize) -> Result<Option<(Packet, usize)>, Unreadable> {
     let header = match Header::decode(bytes) {
         Ok(header) => header,
         Err(error) if error.is_eof() => return Ok(None),
         Err(_) => return Err(Unreadable::Malformed),
     };
     // The header counts the bytes of its length, not those of the packet.
-    let sizes = (usize::try_from(header.total_len), usize::try_from(header.remaining_len));
+    let sizes = (
+        usize::try_from(header.total_len),
+        usize::try_from(header.remaining_len),
+    );
     let (Ok(length_bytes), Ok(length)) = sizes else {
         return Err(Unreadable::TooLong);
     };
@@ -59,17 +63,20 @@ pub(crate) fn read(bytes: &[u8], largest: usize) -> Result<Option<(Packet, usize
 }
 
 /// CONNACK without a session.
-pub(crate) fn connack(code: u8) -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn connack(code: u8) -> Zeroizing<Vec<u8>> {
     packet(0x20, &[&[0, code]])
 }
 
 /// PUBACK.
-pub(crate) fn puback(packet_id: u16) -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn puback(packet_id: u16) -> Zeroizing<Vec<u8>> {
     packet(0x40, &[&packet_id.to_be_bytes()])
 }
 
 /// SUBACK: QoS 0 or a refusal for each filter.
-pub(crate) fn suback(packet_id: u16, granted: &[bool]) -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn suback(packet_id: u16, granted: &[bool]) -> Zeroizing<Vec<u8>> {
     let codes: Vec<u8> = granted
         .iter()
         .map(|granted| if *granted { 0x00 } else { 0x80 })
@@ -78,17 +85,20 @@ pub(crate) fn suback(packet_id: u16, granted: &[bool]) -> Zeroizing<Vec<u8>> {
 }
 
 /// UNSUBACK.
-pub(crate) fn unsuback(packet_id: u16) -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn unsuback(packet_id: u16) -> Zeroizing<Vec<u8>> {
     packet(0xb0, &[&packet_id.to_be_bytes()])
 }
 
 /// PINGRESP.
-pub(crate) fn pingresp() -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn pingresp() -> Zeroizing<Vec<u8>> {
     packet(0xd0, &[])
 }
 
 /// PUBLISH with QoS 0; a topic is cut at what MQTT can carry, which none of ours comes near.
-pub(crate) fn publish(topic: &str, payload: &[u8]) -> Zeroizing<Vec<u8>> {
+#[must_use]
+pub fn publish(topic: &str, payload: &[u8]) -> Zeroizing<Vec<u8>> {
     let length = u16::try_from(topic.len()).unwrap_or(u16::MAX);
     let topic = topic.as_bytes().get(..length.into()).unwrap_or_default();
     packet(0x30, &[&length.to_be_bytes(), topic, payload])
@@ -136,12 +146,27 @@ mod tests {
     #[test]
     fn what_is_no_packet_is_not_read() {
         for (bytes, fault) in [
-            (&b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03dev"[..], Unreadable::Version),
-            (b"\x10\x0f\x00\x04MQTT\x06\x02\x00\x3c\x00\x03dev", Unreadable::Version),
+            (
+                &b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03dev"[..],
+                Unreadable::Version,
+            ),
+            (
+                b"\x10\x0f\x00\x04MQTT\x06\x02\x00\x3c\x00\x03dev",
+                Unreadable::Version,
+            ),
             // Bytes behind the last field, a reserved flag, a packet shorter than its fields, a type that there is not.
-            (b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev!", Unreadable::Malformed),
-            (b"\x10\x0f\x00\x04MQTT\x04\x03\x00\x3c\x00\x03dev", Unreadable::Malformed),
-            (b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev", Unreadable::Malformed),
+            (
+                b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev!",
+                Unreadable::Malformed,
+            ),
+            (
+                b"\x10\x0f\x00\x04MQTT\x04\x03\x00\x3c\x00\x03dev",
+                Unreadable::Malformed,
+            ),
+            (
+                b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev",
+                Unreadable::Malformed,
+            ),
             (b"\xf0\x00", Unreadable::Malformed),
             (b"\xc0\x01\x00", Unreadable::Malformed),
             (b"\x80\x05\x00\x01\x00\x00\x00", Unreadable::Malformed),

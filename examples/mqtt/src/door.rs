@@ -1,18 +1,12 @@
-//! The door for devices that bootstrap over MQTT: TLS, then one [`Connection`] each, with bounds on all that a stranger may take.
-
-mod connection;
-mod guard;
-mod packet;
-mod port;
-mod sessions;
-mod tls;
+//! The listener: TLS, then one connection each.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use provisioning_proto::mqtt::session::{Cause, Session, SessionConfig};
+use example_support::Error;
+use provisioning_proto::mqtt::session::{Cause, ConnectCode, Session, SessionConfig};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -21,38 +15,57 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
 use crate::clock;
-use crate::config;
-use crate::error::Error;
-use crate::monitor::Metrics;
-
-pub(crate) use port::{Outcome, Port, Refused};
-
-use connection::{Connection, Peer};
-use guard::Guard;
-use sessions::Sessions;
+use crate::connection::{Connection, Peer};
+use crate::guard::Guard;
+use crate::port::{Figures, Port};
+use crate::sessions::Sessions;
+use crate::tls;
 
 /// How long a device may take for its TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long open connections may take to end after the program was told to stop.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long an address waits that failed too often.
-const PENALTY: Duration = Duration::from_secs(10);
 
 /// The door, before anybody comes.
-pub(crate) struct Door<P> {
-    pub(crate) listener: TcpListener,
-    pub(crate) settings: config::Mqtt,
-    /// The settings of the HTTPS listener, whose certificate is this door's, too.
-    pub(crate) tls: watch::Receiver<Arc<ServerConfig>>,
-    pub(crate) port: P,
-    pub(crate) metrics: Arc<Metrics>,
+#[expect(missing_debug_implementations, reason = "a port need not have one")]
+pub struct Door<P> {
+    listener: TcpListener,
+    settings: Settings,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    port: P,
+    figures: Arc<dyn Figures>,
+}
+
+/// What is bounded at a [`Door`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Connections open at once; further ones wait in the kernel's queue. 10,000.
+    pub max_connections: usize,
+    /// Bytes of the largest packet that a device may send. 8192.
+    pub max_packet_bytes: usize,
+    /// How many failures of an address are forgiven at once; then one more every second. 20.
+    pub failures_per_source: u32,
+    /// How long an address waits that failed more often. 10 s.
+    pub penalty: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_packet_bytes: 8192,
+            failures_per_source: 20,
+            penalty: Duration::from_secs(10),
+        }
+    }
 }
 
 /// What all connections share.
 #[derive(Clone)]
 struct Shared<P> {
     port: P,
-    metrics: Arc<Metrics>,
+    figures: Arc<dyn Figures>,
     guard: Guard,
     sessions: Sessions,
     session: SessionConfig,
@@ -60,16 +73,33 @@ struct Shared<P> {
 }
 
 impl<P: Port> Door<P> {
+    /// A door at a listener, with the certificate that `tls` has whenever a device comes.
+    #[must_use]
+    pub fn new(
+        listener: TcpListener,
+        settings: Settings,
+        tls: watch::Receiver<Arc<ServerConfig>>,
+        port: P,
+        figures: Arc<dyn Figures>,
+    ) -> Self {
+        Self {
+            listener,
+            settings,
+            tls,
+            port,
+            figures,
+        }
+    }
+
     /// Lets devices in until `stop` turns true, then ends their connections.
     ///
     /// # Errors
-    /// TLS cannot be set up, or there is no entropy.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let seed = u64::from_be_bytes(clock::entropy()?);
+    /// TLS cannot be set up.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let shared = Shared {
             port: self.port.clone(),
-            metrics: Arc::clone(&self.metrics),
-            guard: Guard::new(self.settings.failures_per_source.get(), PENALTY, seed),
+            figures: Arc::clone(&self.figures),
+            guard: Guard::new(&self.settings),
             sessions: Sessions::default(),
             session: SessionConfig::default(),
             largest_packet: self.settings.max_packet_bytes,
@@ -98,7 +128,7 @@ impl<P: Port> Door<P> {
                 }
             };
             if !shared.guard.lets_in(peer.ip(), clock::now()) {
-                self.metrics.mqtt_ended("kept_out");
+                self.figures.ended("kept_out");
                 continue;
             }
             if self.tls.has_changed().unwrap_or(false) {
@@ -145,11 +175,12 @@ impl<P: Port> Shared<P> {
             Ok(Ok(stream)) => stream,
             Ok(Err(cause)) => {
                 debug!(%peer, %cause, "TLS handshake failed");
-                return self.metrics.mqtt_ended("no_handshake");
+                self.guard.failed(peer.ip(), clock::now());
+                return self.figures.ended("no_handshake");
             }
             Err(_) => {
                 debug!(%peer, "TLS handshake took too long");
-                return self.metrics.mqtt_ended("no_handshake");
+                return self.figures.ended("no_handshake");
             }
         };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -159,20 +190,29 @@ impl<P: Port> Shared<P> {
             largest_packet: self.largest_packet,
         };
         let session = Session::new(self.session.clone(), clock::now());
-        let metrics = Arc::clone(&self.metrics);
+        let figures = Arc::clone(&self.figures);
         let connection = Connection::new(
             stream,
             self.port,
             description,
             session,
             self.sessions,
-            metrics,
+            figures,
         );
         let cause = connection.run(stop).await;
-        if matches!(cause, Cause::Refused(_) | Cause::NotAllowed | Cause::TooMuch) {
+        if is_fault(cause) {
             self.guard.failed(peer.ip(), clock::now());
         }
         debug!(%peer, ?cause, "the connection ended");
-        self.metrics.mqtt_ended(cause.as_str());
+        self.figures.ended(cause.as_str());
+    }
+}
+
+/// Whether the device, and not this program or the network, is why the connection ended.
+fn is_fault(cause: Cause) -> bool {
+    match cause {
+        Cause::Refused(code) => code != ConnectCode::ServerUnavailable,
+        Cause::NotAllowed | Cause::TooMuch => true,
+        _ => false,
     }
 }

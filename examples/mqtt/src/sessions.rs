@@ -75,7 +75,10 @@ mod tests {
         assert!(other_ended.try_recv().is_err());
         drop(first);
         assert_eq!(sessions.lock().by_device.len(), 2);
-        assert!(matches!(second_ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        assert!(matches!(
+            second_ended.try_recv(),
+            Err(oneshot::error::TryRecvError::Empty)
+        ));
         drop(second);
         assert_eq!(sessions.lock().by_device.len(), 1);
     }

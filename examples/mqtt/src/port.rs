@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use provisioning_proto::mqtt::DownPayload;
 use provisioning_proto::mqtt::session::Credentials;
 
 /// Why a device is not let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Refused {
+#[expect(clippy::exhaustive_enums, reason = "a device can be told no more")]
+pub enum Refused {
     /// It is not who it says; unknown and disabled look the same.
     Credentials,
     /// It could not be judged.
@@ -16,7 +18,7 @@ pub(crate) enum Refused {
 }
 
 /// Provisioning, as devices that speak MQTT need it.
-pub(crate) trait Port: Clone + Send + Sync + 'static {
+pub trait Port: Clone + Send + Sync + 'static {
     /// A device that proved who it is.
     type Principal: Clone + Send + Sync + 'static;
 
@@ -41,16 +43,30 @@ pub(crate) trait Port: Clone + Send + Sync + 'static {
 
 /// What a device was told, as a word for figures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Outcome {
+#[expect(clippy::exhaustive_enums, reason = "a device can be told no more")]
+pub enum Outcome {
+    /// Its address.
     Assigned,
+    /// That there is none for it.
     Refused,
 }
 
 impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Assigned => "assigned",
             Self::Refused => "refused",
         }
     }
+}
+
+/// Where a door says what it counts; every text is a word of this crate.
+pub trait Figures: Send + Sync + 'static {
+    /// A connection ended, or was not taken.
+    fn ended(&self, cause: &'static str);
+
+    /// A device that asked where it belongs was answered.
+    fn answered(&self, outcome: &'static str, took: Duration);
 }

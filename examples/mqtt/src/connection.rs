@@ -18,11 +18,10 @@ use tokio::task::JoinSet;
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::packet::{self, Unreadable};
-use super::port::{Outcome, Port, Refused};
-use super::sessions::{Place, Sessions};
 use crate::clock;
-use crate::monitor::Metrics;
+use crate::packet::{self, Unreadable};
+use crate::port::{Figures, Outcome, Port, Refused};
+use crate::sessions::{Place, Sessions};
 
 /// How long a device may take to read what is written to it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,7 +50,7 @@ pub(crate) struct Connection<S, P: Port> {
     principal: Option<P::Principal>,
     place: Option<(Place, oneshot::Receiver<()>)>,
     registering: JoinSet<Answered>,
-    metrics: Arc<Metrics>,
+    figures: Arc<dyn Figures>,
 }
 
 /// What woke the connection up.
@@ -71,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
         peer: Peer,
         session: Session,
         sessions: Sessions,
-        metrics: Arc<Metrics>,
+        figures: Arc<dyn Figures>,
     ) -> Self {
         Self {
             stream,
@@ -84,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
             principal: None,
             place: None,
             registering: JoinSet::new(),
-            metrics,
+            figures,
         }
     }
 
@@ -103,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
                 Woken::Judged(judged) => self.judged(judged),
                 Woken::Answered(Some((request, since, (outcome, payload)))) => {
                     let now = clock::now();
-                    self.metrics
-                        .bootstrapped(outcome.as_str(), now.saturating_duration_since(since));
+                    self.figures
+                        .answered(outcome.as_str(), now.saturating_duration_since(since));
                     self.session.handle_answer(request, payload, now);
                 }
                 // The task was lost; the session's own deadline answers the device.
@@ -151,7 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
             Err(Refused::Credentials) => Authentication::Refused,
             Err(Refused::Unavailable) => Authentication::Unavailable,
         };
-        self.session.handle_authentication(authentication, clock::now());
+        self.session
+            .handle_authentication(authentication, clock::now());
     }
 
     /// Gives the session the next packet that was received whole, if there is one.
@@ -160,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
         match packet::read(&self.received, self.peer.largest_packet) {
             Ok(None) => return false,
             Ok(Some((packet, length))) => {
-                self.received.drain(..length.min(self.received.len()));
+                let length = length.min(self.received.len());
+                self.received.drain(..length);
                 self.give(&packet, now);
             }
             Err(Unreadable::Version) => {
@@ -204,11 +205,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
             }
             Packet::Subscribe(packet) => {
                 let filters = packet.topics.iter().map(|(filter, _)| &**filter);
-                self.session.handle_subscribe(packet.pid.value(), filters, now);
+                self.session
+                    .handle_subscribe(packet.pid.value(), filters, now);
             }
             Packet::Unsubscribe(packet) => {
                 let filters = packet.topics.iter().map(|filter| &**filter);
-                self.session.handle_unsubscribe(packet.pid.value(), filters, now);
+                self.session
+                    .handle_unsubscribe(packet.pid.value(), filters, now);
             }
             Packet::Pingreq => self.session.handle_ping(now),
             Packet::Disconnect => self.session.handle_disconnect(now),
