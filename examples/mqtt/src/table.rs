@@ -99,7 +99,8 @@ impl Table {
         let mut policies = Policies::default();
         for (number, entry) in (0_u64..).zip(&self.policies) {
             let rule = Rule::Static {
-                keyword: Keyword::new(entry.keyword.clone()).map_err(|cause| invalid(cause.into()))?,
+                keyword: Keyword::new(entry.keyword.clone())
+                    .map_err(|cause| invalid(cause.into()))?,
                 priority: Priority::HIGHEST,
                 source: match entry.in_payload {
                     true => KeywordSource::Payload,
