@@ -73,6 +73,18 @@ pub const TARGETS: &[Target] = &[
     ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
     (
+        "provisioning_allocation_decided",
+        provisioning::allocation::decided,
+    ),
+    (
+        "provisioning_allocation_hook",
+        provisioning::allocation::hook_reply,
+    ),
+    (
+        "provisioning_allocation_prefix",
+        provisioning::allocation::prefix,
+    ),
+    (
         "provisioning_authorities",
         provisioning::certificates::authorities,
     ),
@@ -81,6 +93,10 @@ pub const TARGETS: &[Target] = &[
         provisioning::certificates::certificate,
     ),
     ("provisioning_change", provisioning::change),
+    (
+        "provisioning_issuance",
+        provisioning::certificates::issuance,
+    ),
     ("provisioning_request", provisioning::certificates::request),
     ("provisioning_snapshot", provisioning::snapshot),
     ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),
