@@ -2,6 +2,8 @@
 
 pub mod mqtt;
 
+pub mod lwm2m;
+
 use provisioning_proto::registry::{Change, Registry, SNAPSHOT_FORMAT};
 
 /// A stored change: what reads is written as something that reads as the same, and brings down no registry.
