@@ -10,7 +10,12 @@ use provisioning_proto::lwm2m::{ContentFormat, Opaque, Path, tlv};
 /// An account as a client of certificates has it, whose keys are most of it, and one with a pre-shared key.
 fn accounts() -> [(&'static str, Security); 2] {
     let key = Opaque::new(vec![7; 16]);
-    let small = Security::psk("coaps://target.example:5684", 101, b"urn:imei:861234567890123", key);
+    let small = Security::psk(
+        "coaps://target.example:5684",
+        101,
+        b"urn:imei:861234567890123",
+        key,
+    );
     let mut large = small.clone();
     large.public_key_or_identity = Opaque::new(vec![1; 900]);
     large.server_public_key = Opaque::new(vec![2; 900]);

@@ -1,5 +1,7 @@
 //! Targets of `provisioning-proto`.
 
+pub mod allocation;
+pub mod certificates;
 pub mod mqtt;
 
 pub mod lwm2m;
