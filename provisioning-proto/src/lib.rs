@@ -65,8 +65,10 @@
 
 mod bytes;
 mod cbor;
+pub mod certificates;
 mod error;
 mod ids;
+pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
 pub mod registry;
@@ -77,8 +79,8 @@ mod time;
 
 pub use error::{Error, ErrorKind};
 pub use ids::{
-    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
-    PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
+    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

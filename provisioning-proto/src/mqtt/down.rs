@@ -78,6 +78,19 @@ pub enum Down {
 pub struct DownPayload(Zeroizing<Vec<u8>>);
 
 impl DownPayload {
+    /// What sends a device nowhere, and says why.
+    #[must_use]
+    pub fn refusal(code: &str, message: &str) -> Self {
+        let wire = Wire::Refused {
+            error_code: code,
+            error_msg: message,
+        };
+        // Two texts have no way to fail.
+        Self(Zeroizing::new(
+            serde_json::to_vec(&wire).unwrap_or_default(),
+        ))
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
