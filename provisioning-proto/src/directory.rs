@@ -39,7 +39,10 @@ pub struct Directory {
 impl Directory {
     /// The tenants that were created.
     pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &Tenant)> {
-        let all = self.tenants.iter().map(|(id, holding)| (id, &holding.settings));
+        let all = self
+            .tenants
+            .iter()
+            .map(|(id, holding)| (id, &holding.settings));
         all.filter(|(_, tenant)| tenant.name().is_some())
     }
 
@@ -78,7 +81,9 @@ impl Directory {
             .rosters
             .values()
             .flat_map(|roster| {
-                let range = roster.registrations().range::<RegistrationId, _>((from, Unbounded));
+                let range = roster
+                    .registrations()
+                    .range::<RegistrationId, _>((from, Unbounded));
                 range.take(limit)
             })
             .collect();
@@ -117,7 +122,9 @@ impl Directory {
         &self,
         identity: &PskIdentity,
     ) -> Option<(&TenantId, &RegistrationId)> {
-        self.identities.get(identity).map(|(tenant, id)| (tenant, id))
+        self.identities
+            .get(identity)
+            .map(|(tenant, id)| (tenant, id))
     }
 
     pub(crate) fn holding(&self, tenant: &TenantId) -> Option<&Holding> {

@@ -63,20 +63,28 @@
 //! `decide` and opens when a handshake needs the key. The reasons in an [`Error`] are for operators: to a device, unknown,
 //! disabled and wrong must look the same.
 
+pub mod allocation;
 mod bytes;
 mod cbor;
 pub mod certificates;
+mod code;
+pub mod directory;
 mod error;
 mod ids;
+pub mod limiter;
+pub mod limits;
 pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
+pub mod registration;
 pub mod registry;
 pub mod roster;
 mod secret;
 mod template;
+pub mod tenant;
 mod time;
 
+pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,

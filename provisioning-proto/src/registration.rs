@@ -34,16 +34,17 @@ use crate::allocation::{GeoTable, Target};
 use crate::directory::Directory;
 use crate::model::Cause;
 use crate::roster::{self, Roster};
-use crate::tenant::{self, Tenant};
+use crate::tenant::Tenant;
 use crate::{ErrorKind, RegistrationId, TenantId};
 
 pub use config::Config;
 pub use output::{
-    Answer, Append, AppendId, CommandId, ExchangeId, OperationId, Output, Reply, Stored, StreamId,
+    Answer, Append, AppendId, CommandId, DeviceSecret, ExchangeId, OperationId, Output, Reply,
+    Stored, StreamId,
 };
 pub use request::{Command, RegistrationRequest};
 
-use operation::{Operation, Stage};
+use operation::Operation;
 use timers::{Timer, Timers};
 use writing::{Coming, Intent, Stream};
 
@@ -63,7 +64,7 @@ pub struct Registrations {
     /// The operation that each request became part of.
     joined: BTreeMap<OperationId, OperationId>,
     /// Answers that wait until the device has subscribed to them.
-    held: BTreeMap<OperationId, Answer>,
+    held: BTreeMap<OperationId, Box<Answer>>,
     /// What was asked of the outside, and for whom.
     exchanges: BTreeMap<ExchangeId, Exchange>,
     /// Former targets that are being told, until it is noted that they were.
@@ -95,10 +96,9 @@ impl Registrations {
     /// A machine without tenants; `seed` makes the ids of its appends different from those of every other run.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let prefix = seed
-            .iter()
-            .take(8)
-            .fold(0_u64, |prefix, byte| prefix.wrapping_shl(8) | u64::from(*byte));
+        let prefix = seed.iter().take(8).fold(0_u64, |prefix, byte| {
+            prefix.wrapping_shl(8) | u64::from(*byte)
+        });
         Self {
             config,
             directory: Directory::default(),
@@ -212,7 +212,11 @@ impl Registrations {
             .joined
             .get(&operation)
             .and_then(|first| self.operations.get_mut(first))
-            .and_then(|open| open.waiters.iter_mut().find(|waiter| waiter.id == operation))
+            .and_then(|open| {
+                open.waiters
+                    .iter_mut()
+                    .find(|waiter| waiter.id == operation)
+            })
         {
             waiter.subscribed = true;
         }
@@ -414,7 +418,7 @@ impl Registrations {
         }
     }
 
-    fn answer(&mut self, operation: OperationId, result: Result<Answer, Cause>) {
+    fn answer(&mut self, operation: OperationId, result: Result<Box<Answer>, Cause>) {
         self.outputs.push_back(Output::Answer { operation, result });
     }
 }

@@ -91,7 +91,7 @@ impl Tenant {
     #[must_use]
     pub fn refers_to(&self, ca: &CaId) -> bool {
         let of_groups = self.groups.values();
-        let of_policies = self.policies.values();
+        let mut of_policies = self.policies.values();
         of_groups
             .filter_map(|group| group.value.attestation.ca())
             .any(|one| one == ca)

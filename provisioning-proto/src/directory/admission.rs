@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use crate::RegistrationId;
 use crate::directory::{Directory, Holding, Principal};
-use crate::model::{Cause, EnrollmentGroup, EvidenceClass, Rebind, Versioned, Entry as Settings};
+use crate::model::{Cause, EnrollmentGroup, Entry as Settings, EvidenceClass, Rebind, Versioned};
 use crate::roster::Registration;
 use crate::time::unix_millis;
 
@@ -25,7 +25,9 @@ impl Directory {
     ///
     /// Why not. The device is to see no difference to what proves nothing.
     pub fn admit(&self, principal: &Principal, wall: SystemTime) -> Result<Entry<'_>, Cause> {
-        let holding = self.holding(&principal.tenant).ok_or(Cause::Unauthenticated)?;
+        let holding = self
+            .holding(&principal.tenant)
+            .ok_or(Cause::Unauthenticated)?;
         let registration = self.registration(&principal.tenant, &principal.id);
         if registration.is_some_and(|known| known.retired) {
             return Err(Cause::Retired);
@@ -63,7 +65,9 @@ impl Directory {
             return Err(Cause::IdRefused);
         }
         rebinding(principal, entry, registration)?;
-        if !holding.is_member(&principal.id, group) && !holding.has_room(group, 0, unix_millis(wall)) {
+        if !holding.is_member(&principal.id, group)
+            && !holding.has_room(group, 0, unix_millis(wall))
+        {
             return Err(Cause::GroupFull);
         }
         Ok(Entry {

@@ -107,9 +107,11 @@ impl Candidate {
     ) -> Option<Principal> {
         let accepted = match (&self.proof, evidence) {
             (Proof::Done, Evidence::Certificate { .. } | Evidence::Psk { .. }) => true,
-            (Proof::Mac, Evidence::TimedMac { mac, .. }) => opened
-                .iter()
-                .fold(false, |found, secret| found | fits(mac, secret, window, wall)),
+            (Proof::Mac, Evidence::TimedMac { mac, .. }) => {
+                opened.iter().fold(false, |found, secret| {
+                    found | fits(mac, secret, window, wall)
+                })
+            }
             (Proof::Derived(derivation), Evidence::TimedMac { mac, .. }) => {
                 opened.iter().fold(false, |found, secret| {
                     let Ok(group) = GroupSecret::new(secret.expose()) else {
@@ -156,7 +158,8 @@ impl Directory {
     pub fn by_identity(&self, identity: &PskIdentity) -> Option<Candidate> {
         let (tenant, id) = self.identities.get(identity)?;
         let registration = self.registration(tenant, id)?;
-        let Attestation::DtlsPsk { key, .. } = &registration.enrollment.as_ref()?.attestation else {
+        let Attestation::DtlsPsk { key, .. } = &registration.enrollment.as_ref()?.attestation
+        else {
             return None;
         };
         let secrets = vec![key.clone()];
@@ -250,7 +253,9 @@ impl Directory {
                     issuers.iter().filter(|one| one.tenant == *tenant).collect();
                 let registration = self.registration(tenant, id);
                 match registration.filter(|known| known.enrollment.is_some()) {
-                    Some(known) => enrolled_certificate(tenant, id, known, &own, fingerprints, wall),
+                    Some(known) => {
+                        enrolled_certificate(tenant, id, known, &own, fingerprints, wall)
+                    }
                     None => group_certificate(holding, tenant, id, scope, &own),
                 }
             })

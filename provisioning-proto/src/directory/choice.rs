@@ -3,7 +3,7 @@ use crate::allocation::{
 };
 use crate::directory::Directory;
 use crate::model::Cause;
-use crate::{AccessPointId, TenantId, code::Code};
+use crate::{AccessPointId, Code, TenantId};
 
 impl Directory {
     /// Asks a tenant's policies. The place that the device has at `here` counts as free for it.
@@ -51,8 +51,8 @@ impl Directory {
         let point = self.access_point(tenant, &target.access_point);
         let point = point.ok_or(Cause::TargetRefused)?;
         let devices = self.devices_at(&target.access_point).saturating_add(coming);
-        let takes = has
-            || (point.accepts_new && point.capacity.is_none_or(|capacity| devices < capacity));
+        let takes =
+            has || (point.accepts_new && point.capacity.is_none_or(|capacity| devices < capacity));
         if takes && point.is_granted() {
             Ok(())
         } else {

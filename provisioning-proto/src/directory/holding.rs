@@ -51,9 +51,16 @@ impl Holding {
         let count = count.saturating_add(coming);
         let recent = members.map_or(0, |members| {
             let since = now.saturating_sub(HOUR_MILLIS);
-            members.came.iter().rev().take_while(|at| **at > since).count()
+            members
+                .came
+                .iter()
+                .rev()
+                .take_while(|at| **at > since)
+                .count()
         });
-        let recent = u64::try_from(recent).unwrap_or(u64::MAX).saturating_add(coming);
+        let recent = u64::try_from(recent)
+            .unwrap_or(u64::MAX)
+            .saturating_add(coming);
         rule.max_devices.is_none_or(|most| count < u64::from(most))
             && rule
                 .max_new_per_hour
@@ -123,7 +130,9 @@ impl Directory {
         let present = self.roster(tenant, shard).map(|roster| {
             let all = roster.registrations().iter();
             all.map(|(id, registration)| {
-                let at = registration.first_assigned_at.unwrap_or(registration.created_at);
+                let at = registration
+                    .first_assigned_at
+                    .unwrap_or(registration.created_at);
                 (at, id.clone(), Marks::of(Some(registration)))
             })
             .collect::<Vec<_>>()
@@ -196,7 +205,10 @@ impl Directory {
             return;
         };
         if before.group != after.group {
-            if let Some(members) = before.group.and_then(|group| holding.members.get_mut(&group)) {
+            if let Some(members) = before
+                .group
+                .and_then(|group| holding.members.get_mut(&group))
+            {
                 members.count = members.count.saturating_sub(1);
             }
             if let Some(group) = after.group {
@@ -206,11 +218,7 @@ impl Directory {
         self.count_targets(&before.targets, &after.targets);
     }
 
-    fn count_targets(
-        &mut self,
-        before: &BTreeSet<AccessPointId>,
-        after: &BTreeSet<AccessPointId>,
-    ) {
+    fn count_targets(&mut self, before: &BTreeSet<AccessPointId>, after: &BTreeSet<AccessPointId>) {
         for point in before.difference(after) {
             if let Some(used) = self.used.get_mut(point) {
                 *used = used.saturating_sub(1);

@@ -56,10 +56,15 @@ impl Registrations {
     fn owner(&self, principal: &Principal) -> Option<crate::AccountId> {
         let tenant = self.directory.tenant(principal.tenant())?;
         let group = principal.group().and_then(|id| tenant.groups().get(id));
-        let registration = self.directory.registration(principal.tenant(), principal.id());
+        let registration = self
+            .directory
+            .registration(principal.tenant(), principal.id());
         let enrollment = registration.and_then(|known| known.enrollment.as_ref());
         let entry = enrollment.map(|one| &one.entry);
-        entry.or(group.map(|group| &group.value.entry))?.owner.clone()
+        entry
+            .or_else(|| group.map(|group| &group.value.entry))?
+            .owner
+            .clone()
     }
 
     /// One of those who are waited for has done its part.
@@ -116,20 +121,23 @@ impl Registrations {
         let registration = self.directory.registration(tenant, device);
         let current = registration.and_then(|known| known.current.as_ref());
         let current = current.filter(|current| current.generation == generation);
-        let point = current
-            .and_then(|one| self.directory.access_point(tenant, &one.target.access_point));
-        let (Some(registration), Some(current), Some(point)) = (registration, current, point) else {
+        let point = current.and_then(|one| {
+            self.directory
+                .access_point(tenant, &one.target.access_point)
+        });
+        let (Some(registration), Some(current), Some(point)) = (registration, current, point)
+        else {
             return self.fail(id, Cause::Conflict, wall, now);
         };
         let own = registration.own_secret.clone();
-        let answer = Answer {
+        let answer = Box::new(Answer {
             tenant: tenant.clone(),
             id: device.clone(),
             assignment: current.clone(),
             access_point: point.clone(),
             device_secret: own.map(|sealed| DeviceSecret::own(tenant, device, sealed)),
             certificate: open.certificate.clone(),
-        };
+        });
         let Some(open) = self.close(id) else {
             return;
         };

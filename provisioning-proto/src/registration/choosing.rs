@@ -2,12 +2,8 @@
 
 use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
-
-use crate::allocation::{
-    AllocationInput, Decision, HookCall, HookDevice, HookProof, Selection,
-};
-use crate::code::Code;
+use crate::Code;
+use crate::allocation::{AllocationInput, Decision, HookCall, HookDevice, HookProof, Selection};
 use crate::model::{
     Assignment, AssignmentState, Cause, EvidenceClass, Migration, ReprovisioningPolicy,
 };
@@ -37,8 +33,10 @@ impl Registrations {
             return;
         };
         self.exchanges.remove(&exchange);
-        let Some(Stage::Deciding { exchange: open, call }) =
-            self.operations.get(&operation).map(|open| &open.stage)
+        let Some(Stage::Deciding {
+            exchange: open,
+            call,
+        }) = self.operations.get(&operation).map(|open| &open.stage)
         else {
             return;
         };
@@ -86,7 +84,8 @@ impl Registrations {
             return;
         }
         *of_tenant = of_tenant.saturating_add(1);
-        self.timers.set(Timer::Operation(id), now, self.config.patience);
+        self.timers
+            .set(Timer::Operation(id), now, self.config.patience);
         self.joined.insert(id, id);
         self.open.insert(key, id);
         let operation = Operation {
@@ -142,7 +141,12 @@ impl Registrations {
         let registration = self.directory.registration(tenant, device);
         let current = registration.and_then(|known| known.current.as_ref());
         if let (Some(known), Some(current)) = (registration, current)
-            && !asks_again(known, current, entry.settings.reprovisioning, principal.class())
+            && !asks_again(
+                known,
+                current,
+                entry.settings.reprovisioning,
+                principal.class(),
+            )
         {
             let generation = current.generation;
             return self.prepare(id, generation, true, wall, now);
@@ -285,15 +289,13 @@ impl Registrations {
         let principal = open.principal.clone();
         match self.upsert(&principal, generation, target_exchange) {
             Ok(output) => {
-                self.exchanges
-                    .insert(target_exchange, Exchange::Target(id));
+                self.exchanges.insert(target_exchange, Exchange::Target(id));
                 self.outputs.push_back(output);
             }
             Err(cause) => return self.fail(id, cause, wall, now),
         }
         if let Some(csr) = csr {
-            self.exchanges
-                .insert(issuer_exchange, Exchange::Issuer(id));
+            self.exchanges.insert(issuer_exchange, Exchange::Issuer(id));
             self.outputs.push_back(Output::SignCsr {
                 exchange: issuer_exchange,
                 tenant: principal.tenant().clone(),

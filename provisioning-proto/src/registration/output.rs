@@ -41,7 +41,10 @@ impl AppendId {
 
 /// A stream of the journal.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "a stream left out would not be stored")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a stream left out would not be stored"
+)]
 pub enum StreamId {
     /// A tenant's settings.
     Settings(TenantId),
@@ -92,7 +95,10 @@ pub enum Stored {
 /// What is to be done. Each is answered by the `handle_` method that its text names, sooner or later or never.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "an output left undone stalls its operation until the deadline"]
-#[expect(clippy::exhaustive_enums, reason = "an output left out stalls its operation")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an output left out stalls its operation"
+)]
 pub enum Output {
     /// Make changes durable; [`handle_stored`](super::Registrations::handle_stored).
     Append(Append),
@@ -159,7 +165,7 @@ pub enum Output {
         /// Which.
         operation: OperationId,
         /// Where the device belongs, or why it is not told.
-        result: Result<Answer, Cause>,
+        result: Result<Box<Answer>, Cause>,
     },
     /// The end of a [`command`](super::Registrations::command).
     Done {

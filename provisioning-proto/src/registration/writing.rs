@@ -13,7 +13,9 @@ use crate::{AccessPointId, ErrorKind, GroupId, RegistrationId, TenantId};
 
 use super::operation::Stage;
 use super::timers::Timer;
-use super::{Append, AppendId, CommandId, OperationId, Output, Registrations, Reply, Stored, StreamId};
+use super::{
+    Append, AppendId, CommandId, OperationId, Output, Registrations, Reply, Stored, StreamId,
+};
 
 /// Something that is to be decided and made durable.
 #[derive(Clone, Debug)]
@@ -335,7 +337,10 @@ impl Registrations {
         let mut bytes = [0; 16];
         let parts = self.append_prefix.to_be_bytes().into_iter();
         let parts = parts.chain(number.to_be_bytes());
-        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+            .iter_mut()
+            .zip(parts)
+            .for_each(|(to, from)| *to = from);
         AppendId(bytes)
     }
 
@@ -400,9 +405,7 @@ impl Registrations {
     ) -> Result<tenant::Decision, ErrorKind> {
         let others = |owner: Option<&TenantId>| owner.is_some_and(|owner| owner != tenant);
         match command {
-            tenant::Command::AddScope(scope)
-                if others(self.directory.tenant_of_scope(scope)) =>
-            {
+            tenant::Command::AddScope(scope) if others(self.directory.tenant_of_scope(scope)) => {
                 return Err(ErrorKind::Exists);
             }
             tenant::Command::SetAccessPoint { point, .. }
@@ -516,8 +519,11 @@ impl Registrations {
             return Err(ErrorKind::Conflict.into());
         }
         // Its place was taken when it was proposed; what matters is that the access point is still there for it.
-        self.directory.check_target(tenant, &assignment.target, true, 0)?;
-        let point = self.directory.access_point(tenant, &assignment.target.access_point);
+        self.directory
+            .check_target(tenant, &assignment.target, true, 0)?;
+        let point = self
+            .directory
+            .access_point(tenant, &assignment.target.access_point);
         let current = registration.current.as_ref();
         let stays = current.is_some_and(|current| current.target == assignment.target);
         if !stays && point.is_some_and(|point| !point.accepts_new) {

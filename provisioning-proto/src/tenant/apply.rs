@@ -24,7 +24,13 @@ impl Tenant {
                     point: point.clone(),
                     grants: present.map_or_else(Default::default, |own| own.value.grants.clone()),
                 };
-                put(&mut self.access_points, &mut self.versions, &point.id, value, at);
+                put(
+                    &mut self.access_points,
+                    &mut self.versions,
+                    &point.id,
+                    value,
+                    at,
+                );
             }
             Fact::AccessPointRemoved { access_point } => {
                 self.access_points.remove(access_point);
@@ -40,13 +46,25 @@ impl Tenant {
                 }
             }
             Fact::PolicySet { policy } => {
-                put(&mut self.policies, &mut self.versions, &policy.id, policy.clone(), at);
+                put(
+                    &mut self.policies,
+                    &mut self.versions,
+                    &policy.id,
+                    policy.clone(),
+                    at,
+                );
             }
             Fact::PolicyRemoved { policy } => {
                 self.policies.remove(policy);
             }
             Fact::GroupSet { group, value } => {
-                put(&mut self.groups, &mut self.versions, group, value.clone(), at);
+                put(
+                    &mut self.groups,
+                    &mut self.versions,
+                    group,
+                    value.clone(),
+                    at,
+                );
             }
             Fact::GroupRemoved { group } => {
                 self.groups.remove(group);

@@ -149,10 +149,7 @@ impl Tenant {
                 if !known && self.scopes.len() >= MAX_SCOPES {
                     return Err(ErrorKind::Full);
                 }
-                Ok((
-                    (!known).then_some(Fact::ScopeAdded { scope }),
-                    Reply::Done,
-                ))
+                Ok(((!known).then_some(Fact::ScopeAdded { scope }), Reply::Done))
             }
             Command::RemoveScope(scope) => {
                 if !self.scopes.contains(&scope) {
@@ -166,7 +163,8 @@ impl Tenant {
             Command::SetAccessPoint { point, expected } => {
                 point.check()?;
                 let present = self.access_points.get(&point.id);
-                let same = |present: &Versioned<super::OwnAccessPoint>| present.value.point == point;
+                let same =
+                    |present: &Versioned<super::OwnAccessPoint>| present.value.point == point;
                 let full = self.access_points.len() >= MAX_ACCESS_POINTS;
                 let reply = self.put(present, same, expected, full)?;
                 Ok((reply.0.then_some(Fact::AccessPointSet { point }), reply.1))
@@ -179,10 +177,7 @@ impl Tenant {
                 if self.uses_access_point(&access_point) {
                     return Err(ErrorKind::InUse);
                 }
-                Ok((
-                    Some(Fact::AccessPointRemoved { access_point }),
-                    Reply::Done,
-                ))
+                Ok((Some(Fact::AccessPointRemoved { access_point }), Reply::Done))
             }
             Command::Grant { access_point, to } => {
                 let own = self.own(&access_point)?;
@@ -271,10 +266,7 @@ impl Tenant {
             group.value.entry.access_point.as_ref() == Some(id)
         };
         self.groups.values().any(by_groups)
-            || self
-                .policies
-                .values()
-                .any(|policy| policy.value.names(id))
+            || self.policies.values().any(|policy| policy.value.names(id))
     }
 
     /// Counts the policies of each kind without the one that is to be replaced.
