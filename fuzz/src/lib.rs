@@ -81,6 +81,10 @@ pub const TARGETS: &[Target] = &[
         provisioning::certificates::certificate,
     ),
     ("provisioning_change", provisioning::change),
+    (
+        "provisioning_issuance",
+        provisioning::certificates::issuance,
+    ),
     ("provisioning_request", provisioning::certificates::request),
     ("provisioning_snapshot", provisioning::snapshot),
     ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),

@@ -88,7 +88,7 @@ pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
-    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
+    ParseIdError, PolicyId, ProductKey, ProfileId, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;
