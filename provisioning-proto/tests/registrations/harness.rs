@@ -215,7 +215,10 @@ impl World {
     /// The program ends and begins again with what is in the journal.
     pub(crate) fn restart(&mut self) {
         self.waiting.clear();
-        self.machine = Registrations::new(self.config.clone(), [self.applied.len() as u8; 32]);
+        self.machine = Registrations::new(
+            self.config.clone(),
+            [u8::try_from(self.applied.len() % 251).unwrap(); 32],
+        );
         let streams: Vec<_> = self.journal.keys().cloned().collect();
         for stream in streams {
             self.load(&stream);
