@@ -8,9 +8,9 @@
 //! # Many datagrams
 //!
 //! Datagrams are taken and sent many at a time, on Linux with one system call, and calls as well. When the socket has had more to
-//! read than could be taken for a while, of the datagrams that are of no session and no handshake here most are dropped
-//! ([`Counters::strangers_dropped`](crate::Counters)): the system drops what its buffer has no room for whoever sent it. A larger
-//! buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
+//! read than could be taken for a while, most of those datagrams are dropped that are
+//! [expendable](Endpoint::is_expendable), such as ClientHellos: the system drops what its buffer has no room for whoever sent it.
+//! A larger buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
 //! (`net.core.rmem_max`), its operator has to.
 //!
 //! # Many cores

@@ -22,7 +22,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
+use crate::dtls::{Claim, CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Action, Context, Exchanges};
 use crate::guard::{Counters, Guard};
@@ -312,14 +312,26 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(Some(from), now);
     }
 
-    /// Whether a datagram begins a handshake, or is of nobody who has a session or a handshake here: a driver that cannot take
-    /// everything drops such ones first, and tells so with [`handle_overload`](Self::handle_overload).
+    /// Whether a datagram begins a handshake, is of nobody who has a session or a handshake here, or of a session that has sent as
+    /// much as it may: a driver that cannot take everything drops such ones first, and tells so with
+    /// [`handle_overload`](Self::handle_overload).
     #[must_use]
-    pub fn is_of_stranger(&self, from: SocketAddr, datagram: &[u8]) -> bool {
-        hello::begins_handshake(datagram) || !self.dtls.knows(from, datagram)
+    pub fn is_expendable(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+        if hello::begins_handshake(datagram) {
+            return true;
+        }
+        match self.dtls.claim_of(from, datagram) {
+            Claim::Stranger => true,
+            Claim::Known => false,
+            // Only what was authentic has counted against it.
+            Claim::Session(id) => self
+                .sessions
+                .get(&id)
+                .is_some_and(|session| !self.guard.would_admit_message(&session.allowance, now)),
+        }
     }
 
-    /// Notes that the driver dropped a datagram of a stranger, because more came than it could take.
+    /// Notes that the driver dropped a datagram, because more came than it could take.
     pub fn handle_overload(&mut self) {
         self.guard.handle_overload();
     }
