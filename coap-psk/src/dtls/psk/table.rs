@@ -104,9 +104,8 @@ impl Table {
 
     /// Those with a peer whose records may be protected: handshakes first.
     pub(super) fn all_with(&self, peer: SocketAddr) -> impl Iterator<Item = u64> + use<> {
-        let ids = [&self.accepting, &self.connecting, &self.sessions]
-            .map(|by_address| by_address.get(&peer).copied());
-        ids.into_iter().flatten()
+        let kinds = [&self.accepting, &self.connecting, &self.sessions];
+        ByAddress::all(kinds, &peer).into_iter().flatten()
     }
 
     pub(super) fn session_with(&self, peer: SocketAddr) -> Option<u64> {
