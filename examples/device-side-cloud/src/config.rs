@@ -28,6 +28,9 @@ pub(crate) struct Config {
     /// Devices that ask where they belong.
     #[serde(default)]
     pub(crate) provisioning: Provisioning,
+    /// Devices that ask so over MQTT.
+    #[serde(default)]
+    pub(crate) mqtt: Mqtt,
     /// Notifications.
     #[serde(default)]
     pub(crate) notifications: Notifications,
@@ -110,6 +113,31 @@ impl Default for Provisioning {
         Self {
             enabled: false,
             grace_seconds: 86_400,
+        }
+    }
+}
+
+/// The listener for devices that bootstrap over MQTT.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Mqtt {
+    /// Address and port; absent: nobody listens.
+    pub(crate) listen: Option<SocketAddr>,
+    /// How many connections may be open at once.
+    pub(crate) max_connections: usize,
+    /// The largest packet in bytes.
+    pub(crate) max_packet_bytes: usize,
+    /// How many failures of an address are forgiven at once.
+    pub(crate) failures_per_source: NonZeroU32,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            max_connections: 10_000,
+            max_packet_bytes: 8192,
+            failures_per_source: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
         }
     }
 }
@@ -280,6 +308,11 @@ impl Config {
         if config.coaps.answer_seconds == 0 || config.notifications.timeout_seconds == 0 {
             return Err(Error::plain(
                 "a time limit of 0 seconds would fail everything",
+            ));
+        }
+        if config.mqtt.listen.is_some() && !config.provisioning.enabled {
+            return Err(Error::plain(
+                "mqtt.listen needs provisioning.enabled = true: there is nothing else to ask over MQTT",
             ));
         }
         if config.quotas.requests_in_flight == 0 || config.quotas.subscriptions_per_user == 0 {

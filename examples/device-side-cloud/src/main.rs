@@ -20,10 +20,12 @@ mod gateway;
 mod https;
 mod linking;
 mod monitor;
+mod mqtt;
 mod operator;
 mod outbound;
 mod pages;
 mod products;
+#[allow(dead_code, reason = "the doors that use it come one by one")]
 mod provisioning;
 mod reload;
 mod serve;

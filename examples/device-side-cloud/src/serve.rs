@@ -20,6 +20,7 @@ use crate::gateway::{self, Engine, Gateway};
 use crate::https::{self, Limits, Transport};
 use crate::linking;
 use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
+use crate::mqtt;
 use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
@@ -51,6 +52,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         None => None,
     };
     let coaps = gateway::bind(&config.coaps)?;
+    let mqtt = match config.mqtt.listen {
+        Some(listen) => Some(bind(listen, "mqtt.listen").await?),
+        None => None,
+    };
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
@@ -122,6 +127,16 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         operator.products.tell(&provisioning);
         tasks.spawn(provisioning.run());
     }
+    let bootstrapping = mqtt.zip(provisioning).map(|(listener, provisioning)| {
+        let door = mqtt::door(
+            listener,
+            &config.mqtt,
+            tls.clone(),
+            provisioning,
+            metrics(&monitor),
+        );
+        tokio::spawn(door.run(stopping.clone()))
+    });
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
@@ -158,6 +173,13 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     stop.send_replace(true);
     if let Err(cause) = serving.await {
         error!(%cause, "the HTTPS listener broke");
+    }
+    if let Some(bootstrapping) = bootstrapping {
+        match bootstrapping.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(error = error.chain(), "the MQTT listener broke"),
+            Err(cause) => error!(%cause, "the MQTT listener broke"),
+        }
     }
     let (stopped, all_told) = oneshot::channel();
     if devices.send(gateway::Command::Stop(stopped)).await.is_ok() {

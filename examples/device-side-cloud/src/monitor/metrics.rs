@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     handshakes: Mutex<Handshakes>,
     subscriptions_ended: Counters<1>,
     certificate_reloads: Counters<1>,
+    mqtt_connections: Counters<1>,
+    bootstrap_seconds: Histograms<1>,
 }
 
 impl Default for Metrics {
@@ -72,6 +74,16 @@ impl Default for Metrics {
             certificate_reloads: Counters::new(
                 "device_cloud_certificate_reloads_total",
                 "Times that changed certificate files were read.",
+                ["outcome"],
+            ),
+            mqtt_connections: Counters::new(
+                "device_cloud_mqtt_connections_total",
+                "Connections to the MQTT door that ended.",
+                ["cause"],
+            ),
+            bootstrap_seconds: Histograms::new(
+                "device_cloud_mqtt_bootstrap_seconds",
+                "Time from a device's request over MQTT to its answer.",
                 ["outcome"],
             ),
         }
@@ -145,6 +157,16 @@ impl Metrics {
         self.certificate_reloads.add([Label::Word(outcome)]);
     }
 
+    /// A connection to the MQTT door ended.
+    pub(crate) fn mqtt_ended(&self, cause: &'static str) {
+        self.mqtt_connections.add([Label::Word(cause)]);
+    }
+
+    /// A device that asked over MQTT where it belongs was answered.
+    pub(crate) fn bootstrapped(&self, outcome: &'static str, took: Duration) {
+        self.bootstrap_seconds.observe([Label::Word(outcome)], took);
+    }
+
     /// Appends all figures in the text exposition format.
     pub(crate) fn write(&self, out: &mut String, queues: &[(&'static str, usize)]) {
         self.requests.write(out);
@@ -173,6 +195,8 @@ impl Metrics {
         self.identities.write(out);
         self.subscriptions_ended.write(out);
         self.certificate_reloads.write(out);
+        self.mqtt_connections.write(out);
+        self.bootstrap_seconds.write(out);
         let handshakes = *self
             .handshakes
             .lock()
