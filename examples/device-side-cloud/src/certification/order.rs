@@ -178,7 +178,12 @@ impl Certification {
             }
             CertificateDeed::Show { device } => self.show(&tenant, &parse(&device)?).await,
             CertificateDeed::Judge { pem } => {
-                let certificate = read(&pem)?;
+                // What `issue` wrote, with the issuer's behind it, is as good.
+                let certificate = Certificate::chain_from_pem(&pem, MAX_CHAIN)
+                    .map_err(|cause| Error::new("the certificate cannot be read", cause))?
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| Error::plain("there is no certificate in the file"))?;
                 let tenants = self.tenants.lock().await;
                 let issued = known(&tenants, &tenant)?.issued.ledger();
                 let device = issued
