@@ -73,6 +73,18 @@ pub const TARGETS: &[Target] = &[
     ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
     (
+        "provisioning_allocation_decided",
+        provisioning::allocation::decided,
+    ),
+    (
+        "provisioning_allocation_hook",
+        provisioning::allocation::hook_reply,
+    ),
+    (
+        "provisioning_allocation_prefix",
+        provisioning::allocation::prefix,
+    ),
+    (
         "provisioning_authorities",
         provisioning::certificates::authorities,
     ),

@@ -1,5 +1,6 @@
 //! Targets of `provisioning-proto`.
 
+pub mod allocation;
 pub mod certificates;
 pub mod mqtt;
 
