@@ -8,6 +8,7 @@ mod order;
 mod signatures;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -74,9 +75,9 @@ impl Certification {
                 let Some(Ok(tenant)) = stream.strip_prefix(prefix).map(str::parse) else {
                     continue;
                 };
-                if !tenants.contains_key(&tenant) {
-                    let loaded = Tenant::load(store, &tenant).await?;
-                    tenants.insert(tenant, loaded);
+                if let Entry::Vacant(place) = tenants.entry(tenant) {
+                    let loaded = Tenant::load(store, place.key()).await?;
+                    place.insert(loaded);
                 }
             }
         }

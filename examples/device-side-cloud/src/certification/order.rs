@@ -4,7 +4,9 @@ use provisioning_proto::certificates::authorities::{Authority, Command, Denial, 
 use provisioning_proto::certificates::issuance::{
     self, Activation, Misnamed, Profile, Reason, State, Subject,
 };
-use provisioning_proto::certificates::{Certificate, CertificationRequest, KeyAlgorithm, Serial};
+use provisioning_proto::certificates::{
+    Certificate, CertificationRequest, KeyAlgorithm, MAX_CHAIN, Serial,
+};
 use provisioning_proto::{CaId, ParseIdError, RegistrationId, Secret, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
