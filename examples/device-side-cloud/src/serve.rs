@@ -132,13 +132,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         tasks.spawn(provisioning.run());
     }
     let bootstrapping = mqtt.zip(provisioning).map(|(listener, provisioning)| {
-        let door = mqtt::door(
-            listener,
-            &config.mqtt,
-            tls.clone(),
+        let desk = mqtt::Desk {
             provisioning,
-            metrics(&monitor),
-        );
+            certification: certification.clone(),
+        };
+        let door = mqtt::door(listener, &config.mqtt, tls.clone(), desk, metrics(&monitor));
         tokio::spawn(door.run(stopping.clone()))
     });
     tokio::spawn(admin::serve(operators, move |request| {
