@@ -126,7 +126,9 @@ impl Provisioning {
         for candidate in &candidates {
             let sealed = candidate.secrets();
             let opened: Vec<Secret> = sealed
-                .filter_map(|(stream, field, sealed)| self.0.secrets.open(stream, field, sealed).ok())
+                .filter_map(|(stream, field, sealed)| {
+                    self.0.secrets.open(stream, field, sealed).ok()
+                })
                 .collect();
             let proved = candidate.check(evidence, &opened, self.0.window, wall);
             found = found.or(proved);
@@ -295,7 +297,13 @@ struct CancelOnDrop<'p> {
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         let operation = self.operation;
-        if self.provisioning.lock().answers.remove(&operation).is_some() {
+        if self
+            .provisioning
+            .lock()
+            .answers
+            .remove(&operation)
+            .is_some()
+        {
             self.provisioning.with(|state| {
                 let (wall, now) = (clock::wall(), clock::now());
                 state.machine.handle_cancel(operation, wall, now);

@@ -51,7 +51,10 @@ impl Provisioning {
             Output::Append(append) => self.append(append).await,
             Output::Reload(stream) => {
                 if let Err(cause) = self.load_stream(&stream).await {
-                    error!(error = cause.chain(), "provisioning goes on without a stream");
+                    error!(
+                        error = cause.chain(),
+                        "provisioning goes on without a stream"
+                    );
                 }
             }
             Output::UpsertDevice {

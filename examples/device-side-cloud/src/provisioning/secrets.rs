@@ -51,7 +51,11 @@ impl Secrets {
         group: &GroupId,
         secret: &[u8],
     ) -> Result<SealedSecret, Error> {
-        self.seal(&Tenant::stream(tenant), &Tenant::group_secret_field(group), secret)
+        self.seal(
+            &Tenant::stream(tenant),
+            &Tenant::group_secret_field(group),
+            secret,
+        )
     }
 
     /// A new secret for a device to be given.

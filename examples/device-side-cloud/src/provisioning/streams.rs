@@ -44,13 +44,19 @@ impl Provisioning {
         let ledger = match stream {
             StreamId::Settings(_) => {
                 let restored = snapshot.map(|one| Tenant::restore(one.format, &one.bytes));
-                let mut tenant = restored.transpose().map_err(unreadable)?.unwrap_or_default();
+                let mut tenant = restored
+                    .transpose()
+                    .map_err(unreadable)?
+                    .unwrap_or_default();
                 tenant.replay_after(changes).map_err(unreadable)?;
                 Ledger::Settings(tenant)
             }
             StreamId::Roster(..) => {
                 let restored = snapshot.map(|one| Roster::restore(one.format, &one.bytes));
-                let mut roster = restored.transpose().map_err(unreadable)?.unwrap_or_default();
+                let mut roster = restored
+                    .transpose()
+                    .map_err(unreadable)?
+                    .unwrap_or_default();
                 roster.replay_after(changes).map_err(unreadable)?;
                 Ledger::Roster(roster)
             }
@@ -78,7 +84,11 @@ impl Provisioning {
         let name = append.stream.name();
         let part = StreamAppend::new(&name, append.expected_version, append.changes);
         let id = AppendId::new(append.id.to_bytes());
-        let appended = self.0.store.append(JournalAppend::new(id, vec![part])).await;
+        let appended = self
+            .0
+            .store
+            .append(JournalAppend::new(id, vec![part]))
+            .await;
         let stored = match appended {
             Ok(Appended::Done { versions }) => match versions.first() {
                 Some(version) => Stored::Done { version: *version },
@@ -158,7 +168,12 @@ mod tests {
         ] {
             assert_eq!(named(&stream.name()), Some(stream));
         }
-        for name in ["provisioning/t/64", "provisioning/t/7", "provisioning/t/authorities", "product/x"] {
+        for name in [
+            "provisioning/t/64",
+            "provisioning/t/7",
+            "provisioning/t/authorities",
+            "product/x",
+        ] {
             assert_eq!(named(name), None, "{name}");
         }
     }
