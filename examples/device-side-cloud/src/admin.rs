@@ -9,6 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::{info, warn};
 
 use crate::error::Error;
+use crate::provisioning;
 
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -77,6 +78,7 @@ pub(crate) enum Order {
     BackUp {
         dir: PathBuf,
     },
+    Provisioning(provisioning::Order),
 }
 
 /// A password on its way to be hashed; it does not print and is wiped.

@@ -103,6 +103,18 @@ pub(crate) struct Provisioning {
     pub(crate) enabled: bool,
     /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
     pub(crate) grace_seconds: u64,
+    /// Who may use the HTTPS interface, and for which tenant.
+    pub(crate) operators: Vec<ProvisioningOperator>,
+}
+
+/// Someone who may use the HTTPS interface of the provisioning service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningOperator {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// SHA-256 of the token, in hexadecimal digits.
+    pub(crate) token_sha256: String,
 }
 
 impl Default for Provisioning {
@@ -110,6 +122,7 @@ impl Default for Provisioning {
         Self {
             enabled: false,
             grace_seconds: 86_400,
+            operators: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::https::refusal;
 use crate::linking::Linking;
 use crate::monitor::{self, Metrics};
 use crate::pages::{STYLE_PATH, style_sheet};
+use crate::provisioning::Management;
 
 /// The HTTPS side of the cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -25,11 +26,20 @@ pub(crate) struct Doors {
     /// Of the pages that people see.
     style: Bytes,
     requests: Arc<AtomicU64>,
+    /// The interface of the provisioning service, if there is one.
+    management: Option<Management>,
 }
 
 impl Doors {
-    pub(crate) fn new(cloud: Cloud, linking: Linking, metrics: Arc<Metrics>, style: Bytes) -> Self {
+    pub(crate) fn new(
+        cloud: Cloud,
+        linking: Linking,
+        metrics: Arc<Metrics>,
+        style: Bytes,
+        management: Option<Management>,
+    ) -> Self {
         Self {
+            management,
             style,
             cloud,
             linking,
@@ -66,6 +76,13 @@ impl Doors {
         }
         if path == STYLE_PATH && *request.method() == Method::GET {
             return style_sheet(&self.style);
+        }
+        if let Some(management) = self
+            .management
+            .as_ref()
+            .filter(|_| path.starts_with(Management::PREFIX))
+        {
+            return management.answer(&request).await;
         }
         if path != "/api/v1" && !path.starts_with("/api/v1/") {
             return self.linking.answer(request).await;

@@ -78,6 +78,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
+        Command::Provisioning(command) => commands::provisioning(command).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,
         Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }

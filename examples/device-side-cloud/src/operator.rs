@@ -103,6 +103,9 @@ impl Operator {
                 let file = self.store.back_up(dir).await?;
                 Ok(json!({"backup": file}))
             }
+            Order::Provisioning(_) => Err(Error::plain(
+                "the provisioning service is off; [provisioning] in the configuration says so",
+            )),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod driver;
 mod local;
+mod management;
 mod secrets;
 mod streams;
 
@@ -28,6 +29,8 @@ use crate::config;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::store::Store;
+pub(crate) use management::{Management, Order};
+
 use local::Local;
 use secrets::Secrets;
 

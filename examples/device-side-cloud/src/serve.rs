@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use uci_server_core::driver;
 
-use crate::admin;
+use crate::admin::{self, Order};
 use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
 use crate::config::Config;
@@ -24,7 +24,7 @@ use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
-use crate::provisioning::Provisioning;
+use crate::provisioning::{Management, Provisioning};
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -122,9 +122,17 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         operator.products.tell(&provisioning);
         tasks.spawn(provisioning.run());
     }
+    let orders = provisioning.clone();
     tokio::spawn(admin::serve(operators, move |request| {
-        let operator = operator.clone();
-        async move { operator.carry_out(request).await }
+        let (operator, provisioning) = (operator.clone(), orders.clone());
+        async move {
+            match (request, provisioning) {
+                (Order::Provisioning(order), Some(provisioning)) => {
+                    provisioning.carry_out(order).await
+                }
+                (request, _) => operator.carry_out(request).await,
+            }
+        }
     }));
 
     let limits = Limits {
@@ -132,7 +140,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         max_connections: config.https.max_connections,
     };
     let style = TemplatePages::style(config.linking.pages_dir.as_deref())?;
-    let doors = Doors::new(cloud, linking, metrics(&monitor), style);
+    let management = provisioning
+        .map(|provisioning| Management::new(provisioning, &config.provisioning.operators))
+        .transpose()?;
+    let doors = Doors::new(cloud, linking, metrics(&monitor), style, management);
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),
