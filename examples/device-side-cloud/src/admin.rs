@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tracing::{info, warn};
 
+use crate::certification::{AuthorityDeed, CertificateDeed};
 use crate::error::Error;
 use crate::provisioning;
 
@@ -79,6 +80,17 @@ pub(crate) enum Order {
         dir: PathBuf,
     },
     Provisioning(provisioning::Order),
+    Authority {
+        tenant: String,
+        ca: String,
+        #[serde(flatten)]
+        deed: AuthorityDeed,
+    },
+    Certificate {
+        tenant: String,
+        #[serde(flatten)]
+        deed: CertificateDeed,
+    },
 }
 
 /// A password on its way to be hashed; it does not print and is wiped.

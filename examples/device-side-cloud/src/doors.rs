@@ -10,6 +10,7 @@ use tracing::{Instrument as _, debug, info, info_span};
 use uci_server_core::driver::Handle as Cloud;
 use uci_server_core::{Authentication, Principal};
 
+use crate::certification::{Certification, LISTS};
 use crate::clock;
 use crate::https::refusal;
 use crate::linking::Linking;
@@ -23,6 +24,7 @@ pub(crate) struct Doors {
     cloud: Cloud,
     linking: Linking,
     metrics: Arc<Metrics>,
+    certification: Certification,
     /// Of the pages that people see.
     style: Bytes,
     requests: Arc<AtomicU64>,
@@ -34,6 +36,7 @@ impl Doors {
     pub(crate) fn new(
         cloud: Cloud,
         linking: Linking,
+        certification: Certification,
         metrics: Arc<Metrics>,
         style: Bytes,
         management: Option<Management>,
@@ -43,6 +46,7 @@ impl Doors {
             style,
             cloud,
             linking,
+            certification,
             metrics,
             requests: Arc::default(),
         }
@@ -83,6 +87,9 @@ impl Doors {
             .filter(|_| path.starts_with(Management::PREFIX))
         {
             return management.answer(&request).await;
+        }
+        if path.starts_with(LISTS) {
+            return self.certification.answer(&request).await;
         }
         if path != "/api/v1" && !path.starts_with("/api/v1/") {
             return self.linking.answer(request).await;

@@ -13,6 +13,7 @@ use uci_server_core::driver;
 use crate::admin::{self, Order};
 use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
+use crate::certification::Certification;
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
+    let certification = Certification::load(&store, &config.issuer()).await?;
 
     let (cloud, cloud_commands) = driver::handle(QUEUE);
     let (linking, linking_machine) =
@@ -95,6 +97,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     }
     drop(outputs);
     tasks.spawn(reloader.run());
+    tasks.spawn(certification.clone().expire());
     let gateway = Gateway::new(
         products.clone(),
         cloud.clone(),
@@ -114,6 +117,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         cloud: cloud.clone(),
         gateway: ask,
         store: store.clone(),
+        certification: certification.clone(),
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
@@ -143,7 +147,14 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let management = provisioning
         .map(|provisioning| Management::new(provisioning, &config.provisioning.operators))
         .transpose()?;
-    let doors = Doors::new(cloud, linking, metrics(&monitor), style, management);
+    let doors = Doors::new(
+        cloud,
+        linking,
+        certification,
+        metrics(&monitor),
+        style,
+        management,
+    );
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),
