@@ -29,7 +29,7 @@ use crate::config;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::store::Store;
-pub(crate) use management::{Management, Order};
+pub(crate) use management::{Enrolled, Management, Order};
 
 use local::Local;
 use secrets::Secrets;

@@ -131,9 +131,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         let (operator, provisioning) = (operator.clone(), orders.clone());
         async move {
             match (request, provisioning) {
-                (Order::Provisioning(order), Some(provisioning)) => {
-                    provisioning.carry_out(order).await
-                }
+                (Order::Provisioning(order), Some(provisioning)) => provisioning.obey(order).await,
                 (request, _) => operator.carry_out(request).await,
             }
         }

@@ -128,7 +128,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// It cannot be done, in words for the operator.
-    pub(crate) async fn carry_out(&self, order: Order) -> Result<Value, Error> {
+    pub(crate) async fn obey(&self, order: Order) -> Result<Value, Error> {
         match order {
             Order::CreateTenant { tenant, name } => {
                 let command = tenant::Command::Create { name };
