@@ -24,6 +24,7 @@ mod operator;
 mod outbound;
 mod pages;
 mod products;
+mod provisioning;
 mod reload;
 mod serve;
 mod signing;
