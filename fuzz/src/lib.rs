@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod journal;
 pub mod managed;
 pub mod model;
+pub mod mqtt_packet;
 pub mod oauth;
 pub mod provisioning;
 pub mod server;
@@ -105,6 +106,7 @@ pub const TARGETS: &[Target] = &[
     ("lwm2m_links", provisioning::lwm2m::links),
     ("lwm2m_session", provisioning::lwm2m::session),
     ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),
+    ("provisioning_mqtt_packet", mqtt_packet::packet),
     ("provisioning_mqtt_session", provisioning::mqtt::session),
     ("provisioning_mqtt_up", provisioning::mqtt::up),
 ];
