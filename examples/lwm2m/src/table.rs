@@ -114,11 +114,13 @@ struct Row {
 
 impl Table {
     pub(crate) fn new(file: File) -> Result<Self, Box<dyn Error>> {
-        let rows = file
-            .clients
-            .into_iter()
-            .map(row)
-            .collect::<Result<_, _>>()?;
+        let clean = Clean::from(file.clean);
+        let rows = file.clients.into_iter().map(|entry| {
+            let mut row = row(entry)?;
+            row.configuration.clean = clean;
+            Ok(row)
+        });
+        let rows = rows.collect::<Result<_, Box<dyn Error>>>()?;
         Ok(Self(Arc::new(rows)))
     }
 
