@@ -20,6 +20,7 @@ mod doors;
 mod gateway;
 mod https;
 mod linking;
+mod lwm2m;
 mod monitor;
 mod operator;
 mod outbound;

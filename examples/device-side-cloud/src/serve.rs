@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::gateway::{self, Engine, Gateway};
 use crate::https::{self, Limits, Transport};
 use crate::linking;
+use crate::lwm2m;
 use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
 use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
@@ -52,6 +53,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         None => None,
     };
     let coaps = gateway::bind(&config.coaps)?;
+    let bootstraps = match &config.lwm2m {
+        Some(_) if !config.provisioning.enabled => {
+            return Err(Error::plain(
+                "lwm2m in the configuration needs provisioning.enabled = true",
+            ));
+        }
+        Some(config) => Some(lwm2m::bind(config).await?),
+        None => None,
+    };
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
@@ -124,6 +134,9 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let provisioning = provisioning(&config, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
+        if let (Some(socket), Some(config)) = (bootstraps, config.lwm2m.clone()) {
+            tasks.spawn(lwm2m::serve(socket, config, provisioning.clone()));
+        }
         tasks.spawn(provisioning.run());
     }
     let orders = provisioning.clone();
