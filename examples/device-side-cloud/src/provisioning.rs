@@ -5,6 +5,7 @@
 
 mod driver;
 mod local;
+mod management;
 mod secrets;
 mod streams;
 
@@ -29,6 +30,8 @@ use crate::config;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::store::Store;
+pub(crate) use management::{Enrolled, Management, Order};
+
 use local::Local;
 use secrets::Secrets;
 
