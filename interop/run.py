@@ -34,9 +34,12 @@ import quotas  # noqa: F401
 import meta_schema  # noqa: F401
 import bad_input  # noqa: F401
 import certificates  # noqa: F401
+import provisioning_certificates  # noqa: F401
 import monitoring  # noqa: F401
 import full_disk  # noqa: F401
 import managed_integrations  # noqa: F401
+import provisioning_mqtt  # noqa: F401
+import provisioning_lwm2m  # noqa: F401
 import checks
 from cloud import Cloud
 

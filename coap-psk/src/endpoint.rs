@@ -13,15 +13,17 @@ mod places;
 mod session;
 mod shard;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
+use crate::dtls::{Claim, CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Action, Context, Exchanges};
 use crate::guard::{Counters, Guard};
@@ -50,7 +52,8 @@ pub struct Endpoint<D> {
     handshakes: BTreeMap<HandshakeId, Instant>,
     key_deadlines: BTreeSet<(Instant, HandshakeId)>,
     connecting: BTreeMap<SessionId, PskIdentity>,
-    sessions: BTreeMap<SessionId, Session>,
+    /// Boxed, because a map has many empty places.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     /// The session of each device. Activation has one of its own: a product's secret must not end a device's session.
     accepted: BTreeMap<(SecureMode, DeviceName), SessionId>,
     session_deadlines: BTreeSet<(Instant, SessionId)>,
@@ -67,6 +70,9 @@ pub struct Endpoint<D> {
     /// The paths of the commands that wait, by the session of their device.
     mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
+    /// Empty between steps: what they hold is kept from one to the next.
+    actions: VecDeque<Action>,
+    messages: VecDeque<Vec<u8>>,
 }
 
 impl<D: DtlsEndpoint> Endpoint<D> {
@@ -93,6 +99,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             resuming: false,
             mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
+            actions: VecDeque::new(),
+            messages: VecDeque::new(),
         }
     }
 
@@ -306,6 +314,30 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(Some(from), now);
     }
 
+    /// Whether a datagram begins a handshake, is of nobody who has a session or a handshake here, or of a session that has sent as
+    /// much as it may: a driver that cannot take everything drops such ones first, and tells so with
+    /// [`handle_overload`](Self::handle_overload).
+    #[must_use]
+    pub fn is_expendable(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+        if hello::begins_handshake(datagram) {
+            return true;
+        }
+        match self.dtls.claim_of(from, datagram) {
+            Claim::Stranger => true,
+            Claim::Known => false,
+            // Only what was authentic has counted against it.
+            Claim::Session(id) => self
+                .sessions
+                .get(&id)
+                .is_some_and(|session| !self.guard.would_admit_message(&session.allowance, now)),
+        }
+    }
+
+    /// Notes that the driver dropped a datagram, because more came than it could take.
+    pub fn handle_overload(&mut self) {
+        self.guard.handle_overload();
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
@@ -341,7 +373,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.outputs.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    /// When [`handle_timeout`](Self::handle_timeout) is due next. What was due then may be done by the time, and nothing come of it.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let keys = self.key_deadlines.first().map(|(deadline, _)| *deadline);
@@ -399,14 +431,14 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         step: impl FnOnce(&mut Exchanges, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let session = self.sessions.get_mut(&id)?;
-        let (mut actions, mut out) = (VecDeque::new(), VecDeque::new());
+        let (actions, out) = (&mut self.actions, &mut self.messages);
         let before = session.exchanges.transfer_bytes();
         let remembered_before = session.exchanges.remembered().bytes();
         let mut cx = Context {
             config: &self.config,
             random: &mut self.random,
-            actions: &mut actions,
-            out: &mut out,
+            actions,
+            out,
             room: self
                 .config
                 .max_transfer_bytes
@@ -429,7 +461,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .saturating_add(session.exchanges.remembered().bytes());
         memory::place(&mut self.oldest_answered, id, session);
         let mut refused = false;
-        for datagram in out {
+        for datagram in self.messages.drain(..) {
             // A record that the engine cannot take is as good as lost on the way.
             let sent = self.dtls.send(id, &datagram, now);
             refused |= sent.is_err_and(|error| error.kind() == ErrorKind::Refused);
@@ -438,7 +470,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             // The peer is owed more than may go to an address that it has not answered at.
             let _ = self.dtls.send(id, &probe, now);
         }
-        for action in actions {
+        for action in self.actions.drain(..) {
             if matches!(action, Action::Reached) {
                 self.dtls.confirm_path(id, now);
             }
@@ -446,26 +478,36 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 self.outputs.push_back(output);
             }
         }
-        self.schedule(id);
+        schedule(&mut self.session_deadlines, id, session, &self.config);
         self.forget_answered();
         Some(result)
     }
 
-    /// Brings the session's place in the order of deadlines up to date.
     fn schedule(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        let deadline = session.next_deadline(&self.config);
-        if deadline != session.deadline {
-            if let Some(old) = session.deadline {
-                self.session_deadlines.remove(&(old, id));
-            }
-            self.session_deadlines
-                .extend(deadline.map(|deadline| (deadline, id)));
-            session.deadline = deadline;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            schedule(&mut self.session_deadlines, id, session, &self.config);
         }
     }
+}
+
+/// Brings the session's place in the order of deadlines forward. It goes back when its time has come only: most deadlines are met,
+/// and then there is another one later.
+fn schedule(
+    deadlines: &mut BTreeSet<(Instant, SessionId)>,
+    id: SessionId,
+    session: &mut Session,
+    config: &Config,
+) {
+    let Some(deadline) = session.next_deadline(config) else {
+        return;
+    };
+    if session.deadline.is_some_and(|place| place <= deadline) {
+        return;
+    }
+    if let Some(old) = session.deadline.replace(deadline) {
+        deadlines.remove(&(old, id));
+    }
+    deadlines.insert((deadline, id));
 }
 
 impl<D> fmt::Debug for Endpoint<D> {

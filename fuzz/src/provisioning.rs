@@ -1,5 +1,11 @@
 //! Targets of `provisioning-proto`.
 
+pub mod allocation;
+pub mod certificates;
+pub mod mqtt;
+
+pub mod lwm2m;
+
 use provisioning_proto::registry::{Change, Registry, SNAPSHOT_FORMAT};
 
 /// A stored change: what reads is written as something that reads as the same, and brings down no registry.

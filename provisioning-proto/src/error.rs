@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 
 use crate::ParseIdError;
+use crate::certificates::CertificateError;
 
 /// Why a command was refused, or bytes could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,12 @@ impl From<ErrorKind> for Error {
 impl From<ParseIdError> for Error {
     fn from(error: ParseIdError) -> Self {
         Self::new(ErrorKind::InvalidId, error)
+    }
+}
+
+impl From<CertificateError> for Error {
+    fn from(error: CertificateError) -> Self {
+        Self::new(ErrorKind::Certificate, error)
     }
 }
 
@@ -99,6 +106,15 @@ pub enum ErrorKind {
     /// The journal did not take the change.
     #[error("the journal is not available")]
     Unavailable,
+    /// A certificate or a request for one is refused; the source is the [`CertificateError`].
+    #[error("the certificate is refused")]
+    Certificate,
+    /// The tenant has no such certificate authority, or issues no such certificates.
+    #[error("no such certificate authority")]
+    UnknownAuthority,
+    /// No code is waiting to be signed, or none is wanted.
+    #[error("no code is waiting")]
+    NoCode,
     /// A change or snapshot that is not one of this crate.
     #[error("the stored bytes are malformed")]
     Malformed,

@@ -12,6 +12,12 @@ pub struct ParseIdError {
     expected: &'static str,
 }
 
+impl ParseIdError {
+    pub(crate) fn new(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -147,6 +153,13 @@ text_id!(
     /// Names a certificate authority of a tenant: 1 to 64 ASCII letters, digits, `-` and `_`.
     CaId,
     "certificate authority id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// Names a profile by which certificates are issued: 1 to 64 ASCII letters, digits, `-` and `_`.
+    ProfileId,
+    "profile id (1 to 64 of letters, digits, '-' and '_')",
     is_name
 );
 

@@ -4,7 +4,7 @@
 //!
 //! [`Registry`](registry::Registry) is a ledger: [`decide`](registry::Registry::decide) turns a command into changes and touches nothing,
 //! [`apply`](registry::Registry::apply) takes them in and cannot fail. It names no transport and no store, reads no clock, and never
-//! sees a secret in the clear. It does not talk to devices, choose clouds for them or issue certificates.
+//! sees a secret in the clear. It does not talk to devices, choose clouds for them. [`certificates`] trusts authorities and issues certificates.
 //!
 //! # Example
 //!
@@ -63,10 +63,16 @@
 //! `decide` and opens when a handshake needs the key. The reasons in an [`Error`] are for operators: to a device, unknown,
 //! disabled and wrong must look the same.
 
+pub mod allocation;
 mod bytes;
 mod cbor;
+pub mod certificates;
+mod code;
 mod error;
 mod ids;
+pub mod limiter;
+pub mod limits;
+pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
 pub mod registry;
@@ -75,10 +81,11 @@ mod secret;
 mod template;
 mod time;
 
+pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
-    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, GroupId, ParseIdError,
-    PolicyId, ProductKey, RegistrationId, ScopeId, TenantId,
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
+    ParseIdError, PolicyId, ProductKey, ProfileId, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

@@ -2,7 +2,8 @@
 //!
 //! A device connects with a [`ClientId`] that says how it signs, a user name that is its registration id, and a password that is a
 //! [`Mac`] over its secret, or none and a TLS client certificate. It publishes to [`Topics::up`] and is told on
-//! [`Topics::down`] where it belongs. The rest is values: no socket, no MQTT packet, no clock.
+//! [`Topics::down`] where it belongs. The rest is values, and one machine, [`Session`](session::Session), that says what a
+//! connection may do: no socket, no MQTT packet, no clock.
 
 mod action;
 mod client_id;
@@ -10,6 +11,7 @@ mod derivation;
 mod down;
 mod group_secret;
 mod password;
+pub mod session;
 mod signature;
 mod timestamp;
 mod topic;

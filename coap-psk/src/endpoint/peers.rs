@@ -1,5 +1,6 @@
 //! How peers come and go: handshakes, sessions and their replacement, presence.
 
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use super::Endpoint;
@@ -34,9 +35,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 while let Some(change) = self.presence.poll_output() {
                     self.handle_presence(change, now);
                 }
-                self.with_session(session, now, |exchanges, cx| {
-                    exchanges.handle_datagram(&data, cx);
-                });
+                if self.admits_message(session, now) {
+                    self.with_session(session, now, |exchanges, cx| {
+                        exchanges.handle_datagram(&data, cx);
+                    });
+                }
             }
             DtlsEvent::Moved { session, to, .. } => {
                 if let Some(it) = self.sessions.get_mut(&session) {
@@ -48,6 +51,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }
             DtlsEvent::Closed { session, reason } => self.end_session(session, reason, now),
         }
+    }
+
+    fn admits_message(&mut self, id: SessionId, now: Instant) -> bool {
+        let session = self.sessions.get_mut(&id);
+        session.is_some_and(|session| self.guard.admits_message(&mut session.allowance, now))
     }
 
     fn handle_need_key(
@@ -136,7 +144,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             Role::Accepted => self.presence.insert(id, identity.lifetime(), now),
             Role::Initiated => {}
         }
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.schedule(id);
         if role != Role::Activation {
             self.outputs.push_back(Output::Event(Event::Online {

@@ -1,10 +1,13 @@
 //! The command line.
 
+mod certificates;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::gateway::DtlsEngine;
+pub(crate) use certificates::{Authority, Certificate, Named, Reason};
 
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
 #[derive(Debug, Parser)]
@@ -63,6 +66,12 @@ pub(crate) enum Command {
     /// Consents: which client-side cloud a user has let in.
     #[command(subcommand)]
     Grant(Grant),
+    /// Certificate authorities below which a tenant's devices are.
+    #[command(subcommand)]
+    Authority(Authority),
+    /// Certificates that this cloud issues to a tenant's devices.
+    #[command(subcommand)]
+    Certificate(Certificate),
     /// Add a backup to a folder, while the cloud runs.
     Backup {
         /// The folder; made when it is not there. Always use the same one: its keys follow those of the cloud.

@@ -11,6 +11,7 @@ mod admin;
 mod args;
 mod backup;
 mod certificates;
+mod certification;
 mod clock;
 mod commands;
 mod config;
@@ -77,6 +78,8 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
+        Command::Authority(authority) => commands::authority(authority).await,
+        Command::Certificate(certificate) => commands::certificate(certificate).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,
         Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }

@@ -13,6 +13,7 @@ use uci_server_core::driver;
 use crate::admin;
 use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
+use crate::certification::Certification;
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::error::Error;
@@ -53,6 +54,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
+    let certification = Certification::load(&store, &config.issuer()).await?;
 
     let (cloud, cloud_commands) = driver::handle(QUEUE);
     let (linking, linking_machine) =
@@ -94,6 +96,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     }
     drop(outputs);
     tasks.spawn(reloader.run());
+    tasks.spawn(certification.clone().expire());
     let gateway = Gateway::new(
         products.clone(),
         cloud.clone(),
@@ -113,6 +116,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         cloud: cloud.clone(),
         gateway: ask,
         store: store.clone(),
+        certification: certification.clone(),
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
@@ -126,7 +130,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         max_connections: config.https.max_connections,
     };
     let style = TemplatePages::style(config.linking.pages_dir.as_deref())?;
-    let doors = Doors::new(cloud, linking, metrics(&monitor), style);
+    let doors = Doors::new(cloud, linking, certification, metrics(&monitor), style);
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),

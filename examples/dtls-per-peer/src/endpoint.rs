@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use coap_psk::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber,
+    Transmit,
 };
 use coap_psk::{Error, ErrorKind, Instant, PskKey};
 
@@ -285,6 +286,14 @@ impl<E: Engine> DtlsEndpoint for PerPeer<E> {
         } else if let Some(established) = at.established {
             // A flight repeated because our last one was lost.
             self.feed(established, datagram, now);
+        }
+    }
+
+    fn claim_of(&self, from: SocketAddr, _datagram: &[u8]) -> Claim {
+        let at = self.table.at(from);
+        match at.established.or(at.pending) {
+            Some(_) => Claim::Known,
+            None => Claim::Stranger,
         }
     }
 

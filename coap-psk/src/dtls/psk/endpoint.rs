@@ -27,7 +27,8 @@ use super::table::{Connection, Table};
 use super::timer::Due;
 use super::traffic::Outbound;
 use crate::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber,
+    Transmit,
 };
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
@@ -327,6 +328,29 @@ impl DtlsEndpoint for PskEndpoint {
 
     fn next_deadline(&self) -> Option<Instant> {
         self.table.next_deadline()
+    }
+
+    fn claim_of(&self, from: SocketAddr, datagram: &[u8]) -> Claim {
+        let Some(first) = records(datagram, self.cx.config.own_id_len()).next() else {
+            return Claim::Stranger;
+        };
+        let connection_id = first.header.connection_id;
+        let id = if let Some(shard) = connection_id.first() {
+            if self.cx.config.shard.is_some_and(|own| own.0 != *shard) {
+                // Another shard must judge what is for it.
+                return Claim::Known;
+            }
+            self.table.with_id(connection_id)
+        } else {
+            self.table.all_with(from).next()
+        };
+        let Some(id) = id else {
+            return Claim::Stranger;
+        };
+        match self.table.get(id) {
+            Some(Connection::Established(_)) => Claim::Session(SessionId(id)),
+            _ => Claim::Known,
+        }
     }
 
     fn poll_event(&mut self) -> Option<DtlsEvent> {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use coap_psk::CipherSuite;
 use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
 use coap_psk::dtls::{
-    DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
 };
 use coap_psk::{Instant, PskKey};
 use dtls_dimpl::{DimplEndpoint, Limits};
@@ -158,6 +158,10 @@ impl Engine {
 impl DtlsEndpoint for Engine {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.act(|engine| engine.handle_datagram(from, datagram, now));
+    }
+
+    fn claim_of(&self, from: SocketAddr, datagram: &[u8]) -> Claim {
+        self.kind.get().claim_of(from, datagram)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
