@@ -25,6 +25,7 @@ use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
+use crate::provisioning::Provisioning;
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -120,6 +121,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
+    let provisioning = provisioning(&config, &store, &operator).await?;
+    if let Some(provisioning) = provisioning.clone() {
+        operator.products.tell(&provisioning);
+        tasks.spawn(provisioning.run());
+    }
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
@@ -170,6 +176,20 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     drop(store);
     info!("stopped");
     result
+}
+
+/// The provisioning service, if the operator wants one.
+async fn provisioning(
+    config: &Config,
+    store: &Store,
+    operator: &Operator,
+) -> Result<Option<Provisioning>, Error> {
+    if !config.provisioning.enabled {
+        return Ok(None);
+    }
+    Provisioning::load(&config.provisioning, store, operator.clone())
+        .await
+        .map(Some)
 }
 
 #[expect(
