@@ -46,11 +46,15 @@ pub(super) fn durable(run: &mut Run) {
     );
 }
 
+/// What the journal answered.
+type Told = (AppendId, Stored);
+
 /// The machine and its journal.
 struct Service {
     machine: Registrations,
     writer: Writer,
-    stored: (Sender<(AppendId, Stored)>, Receiver<(AppendId, Stored)>),
+    tell: Sender<Told>,
+    told: Receiver<Told>,
     began: Instant,
     tenant: TenantId,
     devices: usize,
@@ -62,10 +66,12 @@ impl Service {
     fn new(folder: &Folder) -> Self {
         let store = Embedded::open(folder.file("provisioning")).expect("a store");
         let journal: Arc<dyn Journal> = Arc::new(store);
+        let (tell, told) = channel();
         let mut service = Self {
             machine: Registrations::new(Config::default(), [3; 32]),
             writer: Writer::start(journal, WriterConfig::default()).expect("a writer"),
-            stored: channel(),
+            tell,
+            told,
             began: tokio::time::Instant::now().into_std(),
             tenant: "factory".parse().expect("a tenant"),
             devices: 0,
@@ -119,9 +125,7 @@ impl Service {
             let tenant = self.tenant.clone();
             let command = Command::Settings { tenant, command };
             let (wall, now) = self.moment();
-            self.machine
-                .command(command, wall, now)
-                .expect("a command");
+            self.machine.command(command, wall, now).expect("a command");
             self.commanded = false;
             while !self.commanded {
                 self.step();
@@ -185,12 +189,12 @@ impl Service {
     fn step(&mut self) {
         let (wall, now) = self.moment();
         let Some(output) = self.machine.poll_output() else {
-            let (append, stored) = self.stored.1.recv().expect("an answer");
+            let (append, stored) = self.told.recv().expect("an answer");
             return self.machine.handle_stored(append, stored, wall, now);
         };
         match output {
             Output::Append(append) => {
-                let (id, tell) = (append.id, self.stored.0.clone());
+                let (id, tell) = (append.id, self.tell.clone());
                 let part = StreamAppend::new(
                     append.stream.name(),
                     append.expected_version,
@@ -204,7 +208,7 @@ impl Service {
                     };
                     let version = *versions.first().expect("a version");
                     // The bench may have ended.
-                    drop(tell.send((id, Stored::Done { version })));
+                    let _ = tell.send((id, Stored::Done { version }));
                 });
             }
             Output::UpsertDevice { exchange, .. } | Output::RetireDevice { exchange, .. } => {
