@@ -49,8 +49,8 @@ pub(crate) struct World {
     pub(crate) answers: BTreeMap<OperationId, Result<Box<Answer>, Cause>>,
     pub(crate) done: BTreeMap<CommandId, Result<Reply, ErrorKind>>,
     pub(crate) records: Vec<(RegistrationId, Record)>,
-    /// Which devices each access point knows.
-    pub(crate) known: BTreeMap<AccessPointId, BTreeSet<RegistrationId>>,
+    /// The largest generation that each access point heard of a device, and whether it is to know it. What comes late is ignored.
+    pub(crate) known: BTreeMap<AccessPointId, BTreeMap<RegistrationId, (u64, bool)>>,
     /// What happened outside, in order.
     pub(crate) log: Vec<String>,
     applied: BTreeSet<AppendId>,
@@ -145,7 +145,11 @@ impl World {
                 let point = assignment.target.access_point.clone();
                 if well {
                     self.log.push(format!("upsert {id} {point}"));
-                    self.known.entry(point).or_default().insert(id);
+                    let known = self.known.entry(point).or_default();
+                    let heard = known.get(&id).copied().unwrap_or((0, true));
+                    if heard.0 < assignment.generation {
+                        known.insert(id, (assignment.generation, true));
+                    }
                 }
                 self.machine.handle_target_reply(exchange, well, wall, now);
             }
@@ -158,7 +162,11 @@ impl World {
                 let point = assignment.target.access_point.clone();
                 if well {
                     self.log.push(format!("retire {id} {point}"));
-                    self.known.entry(point).or_default().remove(&id);
+                    let known = self.known.entry(point).or_default();
+                    let heard = known.get(&id).copied().unwrap_or((0, true));
+                    if heard.0 <= assignment.generation {
+                        known.insert(id, (assignment.generation, false));
+                    }
                 }
                 self.machine.handle_target_reply(exchange, well, wall, now);
             }
@@ -413,6 +421,6 @@ impl World {
 
     pub(crate) fn knows(&self, name: &str, id: &str) -> bool {
         let known = self.known.get(&point(name));
-        known.is_some_and(|known| known.contains(&device(id)))
+        known.is_some_and(|known| known.get(&device(id)).is_some_and(|heard| heard.1))
     }
 }
