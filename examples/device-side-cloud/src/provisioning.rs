@@ -8,7 +8,7 @@ mod local;
 mod secrets;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -17,8 +17,9 @@ use provisioning_proto::directory::{Directory, Evidence, Principal};
 use provisioning_proto::model::{Attestation, Cause, EvidenceClass, PskIdentity};
 use provisioning_proto::mqtt::Window;
 use provisioning_proto::registration::{
-    Answer, Command, CommandId, OperationId, RegistrationRequest, Registrations, Reply,
+    Answer, Command, CommandId, OperationId, Output, RegistrationRequest, Registrations, Reply,
 };
+use provisioning_proto::roster::Roster;
 use provisioning_proto::{ErrorKind, RegistrationId, Secret, TenantId};
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
@@ -54,8 +55,13 @@ struct Shared {
     store: Store,
     secrets: Secrets,
     local: Local,
+    /// What is to be told to the targets of devices, by the shards of the devices.
+    lanes: Vec<Lane>,
     window: Window,
 }
+
+/// What is to be done in the order in which it came.
+type Lane = Arc<Mutex<VecDeque<Output>>>;
 
 #[derive(Debug)]
 struct State {
@@ -109,6 +115,7 @@ impl Provisioning {
             store: store.clone(),
             secrets: Secrets::new(store),
             local: Local::new(operator),
+            lanes: (0..Roster::SHARDS).map(|_| Lane::default()).collect(),
             window,
         }));
         provisioning.load_all().await?;

@@ -49,8 +49,8 @@ pub(crate) struct World {
     pub(crate) answers: BTreeMap<OperationId, Result<Box<Answer>, Cause>>,
     pub(crate) done: BTreeMap<CommandId, Result<Reply, ErrorKind>>,
     pub(crate) records: Vec<(RegistrationId, Record)>,
-    /// The largest generation that each access point heard of a device, and whether it is to know it. What comes late is ignored.
-    pub(crate) known: BTreeMap<AccessPointId, BTreeMap<RegistrationId, (u64, bool)>>,
+    /// Which devices each access point knows.
+    pub(crate) known: BTreeMap<AccessPointId, BTreeSet<RegistrationId>>,
     /// What happened outside, in order.
     pub(crate) log: Vec<String>,
     applied: BTreeSet<AppendId>,
@@ -112,6 +112,24 @@ impl World {
         }
     }
 
+    /// Takes one output; of those for a device's targets the oldest, because they are carried out in order.
+    pub(crate) fn take(&mut self, at: usize) -> Output {
+        let of = |output: &Output| match output {
+            Output::UpsertDevice { id, .. } | Output::RetireDevice { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        let device = of(&self.waiting[at]);
+        let at = match device {
+            Some(_) => self
+                .waiting
+                .iter()
+                .position(|other| of(other) == device)
+                .unwrap(),
+            None => at,
+        };
+        self.waiting.remove(at)
+    }
+
     /// Does what one output asks, and tells the machine.
     pub(crate) fn perform(&mut self, output: Output, well: bool) {
         let (wall, now) = (self.wall(), self.now());
@@ -145,11 +163,7 @@ impl World {
                 let point = assignment.target.access_point.clone();
                 if well {
                     self.log.push(format!("upsert {id} {point}"));
-                    let known = self.known.entry(point).or_default();
-                    let heard = known.get(&id).copied().unwrap_or((0, true));
-                    if heard.0 < assignment.generation {
-                        known.insert(id, (assignment.generation, true));
-                    }
+                    self.known.entry(point).or_default().insert(id);
                 }
                 self.machine.handle_target_reply(exchange, well, wall, now);
             }
@@ -162,11 +176,7 @@ impl World {
                 let point = assignment.target.access_point.clone();
                 if well {
                     self.log.push(format!("retire {id} {point}"));
-                    let known = self.known.entry(point).or_default();
-                    let heard = known.get(&id).copied().unwrap_or((0, true));
-                    if heard.0 <= assignment.generation {
-                        known.insert(id, (assignment.generation, false));
-                    }
+                    self.known.entry(point).or_default().remove(&id);
                 }
                 self.machine.handle_target_reply(exchange, well, wall, now);
             }
@@ -223,6 +233,9 @@ impl World {
     /// The program ends and begins again with what is in the journal.
     pub(crate) fn restart(&mut self) {
         self.waiting.clear();
+        // Their numbers begin anew.
+        self.answers.clear();
+        self.done.clear();
         self.machine = Registrations::new(
             self.config.clone(),
             [u8::try_from(self.applied.len() % 251).unwrap(); 32],
@@ -421,6 +434,6 @@ impl World {
 
     pub(crate) fn knows(&self, name: &str, id: &str) -> bool {
         let known = self.known.get(&point(name));
-        known.is_some_and(|known| known.get(&device(id)).is_some_and(|heard| heard.1))
+        known.is_some_and(|known| known.contains(&device(id)))
     }
 }

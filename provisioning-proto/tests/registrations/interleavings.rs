@@ -52,7 +52,6 @@ fn event() -> impl Strategy<Value = Event> {
 struct Run {
     world: World,
     asked: Vec<(OperationId, Duration)>,
-    answered: usize,
     largest: [u64; DEVICES.len()],
 }
 
@@ -66,7 +65,6 @@ impl Run {
         Self {
             world,
             asked: Vec::new(),
-            answered: 0,
             largest: [0; DEVICES.len()],
         }
     }
@@ -87,7 +85,7 @@ impl Run {
             }
             Event::Perform(at, well) => {
                 if !world.waiting.is_empty() {
-                    let output = world.waiting.remove(at.index(world.waiting.len()));
+                    let output = world.take(at.index(world.waiting.len()));
                     world.perform(output, *well);
                 }
             }
@@ -135,8 +133,6 @@ impl Run {
                 world.restart();
                 // Whoever waited is gone with the program.
                 self.asked.clear();
-                world.answers.clear();
-                self.answered = 0;
             }
         }
         self.check();
