@@ -1,12 +1,102 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Which devices belong to a cloud, and how they may prove it: a registry of products, devices, their sealed secrets and
-//! owners.
+//! Which cloud a device belongs to, and how it proves who it is: device provisioning without transport, store or clock.
 //!
-//! [`Registry`](registry::Registry) is a ledger: [`decide`](registry::Registry::decide) turns a command into changes and touches nothing,
-//! [`apply`](registry::Registry::apply) takes them in and cannot fail. It names no transport and no store, reads no clock, and never
-//! sees a secret in the clear. It does not talk to devices, choose clouds for them. [`certificates`] trusts authorities and issues certificates.
+//! A device leaves the factory with one address burnt in. [`Registrations`](registration::Registrations) takes it from what it
+//! presents ([`directory`]) over what an operator configured ([`tenant`], [`roster`], in the words of [`model`]) and the policies
+//! that choose an access point ([`allocation`]) to an assignment that its target knows before it is told. [`mqtt`] and [`lwm2m`]
+//! are the languages of devices, [`certificates`] trusts authorities and issues certificates, [`limiter`] keeps bad fleets away.
+//! What is durable is in ledgers: `decide` turns a command into changes and touches nothing, `apply` takes them in and cannot fail.
+//! [`registry`] is the ledger of the devices of a cloud that is itself a target.
 //!
-//! # Example
+//! # A registration, from request to answer
+//!
+//! ```
+//! use std::time::{Duration, Instant, SystemTime};
+//! use provisioning_proto::allocation::{AccessPoint, AllocationPolicy, Rule, Target};
+//! use provisioning_proto::directory::Evidence;
+//! use provisioning_proto::model::{Attestation, Enrollment, Entry, Expected};
+//! use provisioning_proto::mqtt::{Mac, SignatureType, TimedMac, Window};
+//! use provisioning_proto::registration::{
+//!     Command, Config, Output, RegistrationRequest, Registrations, Stored,
+//! };
+//! use provisioning_proto::{RegistrationId, SealedSecret, Secret, TenantId, roster, tenant};
+//!
+//! # #[expect(clippy::disallowed_methods, reason = "an example has no other clock")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+//! let now = Instant::now();
+//! let mut cloud = Registrations::new(Config::default(), [7; 32]);
+//! let mut told = Vec::new();
+//! // The run loop: here the journal is a counter, and the target knows every device at once.
+//! let mut version = std::collections::BTreeMap::new();
+//! let mut run = |cloud: &mut Registrations| {
+//!     while let Some(output) = cloud.poll_output() {
+//!         match output {
+//!             Output::Append(append) => {
+//!                 let version = version.entry(append.stream).or_insert(0);
+//!                 *version += append.changes.len() as u64;
+//!                 let stored = Stored::Done { version: *version };
+//!                 cloud.handle_stored(append.id, stored, wall, now);
+//!             }
+//!             Output::UpsertDevice { exchange, .. } => cloud.handle_target_reply(exchange, true, wall, now),
+//!             Output::Answer { result, .. } => told.push(result),
+//!             Output::Done { result, .. } => assert!(result.is_ok()),
+//!             _ => {}
+//!         }
+//!     }
+//! };
+//!
+//! // An operator: a tenant with one access point, to which everything goes, and one device with its secret.
+//! let tenant: TenantId = "acme".parse()?;
+//! let id: RegistrationId = "sn-0042".parse()?;
+//! let to_tenant = |command| Command::Settings { tenant: tenant.clone(), command };
+//! let policy = Rule::Fixed { target: Target::new("east".parse()?, None) };
+//! let attestation = Attestation::SymmetricKey {
+//!     primary: SealedSecret::new(b"12345678".to_vec())?, // sealed by the caller
+//!     secondary: None,
+//! };
+//! for command in [
+//!     to_tenant(tenant::Command::Create { name: "Acme".to_owned() }),
+//!     to_tenant(tenant::Command::SetAccessPoint {
+//!         point: AccessPoint::new("east".parse()?, "East"),
+//!         expected: Expected::Absent,
+//!     }),
+//!     to_tenant(tenant::Command::SetPolicy {
+//!         policy: AllocationPolicy::new("all".parse()?, 0, policy),
+//!         expected: Expected::Absent,
+//!     }),
+//!     Command::Registration {
+//!         tenant: tenant.clone(),
+//!         id: id.clone(),
+//!         command: roster::Command::Enroll {
+//!             enrollment: Enrollment::new(attestation, Entry::enabled()),
+//!             expected: Expected::Absent,
+//!         },
+//!     },
+//! ] {
+//!     cloud.command(command, wall, now)?;
+//!     run(&mut cloud);
+//! }
+//!
+//! // The device signs the hour with its secret.
+//! let secret = Secret::new(*b"12345678")?;
+//! let timestamp = "2027011508".parse()?;
+//! let mac = Mac::sign(SignatureType::Sha256, &timestamp, &secret);
+//! let mac = TimedMac::new(SignatureType::Sha256, timestamp, mac);
+//! let evidence = Evidence::TimedMac { scope: None, id, mac };
+//! let candidates = cloud.directory().candidates(&evidence, wall);
+//! let opened = [secret]; // what the caller unsealed of `candidates[0].secrets()`
+//! let principal = candidates[0].check(&evidence, &opened, Window::default(), wall).ok_or("not it")?;
+//!
+//! cloud.handle_request(RegistrationRequest::new(principal), wall, now);
+//! run(&mut cloud);
+//! let answer = told[0].as_ref().map_err(|cause| cause.to_string())?;
+//! assert_eq!(answer.assignment.target.access_point.as_str(), "east");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The devices of a cloud that is a target
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
@@ -74,6 +164,7 @@ mod ids;
 pub mod limiter;
 pub mod limits;
 pub mod lwm2m;
+pub mod management;
 pub mod model;
 pub mod mqtt;
 pub mod registration;

@@ -5,10 +5,11 @@
 
 mod driver;
 mod local;
+mod management;
 mod secrets;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -18,8 +19,9 @@ use provisioning_proto::directory::{Directory, Evidence, Principal};
 use provisioning_proto::model::{Attestation, Cause, EvidenceClass, PskIdentity};
 use provisioning_proto::mqtt::Window;
 use provisioning_proto::registration::{
-    Answer, Command, CommandId, OperationId, RegistrationRequest, Registrations, Reply,
+    Answer, Command, CommandId, OperationId, Output, RegistrationRequest, Registrations, Reply,
 };
+use provisioning_proto::roster::Roster;
 use provisioning_proto::{ErrorKind, RegistrationId, ScopeId, Secret, TenantId};
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
@@ -29,6 +31,8 @@ use crate::config;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::store::Store;
+pub(crate) use management::{Enrolled, Management, Order};
+
 use local::Local;
 use secrets::Secrets;
 
@@ -55,8 +59,13 @@ struct Shared {
     store: Store,
     secrets: Secrets,
     local: Local,
+    /// What is to be told to the targets of devices, by the shards of the devices.
+    lanes: Vec<Lane>,
     window: Window,
 }
+
+/// What is to be done in the order in which it came.
+type Lane = Arc<Mutex<VecDeque<Output>>>;
 
 #[derive(Debug)]
 struct State {
@@ -110,6 +119,7 @@ impl Provisioning {
             store: store.clone(),
             secrets: Secrets::new(store),
             local: Local::new(operator),
+            lanes: (0..Roster::SHARDS).map(|_| Lane::default()).collect(),
             window,
         }));
         provisioning.load_all().await?;

@@ -2,9 +2,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::directory::Principal;
-use crate::model::{Attestation, Cause, Migration};
+use crate::model::{Assignment, Attestation, Cause, Migration};
 use crate::roster::{self, Registration};
+use crate::{AccountId, RegistrationId, TenantId};
 
 use super::operation::{Operation, Stage, Waiting};
 use super::output::DeviceSecret;
@@ -16,11 +16,10 @@ impl Registrations {
     /// What makes the device known at the target of the assignment with this generation.
     pub(super) fn upsert(
         &self,
-        principal: &Principal,
+        (tenant, id): &Key,
         generation: u64,
         exchange: ExchangeId,
     ) -> Result<Output, Cause> {
-        let (tenant, id) = (principal.tenant(), principal.id());
         let registration = self.directory.registration(tenant, id);
         let registration = registration.ok_or(Cause::Conflict)?;
         let pending = registration.pending.as_ref();
@@ -44,27 +43,41 @@ impl Registrations {
             id: id.clone(),
             assignment: Box::new(assignment.clone()),
             access_point: Box::new(point.clone()),
-            owner: self.owner(principal),
+            owner: self.owner(tenant, registration, assignment),
             secret: match given {
                 Some(sealed) => Some(DeviceSecret::own(tenant, id, sealed)),
-                None => secret_at_target(principal, registration),
+                None => secret_at_target(tenant, id, registration),
             },
             carry_from: carry_from.filter(|from| *from != assignment.target),
         })
     }
 
-    fn owner(&self, principal: &Principal) -> Option<crate::AccountId> {
-        let tenant = self.directory.tenant(principal.tenant())?;
-        let group = principal.group().and_then(|id| tenant.groups().get(id));
-        let registration = self
-            .directory
-            .registration(principal.tenant(), principal.id());
-        let enrollment = registration.and_then(|known| known.enrollment.as_ref());
+    fn owner(
+        &self,
+        tenant: &TenantId,
+        registration: &Registration,
+        assignment: &Assignment,
+    ) -> Option<AccountId> {
+        let settings = self.directory.tenant(tenant)?;
+        let group = assignment.group.as_ref();
+        let group = group.and_then(|id| settings.groups().get(id));
+        let enrollment = registration.enrollment.as_ref();
         let entry = enrollment.map(|one| &one.entry);
-        entry
-            .or_else(|| group.map(|group| &group.value.entry))?
-            .owner
-            .clone()
+        let entry = entry.or_else(|| group.map(|group| &group.value.entry));
+        entry?.owner.clone()
+    }
+
+    /// A target that heard of what came to nothing is told again what is so.
+    pub(super) fn restore_target(&mut self, key: &Key) {
+        let registration = self.directory.registration(&key.0, &key.1);
+        let Some(generation) = registration.and_then(Registration::current_generation) else {
+            return;
+        };
+        // Nobody waits for the answer; the device's next registration says it once more.
+        let exchange = ExchangeId(self.next_id());
+        if let Ok(output) = self.upsert(key, generation, exchange) {
+            self.outputs.push_back(output);
+        }
     }
 
     /// One of those who are waited for has done its part.
@@ -194,8 +207,11 @@ impl Registrations {
 }
 
 /// The secret that a device uses at its target: the one it was given, otherwise the one it was enrolled with.
-fn secret_at_target(principal: &Principal, registration: &Registration) -> Option<DeviceSecret> {
-    let (tenant, id) = (principal.tenant(), principal.id());
+fn secret_at_target(
+    tenant: &TenantId,
+    id: &RegistrationId,
+    registration: &Registration,
+) -> Option<DeviceSecret> {
     if let Some(sealed) = &registration.own_secret {
         return Some(DeviceSecret::own(tenant, id, sealed.clone()));
     }

@@ -287,7 +287,8 @@ impl Registrations {
         open.exchanges.extend([target_exchange, issuer_exchange]);
         let csr = open.csr.clone().filter(|_| waiting.issuer);
         let principal = open.principal.clone();
-        match self.upsert(&principal, generation, target_exchange) {
+        let key: Key = (principal.tenant().clone(), principal.id().clone());
+        match self.upsert(&key, generation, target_exchange) {
             Ok(output) => {
                 self.exchanges.insert(target_exchange, Exchange::Target(id));
                 self.outputs.push_back(output);

@@ -117,7 +117,8 @@ pub enum Output {
         question: String,
     },
     /// Make a device known at a target, or known with what is new;
-    /// [`handle_target_reply`](super::Registrations::handle_target_reply). To do it twice is to do it once.
+    /// [`handle_target_reply`](super::Registrations::handle_target_reply). To do it twice is to do it once. What concerns the targets
+    /// of one device is done in the order in which it comes.
     UpsertDevice {
         /// For the answer.
         exchange: ExchangeId,

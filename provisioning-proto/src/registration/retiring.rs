@@ -27,8 +27,16 @@ impl Registrations {
         if registration.to_retire(at.saturating_sub(grace)).is_some() {
             self.retire(key, wall, now);
         } else {
-            let due = registration.committed_at.saturating_add(grace);
-            let after = Duration::from_millis(due.saturating_sub(at));
+            self.plan_later(key, wall, now);
+        }
+    }
+
+    /// Former targets wait for the end of the grace.
+    fn plan_later(&mut self, key: &Key, wall: SystemTime, now: Instant) {
+        let registration = self.directory.registration(&key.0, &key.1);
+        if let Some(registration) = registration.filter(|known| !known.previous.is_empty()) {
+            let due = millis(self.config.grace).saturating_add(registration.committed_at);
+            let after = Duration::from_millis(due.saturating_sub(unix_millis(wall)).max(1));
             self.timers.set(Timer::Retirement(key.clone()), now, after);
         }
     }
@@ -54,7 +62,8 @@ impl Registrations {
             .and_then(|known| known.to_retire(superseded_before))
             .cloned()
         else {
-            return;
+            // Not yet.
+            return self.plan_later(key, wall, now);
         };
         let point = &former.target.access_point;
         let point = self.directory.access_point(&key.0, point).cloned();

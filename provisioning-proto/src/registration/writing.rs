@@ -575,6 +575,9 @@ impl Registrations {
                 if matches!(command, roster::Command::RetireTarget { .. }) {
                     self.retiring.remove(&key);
                 }
+                if matches!(command, roster::Command::Abandon { .. }) {
+                    self.restore_target(&key);
+                }
                 self.plan_retirement(&key, wall, now);
             }
             Intent::Propose(operation, _) => {

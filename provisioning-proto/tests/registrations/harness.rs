@@ -112,6 +112,24 @@ impl World {
         }
     }
 
+    /// Takes one output; of those for a device's targets the oldest, because they are carried out in order.
+    pub(crate) fn take(&mut self, at: usize) -> Output {
+        let of = |output: &Output| match output {
+            Output::UpsertDevice { id, .. } | Output::RetireDevice { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        let device = of(&self.waiting[at]);
+        let at = match device {
+            Some(_) => self
+                .waiting
+                .iter()
+                .position(|other| of(other) == device)
+                .unwrap(),
+            None => at,
+        };
+        self.waiting.remove(at)
+    }
+
     /// Does what one output asks, and tells the machine.
     pub(crate) fn perform(&mut self, output: Output, well: bool) {
         let (wall, now) = (self.wall(), self.now());
@@ -215,6 +233,9 @@ impl World {
     /// The program ends and begins again with what is in the journal.
     pub(crate) fn restart(&mut self) {
         self.waiting.clear();
+        // Their numbers begin anew.
+        self.answers.clear();
+        self.done.clear();
         self.machine = Registrations::new(
             self.config.clone(),
             [u8::try_from(self.applied.len() % 251).unwrap(); 32],

@@ -1,9 +1,12 @@
 //! Moves what the machine asks for to the journal and the targets, and the answers back; decides nothing.
 
+use std::sync::{Arc, PoisonError};
+
 use provisioning_proto::registration::Output;
+use provisioning_proto::roster::Roster;
 use tracing::{debug, error, warn};
 
-use super::{Provisioning, State};
+use super::{Lane, Provisioning, State};
 use crate::clock;
 use crate::error::Error;
 
@@ -40,10 +43,51 @@ impl Provisioning {
             result
         };
         for output in outputs {
-            tokio::spawn(self.clone().carry_out(output));
+            self.dispatch(output);
         }
         self.0.wake.notify_one();
         result
+    }
+
+    /// What concerns a device's targets is done in the order in which it comes; everything else at once.
+    fn dispatch(&self, output: Output) {
+        let device = match &output {
+            Output::UpsertDevice { id, .. } | Output::RetireDevice { id, .. } => Some(id),
+            _ => None,
+        };
+        let lane = device.map(|id| usize::from(Roster::shard_of(id)));
+        match lane.and_then(|lane| self.0.lanes.get(lane)) {
+            Some(lane) => {
+                let begins = {
+                    let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
+                    waiting.push_back(output);
+                    waiting.len() == 1
+                };
+                if begins {
+                    tokio::spawn(self.clone().drive_along(Arc::clone(lane)));
+                }
+            }
+            None => drop(tokio::spawn(self.clone().carry_out(output))),
+        }
+    }
+
+    /// Does what waits in a lane, one after another; the first stays in it until it is done.
+    async fn drive_along(self, lane: Lane) {
+        loop {
+            let first = {
+                let waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.front().cloned()
+            };
+            let Some(output) = first else {
+                return;
+            };
+            self.clone().carry_out(output).await;
+            let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.pop_front();
+            if waiting.is_empty() {
+                return;
+            }
+        }
     }
 
     async fn carry_out(self, output: Output) {
