@@ -13,6 +13,7 @@ import aiocoap
 from aiocoap import Code
 
 from checks import check, expect
+from cloud import free_port
 from engine import running, wait_for
 from tinydtls import need_tinydtls
 
@@ -279,7 +280,7 @@ class Client:
         return self.objects[0, self.account] == {0: "coaps://bootstrap", 1: True, 5: b"burnt in"}
 
 
-def settings(**more):
+def settings(target=5684, **more):
     said = "\n".join(f"{key} = {json.dumps(value)}" for key, value in more.items())
     return f"""
 listen = "127.0.0.1:0"
@@ -291,7 +292,7 @@ endpoint = "{ENDPOINT}"
 identity = "{IDENTITY}"
 key = "{KEY.hex()}"
 [[clients.servers]]
-uri = "coaps://127.0.0.1:5684"
+uri = "coaps://127.0.0.1:{target}"
 short_server_id = 101
 lifetime = 300
 identity = "{TARGET_IDENTITY}"
@@ -446,3 +447,41 @@ def a_bootstrap_pack_is_given_where_that_is_configured(world):
             bases = [record[-2] for record in cbor2.loads(answer.payload) if -2 in record]
             expect(bases == ["/0/1/", "/1/1/"], f"{bases}")
             server.says("was given a pack")
+
+
+@check
+def everything_is_deleted_where_that_is_configured_but_the_bootstrap_account(world):
+    need_tinydtls()
+    with bootstrap_server(world, clean="everything") as server, client(server, account=1) as device:
+        device.objects[0, 0] = {0: "coaps://old", 1: False, 10: 7}
+        device.objects[1, 4] = {0: b"\x07", 1: b"\x3c", 7: b"U"}
+        expect(device.bootstrap(), f"{device.log}")
+        expect(device.log[1] == "DELETE /" and device.log[2].startswith("PUT /0/"), f"{device.log}")
+        expect(device.keeps_its_account() and len(device.accounts()) == 1, f"{device.objects}")
+
+
+@check
+def an_lwm2m_client_registers_at_its_target_with_the_key_that_it_was_given(world):
+    """The target is libcoap's resource directory, over OpenSSL."""
+    need_tinydtls()
+    port = free_port(socket.SOCK_DGRAM)
+    target = ["coap-rd-openssl", "-A", "127.0.0.1", "-p", str(port - 1), "-k", TARGET_KEY.decode()]
+    with running(target), bootstrap_server(world, target=port) as server:
+        with client(server) as device:
+            expect(device.bootstrap(), f"{device.log}")
+            ((_, uri, identity, key, lifetime, _),) = device.accounts()
+        expect(uri == f"coaps://127.0.0.1:{port}" and key != KEY, uri)
+        wire = Tinydtls(port, identity, key)
+        try:
+            asked = aiocoap.Message(code=Code.POST, mtype=aiocoap.CON, mid=1, token=b"rd", payload=b"</1/1>,</3/0>")
+            asked.opt.uri_path, asked.opt.content_format = ("rd",), LINKS
+            asked.opt.uri_query = ("lwm2m=1.1", f"ep={ENDPOINT}", f"lt={lifetime}", "b=U")
+            expect(Client(wire).ask(asked).code == Code.CREATED, "it was not registered")
+        finally:
+            wire.close()
+        # The key of the bootstrap opens nothing there.
+        try:
+            Tinydtls(port, identity, KEY).close()
+            raise AssertionError("a session with the key of the bootstrap")
+        except ConnectionError:
+            pass

@@ -80,6 +80,26 @@ codes! {
     GROUP_NOT_FOUND = 104_802, 404, "no such group";
     /// The access point's owner has not granted it.
     NOT_AUTHORIZED = 105_004, 403, "the access point is not granted";
+    /// A request is malformed. The numbers from here on are ours; the vendor's list has none for them.
+    MALFORMED = 199_001, 400, "the request is malformed";
+    /// The operator's token is missing or not good.
+    UNAUTHORIZED = 199_002, 401, "the token is not good";
+    /// There is no such thing.
+    NOT_FOUND = 199_003, 404, "there is no such thing";
+    /// The thing has no such method.
+    METHOD = 199_004, 405, "there is no such method here";
+    /// There is one already.
+    EXISTS = 199_005, 409, "it exists already";
+    /// Something refers to it.
+    IN_USE = 199_006, 409, "it is in use";
+    /// A limit is reached.
+    LIMIT = 199_007, 409, "a limit is reached";
+    /// It was changed since it was read.
+    CHANGED = 199_008, 412, "it was changed meanwhile";
+    /// It is set once.
+    IMMUTABLE = 199_009, 400, "it cannot be changed any more";
+    /// The service cannot do it now.
+    UNAVAILABLE = 199_010, 503, "not now";
 }
 
 impl Code {

@@ -164,6 +164,7 @@ mod ids;
 pub mod limiter;
 pub mod limits;
 pub mod lwm2m;
+pub mod management;
 pub mod model;
 pub mod mqtt;
 pub mod registration;

@@ -25,6 +25,7 @@ pub use down::{Down, DownPayload, MAX_INIT_CONFIG, TargetAddress};
 pub use group_secret::GroupSecret;
 pub use password::{Mac, ParseMacError, TimedMac, Verdict};
 pub use signature::SignatureType;
+pub(crate) use timestamp::civil;
 pub use timestamp::{ParseTimestampError, Timestamp, Window};
 pub use topic::{Topic, Topics};
 pub use trigger::{TRIGGER, trigger};

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::certification::{AuthorityDeed, CertificateDeed};
 use crate::error::Error;
+use crate::provisioning;
 
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -78,6 +79,7 @@ pub(crate) enum Order {
     BackUp {
         dir: PathBuf,
     },
+    Provisioning(provisioning::Order),
     Authority {
         tenant: String,
         ca: String,

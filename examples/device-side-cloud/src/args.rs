@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Consents: which client-side cloud a user has let in.
     #[command(subcommand)]
     Grant(Grant),
+    /// The provisioning service: tenants, access points, policies, groups, and devices that ask where they belong.
+    #[command(subcommand)]
+    Provisioning(Provisioning),
     /// Certificate authorities below which a tenant's devices are.
     #[command(subcommand)]
     Authority(Authority),
@@ -228,6 +231,90 @@ pub(crate) enum Client {
         /// smartthings, the whole URI for aws and uci.
         #[arg(long, requires = "programme", default_value = "")]
         own: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Provisioning {
+    /// Make a tenant.
+    Tenant {
+        /// Its id.
+        tenant: String,
+        /// What people call it.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Let another tenant use an access point.
+    Grant {
+        /// Whose it is.
+        tenant: String,
+        /// The access point.
+        access_point: String,
+        /// The other tenant.
+        to: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Show what stands at a path of the HTTPS interface, as `devices` or `devices/sn-1`, with what happened to it.
+    Show {
+        /// The tenant.
+        tenant: String,
+        /// The path behind the tenant.
+        path: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make something, as `devices`, `registration-groups` or `allocation-strategies/base`. Secrets are shown this once.
+    Create {
+        /// The tenant.
+        tenant: String,
+        /// The path behind the tenant.
+        path: String,
+        /// What it is: JSON, or @ and a file with it.
+        body: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Change something, or make an access point of a name, as `access-points/here`.
+    Change {
+        /// The tenant.
+        tenant: String,
+        /// The path behind the tenant.
+        path: String,
+        /// What it is from now on: JSON, or @ and a file with it.
+        body: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Remove something; what it assigned stays.
+    Remove {
+        /// The tenant.
+        tenant: String,
+        /// The path behind the tenant.
+        path: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Have the policies asked again when a device comes next.
+    Trigger {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Enroll the devices of a CSV file. Those that are there already are passed over, so that it can be repeated.
+    Import {
+        /// The tenant.
+        tenant: String,
+        /// Columns by name: device_id, and as needed device_name, auth_type, secret, fingerprint, identity, certificate_id,
+        /// access_point_id, allocation_strategy_type, init_config, owner.
+        #[arg(value_name = "FILE")]
+        csv: PathBuf,
         #[command(flatten)]
         file: ConfigFile,
     },

@@ -1,6 +1,7 @@
 //! The commands that write a configuration or ask the running cloud for something.
 
 mod certificates;
+mod import;
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,11 @@ use coap_psk::measurepoint::MAX_TEMPLATE_LEN;
 use serde_json::Value;
 
 use crate::admin::{self, NewClient, Order, Password};
-use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
+use crate::args::{Client, ConfigFile, Device, Grant, Product, Provisioning, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
+use crate::provisioning;
 pub(crate) use certificates::{authority, certificate};
 
 /// Writes the commented sample.
@@ -166,6 +168,83 @@ pub(crate) async fn grant(command: Grant) -> Result<(), Error> {
         Grant::List { user, file } => ask(&file, Order::ListGrants { user }).await,
         Grant::End { user, grant, file } => ask(&file, Order::EndGrant { user, grant }).await,
     }
+}
+
+/// Provisioning commands.
+pub(crate) async fn provisioning(command: Provisioning) -> Result<(), Error> {
+    let (file, order) = match command {
+        Provisioning::Tenant { tenant, name, file } => {
+            (file, provisioning::Order::CreateTenant { tenant, name })
+        }
+        Provisioning::Grant {
+            tenant,
+            access_point,
+            to,
+            file,
+        } => {
+            let order = provisioning::Order::Grant {
+                tenant,
+                access_point,
+                to,
+            };
+            (file, order)
+        }
+        Provisioning::Show { tenant, path, file } => {
+            (file, request(tenant, "GET", path, Value::Null))
+        }
+        Provisioning::Create {
+            tenant,
+            path,
+            body,
+            file,
+        } => (file, request(tenant, "POST", path, read_body(&body)?)),
+        Provisioning::Change {
+            tenant,
+            path,
+            body,
+            file,
+        } => (file, request(tenant, "PUT", path, read_body(&body)?)),
+        Provisioning::Remove { tenant, path, file } => {
+            (file, request(tenant, "DELETE", path, Value::Null))
+        }
+        Provisioning::Trigger {
+            tenant,
+            device,
+            file,
+        } => {
+            let action = serde_json::json!({"action": "triggerBootstrapDevice"});
+            let path = format!("devices/{device}/action");
+            (file, request(tenant, "POST", path, action))
+        }
+        Provisioning::Import { tenant, csv, file } => {
+            let config = Config::read(&file.config)?;
+            return import::run(&config.data_dir, &tenant, &csv).await;
+        }
+    };
+    let answer = answer(&file, &Order::Provisioning(order)).await?;
+    if !answer.is_null() {
+        say(&format!("{answer:#}"));
+    }
+    Ok(())
+}
+
+fn request(tenant: String, method: &str, path: String, body: Value) -> provisioning::Order {
+    provisioning::Order::Request {
+        tenant,
+        method: method.to_owned(),
+        path,
+        body,
+    }
+}
+
+/// JSON as it was typed, or behind `@` the file that holds it.
+fn read_body(text: &str) -> Result<Value, Error> {
+    let failed = |cause| Error::new(format!("cannot read {text}"), cause);
+    let json = match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(failed)?,
+        None => text.to_owned(),
+    };
+    serde_json::from_str(&json).map_err(|cause| Error::new("the body is not JSON", cause))
 }
 
 /// Has the running cloud add a backup to the folder.

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     /// Devices that ask where they belong.
     #[serde(default)]
     pub(crate) provisioning: Provisioning,
+    /// The bootstrap server for LwM2M devices; absent: there is none.
+    pub(crate) lwm2m: Option<Lwm2m>,
     /// Notifications.
     #[serde(default)]
     pub(crate) notifications: Notifications,
@@ -103,6 +105,18 @@ pub(crate) struct Provisioning {
     pub(crate) enabled: bool,
     /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
     pub(crate) grace_seconds: u64,
+    /// Who may use the HTTPS interface, and for which tenant.
+    pub(crate) operators: Vec<ProvisioningOperator>,
+}
+
+/// Someone who may use the HTTPS interface of the provisioning service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningOperator {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// SHA-256 of the token, in hexadecimal digits.
+    pub(crate) token_sha256: String,
 }
 
 impl Default for Provisioning {
@@ -110,8 +124,29 @@ impl Default for Provisioning {
         Self {
             enabled: false,
             grace_seconds: 86_400,
+            operators: Vec::new(),
         }
     }
+}
+
+/// The bootstrap server for LwM2M devices.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lwm2m {
+    /// Address and port of the DTLS listener.
+    pub(crate) listen: SocketAddr,
+    /// How many devices may be there at once.
+    #[serde(default = "default_sessions")]
+    pub(crate) max_sessions: usize,
+    /// The short server id of the account that a device is given.
+    #[serde(default = "default_short_server_id")]
+    pub(crate) short_server_id: u16,
+    /// How long a device may be silent at its target, in seconds.
+    #[serde(default = "default_lifetime")]
+    pub(crate) lifetime_seconds: u32,
+    /// Whether devices of LwM2M 1.2 are given packs.
+    #[serde(default)]
+    pub(crate) packs: bool,
 }
 
 /// How notifications leave.
@@ -202,6 +237,14 @@ fn default_sessions() -> usize {
 
 fn default_shards() -> NonZeroU8 {
     NonZeroU8::MIN
+}
+
+fn default_short_server_id() -> u16 {
+    101
+}
+
+fn default_lifetime() -> u32 {
+    3600
 }
 
 fn default_answer() -> u64 {

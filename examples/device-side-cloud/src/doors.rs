@@ -16,6 +16,7 @@ use crate::https::refusal;
 use crate::linking::Linking;
 use crate::monitor::{self, Metrics};
 use crate::pages::{STYLE_PATH, style_sheet};
+use crate::provisioning::Management;
 
 /// The HTTPS side of the cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Doors {
     /// Of the pages that people see.
     style: Bytes,
     requests: Arc<AtomicU64>,
+    /// The interface of the provisioning service, if there is one.
+    management: Option<Management>,
 }
 
 impl Doors {
@@ -36,8 +39,10 @@ impl Doors {
         certification: Certification,
         metrics: Arc<Metrics>,
         style: Bytes,
+        management: Option<Management>,
     ) -> Self {
         Self {
+            management,
             style,
             cloud,
             linking,
@@ -75,6 +80,13 @@ impl Doors {
         }
         if path == STYLE_PATH && *request.method() == Method::GET {
             return style_sheet(&self.style);
+        }
+        if let Some(management) = self
+            .management
+            .as_ref()
+            .filter(|_| path.starts_with(Management::PREFIX))
+        {
+            return management.answer(&request).await;
         }
         if path.starts_with(LISTS) {
             return self.certification.answer(&request).await;

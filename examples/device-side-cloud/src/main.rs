@@ -20,6 +20,7 @@ mod doors;
 mod gateway;
 mod https;
 mod linking;
+mod lwm2m;
 mod monitor;
 mod operator;
 mod outbound;
@@ -80,6 +81,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
+        Command::Provisioning(command) => commands::provisioning(command).await,
         Command::Authority(authority) => commands::authority(authority).await,
         Command::Certificate(certificate) => commands::certificate(certificate).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,

@@ -105,6 +105,9 @@ impl Operator {
                 let file = self.store.back_up(dir).await?;
                 Ok(json!({"backup": file}))
             }
+            Order::Provisioning(_) => Err(Error::plain(
+                "the provisioning service is off; [provisioning] in the configuration says so",
+            )),
             Order::Authority { tenant, ca, deed } => {
                 self.certification.authority(&tenant, &ca, deed).await
             }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use uci_server_core::driver;
 
-use crate::admin;
+use crate::admin::{self, Order};
 use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
 use crate::certification::Certification;
@@ -20,12 +20,13 @@ use crate::error::Error;
 use crate::gateway::{self, Engine, Gateway};
 use crate::https::{self, Limits, Transport};
 use crate::linking;
+use crate::lwm2m;
 use crate::monitor::{Metrics, Monitor, Observatory, Phase, Queues};
 use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
-use crate::provisioning::Provisioning;
+use crate::provisioning::{Management, Provisioning};
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -52,6 +53,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         None => None,
     };
     let coaps = gateway::bind(&config.coaps)?;
+    let bootstraps = match &config.lwm2m {
+        Some(_) if !config.provisioning.enabled => {
+            return Err(Error::plain(
+                "lwm2m in the configuration needs provisioning.enabled = true",
+            ));
+        }
+        Some(config) => Some(lwm2m::bind(config).await?),
+        None => None,
+    };
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
@@ -124,11 +134,20 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let provisioning = provisioning(&config, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
+        if let (Some(socket), Some(config)) = (bootstraps, config.lwm2m.clone()) {
+            tasks.spawn(lwm2m::serve(socket, config, provisioning.clone()));
+        }
         tasks.spawn(provisioning.run());
     }
+    let orders = provisioning.clone();
     tokio::spawn(admin::serve(operators, move |request| {
-        let operator = operator.clone();
-        async move { operator.carry_out(request).await }
+        let (operator, provisioning) = (operator.clone(), orders.clone());
+        async move {
+            match (request, provisioning) {
+                (Order::Provisioning(order), Some(provisioning)) => provisioning.obey(order).await,
+                (request, _) => operator.carry_out(request).await,
+            }
+        }
     }));
 
     let limits = Limits {
@@ -136,7 +155,17 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         max_connections: config.https.max_connections,
     };
     let style = TemplatePages::style(config.linking.pages_dir.as_deref())?;
-    let doors = Doors::new(cloud, linking, certification, metrics(&monitor), style);
+    let management = provisioning
+        .map(|provisioning| Management::new(provisioning, &config.provisioning.operators))
+        .transpose()?;
+    let doors = Doors::new(
+        cloud,
+        linking,
+        certification,
+        metrics(&monitor),
+        style,
+        management,
+    );
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),

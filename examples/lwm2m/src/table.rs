@@ -8,7 +8,9 @@ use std::time::Duration;
 use coap_psk::PskKey;
 use lwm2m_bootstrap::{Known, Provisioner};
 use provisioning_proto::lwm2m::objects::{Security, Server};
-use provisioning_proto::lwm2m::{Account, Client, Config, Configuration, Event, Opaque, Verify};
+use provisioning_proto::lwm2m::{
+    Account, Clean, Client, Config, Configuration, Event, Opaque, Verify,
+};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -29,6 +31,9 @@ pub(crate) struct File {
     /// Read back what was written.
     #[serde(default)]
     read: bool,
+    /// What of a client's earlier accounts goes: those of servers, unless this says otherwise.
+    #[serde(default)]
+    clean: CleanWord,
     /// How long a client may take for an answer.
     request_seconds: Option<u64>,
     #[serde(default)]
@@ -49,6 +54,25 @@ impl File {
             .request_seconds
             .map_or(config.request_timeout, Duration::from_secs);
         config
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CleanWord {
+    Nothing,
+    #[default]
+    Accounts,
+    Everything,
+}
+
+impl From<CleanWord> for Clean {
+    fn from(word: CleanWord) -> Self {
+        match word {
+            CleanWord::Nothing => Self::Nothing,
+            CleanWord::Accounts => Self::Accounts,
+            CleanWord::Everything => Self::Everything,
+        }
     }
 }
 
@@ -90,11 +114,13 @@ struct Row {
 
 impl Table {
     pub(crate) fn new(file: File) -> Result<Self, Box<dyn Error>> {
-        let rows = file
-            .clients
-            .into_iter()
-            .map(row)
-            .collect::<Result<_, _>>()?;
+        let clean = Clean::from(file.clean);
+        let rows = file.clients.into_iter().map(|entry| {
+            let mut row = row(entry)?;
+            row.configuration.clean = clean;
+            Ok(row)
+        });
+        let rows = rows.collect::<Result<_, Box<dyn Error>>>()?;
         Ok(Self(Arc::new(rows)))
     }
 

@@ -170,7 +170,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 }
 
 /// Year, month and day of a count of days since 1970; `None` after the year 9999.
-fn civil(days: u64) -> Option<(u64, u64, u64)> {
+pub(crate) fn civil(days: u64) -> Option<(u64, u64, u64)> {
     let days = days.checked_add(DAYS_BEFORE_1970)?;
     let (eras, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
     // Every 4, 100 and 400 years have a day less or more; the last day of an era belongs to its last year.

@@ -80,7 +80,12 @@ impl Secrets {
         Secret::new(opened.expose()).map_err(|cause| Error::new("the secret is not usable", cause))
     }
 
-    fn seal(&self, stream: &str, field: &str, secret: &[u8]) -> Result<SealedSecret, Error> {
+    pub(super) fn seal(
+        &self,
+        stream: &str,
+        field: &str,
+        secret: &[u8],
+    ) -> Result<SealedSecret, Error> {
         let sealed = self
             .0
             .seal(stream, field, clock::entropy()?, secret)

@@ -1,0 +1,157 @@
+use bytes::Bytes;
+use http::{Method, Request};
+
+use super::failure::Failure;
+use crate::allocation::PolicyKind;
+use crate::{Code, TenantId};
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(super) enum Route {
+    AccessPoints(Call),
+    Policies(PolicyKind, Call),
+    Groups(Call),
+    Devices(Call),
+}
+
+/// What is wanted of the things that a path leads to.
+#[derive(Debug)]
+pub(super) enum Call {
+    List,
+    Create,
+    Show(String),
+    Replace(String),
+    Remove(String),
+    /// `POST` of, or the list of, what stands below one of them.
+    Below(String, Below),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Below {
+    Applications,
+    Devices,
+    Action,
+    ResetFingerprint,
+}
+
+/// The tenant that a path names, `/v5/iotps/{project_id}/...`.
+#[must_use]
+pub fn tenant_of(path: &str) -> Option<TenantId> {
+    let (project, _) = path.strip_prefix("/v5/iotps/")?.split_once('/')?;
+    project.parse().ok()
+}
+
+pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
+    let path = request.uri().path();
+    let below = path
+        .strip_prefix("/v5/iotps/")
+        .and_then(|path| path.split_once('/'));
+    let (_, below) = below.ok_or(Code::NOT_FOUND)?;
+    let segments: Vec<String> = below
+        .split('/')
+        .map(decoded)
+        .collect::<Option<_>>()
+        .ok_or(Code::NOT_FOUND)?;
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let method = request.method();
+    match segments.as_slice() {
+        ["access-points", rest @ ..] => {
+            let below = [("applications", Below::Applications)];
+            call(method, rest, &below, true).map(Route::AccessPoints)
+        }
+        ["allocation-strategies", kind, rest @ ..] => {
+            let kind = kind_of(kind).ok_or(Code::STRATEGY_TYPE)?;
+            // A policy is removed and made anew, never changed: what it assigned stays explained by it.
+            call(method, rest, &[], false).map(|call| Route::Policies(kind, call))
+        }
+        ["registration-groups", rest @ ..] => {
+            call(method, rest, &[("devices", Below::Devices)], true).map(Route::Groups)
+        }
+        ["devices", rest @ ..] => {
+            let below = [
+                ("action", Below::Action),
+                ("reset-fingerprint", Below::ResetFingerprint),
+            ];
+            call(method, rest, &below, true).map(Route::Devices)
+        }
+        _ => Err(Code::NOT_FOUND.into()),
+    }
+}
+
+/// The kind of policies that the vendor calls so.
+pub(super) fn kind_of(word: &str) -> Option<PolicyKind> {
+    KINDS
+        .iter()
+        .find(|(known, _)| *known == word)
+        .map(|(_, kind)| *kind)
+}
+
+/// What the vendor calls a kind of policies.
+pub(super) fn word_of(kind: PolicyKind) -> Option<&'static str> {
+    KINDS
+        .iter()
+        .find(|(_, known)| *known == kind)
+        .map(|(word, _)| *word)
+}
+
+const KINDS: [(&str, PolicyKind); 5] = [
+    ("base", PolicyKind::Static),
+    ("certificates", PolicyKind::Certificate),
+    ("functions", PolicyKind::Custom),
+    ("nearby", PolicyKind::Nearest),
+    ("weighted", PolicyKind::Hashed),
+];
+
+fn call(
+    method: &Method,
+    rest: &[&str],
+    below: &[(&str, Below)],
+    replaceable: bool,
+) -> Result<Call, Failure> {
+    match (rest, method) {
+        ([], &Method::GET) => Ok(Call::List),
+        ([], &Method::POST) => Ok(Call::Create),
+        ([], _) => Err(Failure::method("GET, POST")),
+        ([id], &Method::GET) => Ok(Call::Show((*id).to_owned())),
+        ([id], &Method::PUT) if replaceable => Ok(Call::Replace((*id).to_owned())),
+        ([id], &Method::DELETE) => Ok(Call::Remove((*id).to_owned())),
+        ([_], _) if replaceable => Err(Failure::method("GET, PUT, DELETE")),
+        ([_], _) => Err(Failure::method("GET, DELETE")),
+        ([id, what], method) => {
+            let known = below.iter().find(|(word, _)| word == what);
+            let (_, what) = known.ok_or(Code::NOT_FOUND)?;
+            let wanted = match what {
+                Below::Applications | Below::Devices => Method::GET,
+                Below::Action | Below::ResetFingerprint => Method::POST,
+            };
+            if *method != wanted {
+                return Err(Failure::method(if wanted == Method::GET {
+                    "GET"
+                } else {
+                    "POST"
+                }));
+            }
+            Ok(Call::Below((*id).to_owned(), *what))
+        }
+        _ => Err(Code::NOT_FOUND.into()),
+    }
+}
+
+/// A segment without its percent-encoding (RFC 3986, 2.1).
+fn decoded(segment: &str) -> Option<String> {
+    let mut bytes = segment.bytes();
+    let mut text = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            if digits.starts_with('+') {
+                return None;
+            }
+            text.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            text.push(byte);
+        }
+    }
+    String::from_utf8(text).ok()
+}

@@ -1,0 +1,148 @@
+//! The interface on a machine whose journal is a counter.
+#![allow(clippy::arithmetic_side_effects, clippy::disallowed_methods)]
+
+mod devices;
+mod documented;
+mod entries;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use super::{Context, SealFailed, Step, begin};
+use crate::registration::{Command, Config, Output, Registrations, Reply, Stored};
+use crate::{ErrorKind, SealedSecret, Secret, TenantId, tenant};
+
+/// A cloud with one tenant, `t1`, asked by its operators.
+struct Cloud {
+    machine: Registrations,
+    start: Instant,
+    asked: u8,
+}
+
+impl Cloud {
+    fn new() -> Self {
+        let mut cloud = Self {
+            machine: Registrations::new(Config::default(), [7; 32]),
+            start: Instant::now(),
+            asked: 0,
+        };
+        for (tenant, point) in [("t1", "east"), ("t2", "theirs")] {
+            let name = "A tenant".to_owned();
+            let tenant: TenantId = tenant.parse().unwrap();
+            let command = tenant::Command::Create { name };
+            cloud
+                .carry_out(Command::Settings {
+                    tenant: tenant.clone(),
+                    command,
+                })
+                .unwrap();
+            let path = format!("access-points/{point}");
+            let body = json!({"name": point, "endpoints": {"mqtt": "10.0.0.1:8883"}});
+            let (status, _) = cloud.ask_as(tenant.as_str(), "PUT", &path, &[], &body);
+            assert_eq!(status, 200);
+        }
+        cloud
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_532_454_980 + u64::from(self.asked))
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<Reply, ErrorKind> {
+        let (wall, start) = (self.wall(), self.start);
+        self.machine.command(command, wall, start)?;
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Append(append) => {
+                    let version = append.expected_version + append.changes.len() as u64;
+                    self.machine
+                        .handle_stored(append.id, Stored::Done { version }, wall, start);
+                }
+                Output::Done { result, .. } => return result,
+                _ => {}
+            }
+        }
+        panic!("a command without an end")
+    }
+
+    fn send(&mut self, tenant: &str, request: &Request<Bytes>) -> Response<Bytes> {
+        self.asked = self.asked.wrapping_add(1);
+        let tenant: TenantId = tenant.parse().unwrap();
+        let seal = |_: &str, _: &str, secret: &Secret| {
+            let mirrored: Vec<u8> = secret.expose().iter().map(|byte| !byte).collect();
+            SealedSecret::new(mirrored).map_err(|_| SealFailed::new())
+        };
+        let context = Context::new(
+            self.machine.directory(),
+            &tenant,
+            &seal,
+            [self.asked; 32],
+            self.wall(),
+        );
+        match begin(&context, request) {
+            Step::Answer(response) => response,
+            Step::Edit(edit) => {
+                let commands = edit.commands().to_vec();
+                let ends: Vec<_> = commands
+                    .into_iter()
+                    .map(|command| self.carry_out(command))
+                    .collect();
+                edit.answer(self.machine.directory(), *ends.last().unwrap())
+            }
+        }
+    }
+
+    fn ask_as(
+        &mut self,
+        tenant: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/v5/iotps/{tenant}/{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            body.to_string().into()
+        };
+        let response = self.send(tenant, &request.body(body).unwrap());
+        let tag = response
+            .headers()
+            .get("etag")
+            .map(|tag| tag.to_str().unwrap().to_owned());
+        let mut value: Value = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+        if let (Some(tag), Some(object)) = (tag, value.as_object_mut()) {
+            object.insert("ETag".to_owned(), tag.into());
+        }
+        (response.status().as_u16(), value)
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.ask_as("t1", method, path, &[], body)
+    }
+
+    fn get(&mut self, path: &str) -> Value {
+        let (status, value) = self.ask("GET", path, &Value::Null);
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+}
+
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    assert!(
+        answer.1["error_msg"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty()),
+        "{answer:?}"
+    );
+    (answer.0, answer.1["error_code"].as_str().unwrap())
+}
