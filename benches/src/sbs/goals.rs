@@ -6,6 +6,7 @@ mod http;
 mod journal;
 pub(super) mod memory;
 mod notify;
+mod registrations;
 mod scale;
 mod signature;
 mod simulation;
@@ -107,6 +108,11 @@ pub(super) const ALL: &[Goal] = &[
         name: "dead",
         what: "one dead receiver and the others",
         measure: scale::dead_subscriber,
+    },
+    Goal {
+        name: "registrations",
+        what: "registrations of devices with a durable journal",
+        measure: registrations::durable,
     },
     Goal {
         name: "replay",

@@ -1,11 +1,14 @@
 //! The certificates of tenants: authorities that they trust, and certificates that this cloud issues to their devices.
 
+mod evidence;
 mod expiry;
 mod issuing;
 mod ledgers;
 mod lists;
 mod order;
 mod signatures;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -130,6 +133,11 @@ impl Certification {
     ) -> Result<authorities::Reply, Error> {
         let mut tenants = self.tenants.lock().await;
         let found = self.found(&mut tenants, tenant).await?;
+        if matches!(command, authorities::Command::Upload { .. })
+            && found.issued.ledger().issuers().contains_key(ca)
+        {
+            return Err(taken(ca));
+        }
         let config = authorities::Config::default();
         let decision = found
             .authorities
@@ -151,6 +159,11 @@ impl Certification {
     ) -> Result<issuance::Reply, Error> {
         let mut tenants = self.tenants.lock().await;
         let found = self.found(&mut tenants, tenant).await?;
+        if let issuance::Command::AddIssuer { issuer, .. } = &command
+            && found.authorities.ledger().authority(issuer).is_some()
+        {
+            return Err(taken(issuer));
+        }
         found.carry_out(&self.store, command).await
     }
 
@@ -203,6 +216,11 @@ fn known<'t>(
     tenant: &TenantId,
 ) -> Result<&'t Tenant, Error> {
     tenants.get(tenant).ok_or_else(|| unknown(tenant))
+}
+
+/// A group names an authority or an issuer by its id, which is therefore one of the two.
+fn taken(ca: &CaId) -> Error {
+    Error::plain(format!("{ca} is the id of another"))
 }
 
 fn unknown(tenant: &TenantId) -> Error {

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
+use provisioning_proto::certificates::Certificate;
 use provisioning_proto::directory::{Directory, Evidence, Principal};
 use provisioning_proto::model::{Attestation, Cause, EvidenceClass, PskIdentity};
 use provisioning_proto::mqtt::Window;
@@ -21,7 +22,7 @@ use provisioning_proto::registration::{
     Answer, Command, CommandId, OperationId, Output, RegistrationRequest, Registrations, Reply,
 };
 use provisioning_proto::roster::Roster;
-use provisioning_proto::{ErrorKind, RegistrationId, Secret, TenantId};
+use provisioning_proto::{ErrorKind, RegistrationId, ScopeId, Secret, TenantId};
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
 
@@ -150,6 +151,21 @@ impl Provisioning {
         let principal = found.ok_or(Cause::Unauthenticated)?;
         self.directory(|directory| directory.admit(&principal, wall).map(drop))?;
         Ok(principal)
+    }
+
+    /// Judges a device that completed a handshake with the key of the first of these certificates.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub(crate) async fn authenticate_certificate(
+        &self,
+        scope: Option<ScopeId>,
+        id: RegistrationId,
+        shown: &[Certificate],
+    ) -> Result<Principal, Cause> {
+        let certification = self.0.local.certification();
+        let evidence = certification.evidence(scope, id, shown).await;
+        self.authenticate(&evidence.ok_or(Cause::Unauthenticated)?)
     }
 
     /// The key of a PSK identity; `None` for what is not known or not let in.

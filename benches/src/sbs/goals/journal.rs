@@ -16,10 +16,10 @@ const STREAMS: usize = 20_000;
 const MANY: usize = 64;
 
 /// A folder on the disk of the program, not in memory as the system's temporary folder may be.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let program = std::env::current_exe().expect("a program");
         let beside = program.parent().expect("a folder");
         let folder = beside.join(format!("sbs-{}", std::process::id()));
@@ -27,7 +27,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

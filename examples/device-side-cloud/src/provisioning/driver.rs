@@ -165,10 +165,26 @@ impl Provisioning {
                     state.machine.handle_hook_reply(exchange, None, wall, now);
                 });
             }
-            Output::SignCsr { exchange, .. } => self.with(|state| {
-                let (wall, now) = (clock::wall(), clock::now());
-                state.machine.handle_issuer_reply(exchange, None, wall, now);
-            }),
+            Output::SignCsr {
+                exchange,
+                tenant,
+                id,
+                csr,
+            } => {
+                let certification = self.0.local.certification();
+                let certificate = match certification.answer_request(&tenant, &id, &csr).await {
+                    Ok(certificate) => Some(certificate.into()),
+                    Err(cause) => {
+                        warn!(%tenant, device = %id, error = cause.chain(), "no certificate was issued");
+                        None
+                    }
+                };
+                self.with(|state| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    let machine = &mut state.machine;
+                    machine.handle_issuer_reply(exchange, certificate, wall, now);
+                });
+            }
             Output::Answer { .. } | Output::Done { .. } | Output::Audit { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 use provisioning_proto::model::Assignment;
 use provisioning_proto::{AccountId, RegistrationId, Secret};
 
+use crate::certification::Certification;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::products::Name;
@@ -14,6 +15,11 @@ pub(super) struct Local(Operator);
 impl Local {
     pub(super) fn new(operator: Operator) -> Self {
         Self(operator)
+    }
+
+    /// The certificates of the tenants.
+    pub(super) fn certification(&self) -> &Certification {
+        &self.0.certification
     }
 
     /// Makes a device known with this secret and owner. Doing it again changes nothing.
