@@ -204,7 +204,9 @@ impl Bench {
                 Output::Respond { request, response } => {
                     format!("Respond {{ request: {request:?}, {response:?} }}")
                 }
-                Output::Sign { signing_input, .. } | Output::Verify { signing_input, .. } => {
+                Output::Sign { signing_input, .. }
+                | Output::Verify { signing_input, .. }
+                | Output::VerifyProof { signing_input, .. } => {
                     format!("{output:?} {signing_input:?}")
                 }
                 other => format!("{other:?}"),
@@ -215,7 +217,9 @@ impl Bench {
                     self.questions.push(Question::Password(request));
                 }
                 Output::Sign { request, .. } => self.questions.push(Question::Sign(request)),
-                Output::Verify { request, .. } => self.questions.push(Question::Verify(request)),
+                Output::Verify { request, .. } | Output::VerifyProof { request, .. } => {
+                    self.questions.push(Question::Verify(request))
+                }
                 Output::Load { stream } => self.questions.push(Question::Load(stream)),
                 Output::Append(append) => {
                     let versions = append
