@@ -73,7 +73,7 @@ def requests_oauthlib_links_refreshes_and_revokes_with_a_client_of_every_kind(wo
         raise AssertionError(f"{name}: a revoked refresh token was taken")
 
 
-def node_client(world, library, kind, client):
+def node_client(world, library, kind, client, **more):
     """Has a client of npm do it all; what it saw."""
     packages = TARGET / "node"
     if not (packages / "node_modules" / library).is_dir():
@@ -87,6 +87,7 @@ def node_client(world, library, kind, client):
         "client_id": client.id,
         "client_secret": client.secret,
         "redirect_uri": client.redirect_uri,
+        **more,
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # Node 18, which is Debian's, has WebCrypto behind an option.
@@ -123,3 +124,18 @@ def clients_of_npm_link_refresh_introspect_and_revoke_as_clients_of_every_kind(w
             if library != "simple-oauth2" and kind != "public":
                 wanted |= {"active": True, "active_after": False}
             expect(seen == wanted, f"{library} {kind}: {seen}")
+
+
+@check
+def clients_of_npm_push_their_requests_and_bind_their_tokens_to_a_key(world):
+    """RFC 9126 and RFC 9449, each library with what it makes of them."""
+    for library in ("openid-client", "oauth4webapi"):
+        for kind, pushes, binds in (("basic", True, True), ("public", True, True), ("body", True, False), ("public", False, True)):
+            client = world.public_client if kind == "public" else world.client
+            seen = node_client(world, library, kind, client, pushes=pushes, binds=binds)
+            wanted = {"linked": 200, "refreshed": 200, "rotated": kind == "public", "revoked": 401, "refused": "invalid_grant"}
+            if binds:
+                wanted |= {"type": "dpop", "without_key": 401}
+            if kind != "public":
+                wanted |= {"active": True, "active_after": False}
+            expect(seen == wanted, f"{library} {kind} {pushes} {binds}: {seen}")

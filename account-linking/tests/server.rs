@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "server/answers.rs"]
+mod answers;
 #[path = "server/contract.rs"]
 mod contract;
 #[path = "server/dpop.rs"]

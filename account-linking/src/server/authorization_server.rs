@@ -32,7 +32,7 @@ use crate::resource::Resource;
 use crate::secret::{ClientSecret, SecretBytes};
 use crate::server::access_token::{Principal, Refusal};
 use crate::server::browser::Browsers;
-use crate::server::config::Config;
+use crate::server::config::{Config, RefreshKey, SigningKey};
 use crate::server::dpop::{Nonces, Proofs};
 use crate::server::grants::Grants;
 use crate::server::ids::{ClientId, GrantId, RequestId};
@@ -115,6 +115,30 @@ impl AuthorizationServer {
             config,
             pages,
         })
+    }
+
+    /// Takes other keys, at once and for requests in progress too: the first of each makes tokens, all of them are accepted.
+    ///
+    /// Without an outage: add a new key in front; take an old one away when the tokens made with it are over. Of a signing key
+    /// that is an [access token's lifetime](Config::access_token_lifetime) after it stopped signing, of a refresh key when no
+    /// [`GrantSummary::refresh_key`](super::GrantSummary::refresh_key) names it: a client gets a token of the new key with its
+    /// next refresh, also where its token stays otherwise.
+    ///
+    /// # Errors
+    /// As of [`Config::check`]; the former keys stay then.
+    pub fn replace_keys(
+        &mut self,
+        signing_keys: Vec<SigningKey>,
+        refresh_keys: Vec<RefreshKey>,
+    ) -> Result<(), Error> {
+        let config = Config {
+            signing_keys,
+            refresh_keys,
+            ..self.config.clone()
+        };
+        config.check()?;
+        self.config = config;
+        Ok(())
     }
 
     /// Registers a client; its secret, if it has one, is told once by [`Event::ClientRegistered`].

@@ -40,6 +40,11 @@ impl Holder {
         json!({"jti": format!("proof {}", self.count), "htm": method, "htu": url, "iat": wall.as_secs()})
     }
 
+    /// A proof of that second, in seconds since the epoch.
+    pub(crate) fn at(&mut self, second: u64, method: &str, url: &str) -> String {
+        self.sign(&json!({"jti": "proof", "htm": method, "htu": url, "iat": second}))
+    }
+
     pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()});
         let part = |value: &Value| BASE64.encode(value.to_string());

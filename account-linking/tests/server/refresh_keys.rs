@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use account_linking::SecretBytes;
-use account_linking::server::{Config, Event, RefreshKey};
+use account_linking::server::{Algorithm, Config, Event, RefreshKey, Refusal, SigningKey};
 
 use crate::harness::*;
 
@@ -72,6 +72,83 @@ fn a_refresh_token_that_stays_moves_to_the_new_key() {
     let mut world = restarted(world, &[2], 3);
     let refused = refresh(&mut world, secret, "client-acme", &first);
     assert_eq!(error(&refused), "invalid_grant");
+    assert!(
+        tokens(&refresh(&mut world, secret, "client-acme", &second))
+            .refresh
+            .is_none()
+    );
+}
+
+#[test]
+fn keys_are_replaced_while_requests_are_under_way() {
+    let (mut world, secrets) = World::with_settings(keys(&[1]), &[confidential()]);
+    let secret = secrets[0].as_deref();
+    let linked = link(&mut world, secret, "client-acme", "user-1");
+    let first = linked.refresh.unwrap();
+    let jwk = r#"{"kty":"EC","crv":"P-256","x":"eA","y":"eg"}"#;
+    let next = SigningKey::new("key-2", Algorithm::Es256, jwk).unwrap();
+    let old = keys(&[2, 1]);
+    // A request that waits for its append takes what comes of it to its end.
+    world.store.faults.push_back(Fault::UnknownLost);
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", first.as_str()),
+        ("client_id", "client-acme"),
+        ("client_secret", secret.unwrap()),
+    ];
+    let request = http::Request::post("/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form(&pairs).into())
+        .unwrap();
+    let waiting = world.send(&request);
+    let signing = [vec![next.clone()], old.signing_keys.clone()].concat();
+    world
+        .server
+        .replace_keys(signing, old.refresh_keys)
+        .unwrap();
+    world.pass(Duration::from_millis(100));
+    let early = tokens(&world.responses.remove(&waiting).expect("an answer"));
+    assert!(world.check(&early.access).is_ok() && world.check(&linked.access).is_ok());
+    let kid = |token: &str| {
+        use base64::Engine as _;
+        let header = token.split('.').next().unwrap();
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(header)
+            .unwrap();
+        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["kid"].clone()
+    };
+    let renewed = tokens(&refresh(&mut world, secret, "client-acme", &first));
+    assert_eq!(
+        (kid(&early.access), kid(&renewed.access)),
+        ("key-1".into(), "key-2".into())
+    );
+    let second = renewed.refresh.unwrap();
+    let published = json(&world.get("/oauth/jwks", None));
+    assert_eq!(published["keys"].as_array().unwrap().len(), 2);
+    // Nothing that cannot be used is taken.
+    assert!(
+        world
+            .server
+            .replace_keys(vec![], keys(&[2]).refresh_keys)
+            .is_err()
+    );
+    assert!(
+        world
+            .server
+            .replace_keys(vec![next.clone()], vec![])
+            .is_err()
+    );
+    assert!(world.check(&renewed.access).is_ok());
+    world
+        .server
+        .replace_keys(vec![next], keys(&[2]).refresh_keys)
+        .unwrap();
+    assert_eq!(world.check(&early.access), Err(Refusal::Invalid));
+    assert!(world.check(&renewed.access).is_ok());
+    assert_eq!(
+        error(&refresh(&mut world, secret, "client-acme", &first)),
+        "invalid_grant"
+    );
     assert!(
         tokens(&refresh(&mut world, secret, "client-acme", &second))
             .refresh

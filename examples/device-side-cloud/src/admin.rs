@@ -9,6 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::{info, warn};
 
 use crate::error::Error;
+use crate::keys::Kind;
 
 /// The longest request line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -23,6 +24,12 @@ pub(crate) struct NewClient {
     pub(crate) programme: Option<String>,
     /// What its redirect URIs have of their own.
     pub(crate) own: String,
+    /// It has to push its authorization requests.
+    pub(crate) require_pushed_requests: bool,
+    /// All its access tokens are bound to a key.
+    pub(crate) dpop_bound: bool,
+    /// APIs beside this cloud's that it may name.
+    pub(crate) resources: Vec<String>,
 }
 
 /// What an operator wants to have done.
@@ -73,6 +80,15 @@ pub(crate) enum Order {
     EndGrant {
         user: String,
         grant: String,
+    },
+    ListKeys,
+    AddKey {
+        kind: Kind,
+    },
+    RetireKey {
+        kind: Kind,
+        number: u8,
+        force: bool,
     },
     BackUp {
         dir: PathBuf,

@@ -7,7 +7,7 @@ use coap_psk::measurepoint::MAX_TEMPLATE_LEN;
 use serde_json::Value;
 
 use crate::admin::{self, NewClient, Order, Password};
-use crate::args::{Client, ConfigFile, Device, Grant, Product, User};
+use crate::args::{Client, ConfigFile, Device, Grant, Key, Product, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
@@ -145,6 +145,9 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         programme,
         own,
+        require_pushed_requests,
+        dpop_bound,
+        resources,
         file,
     } = command;
     let order = Order::AddClient(NewClient {
@@ -153,6 +156,9 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         programme,
         own,
+        require_pushed_requests,
+        dpop_bound,
+        resources,
     });
     ask(&file, order).await
 }
@@ -162,6 +168,27 @@ pub(crate) async fn grant(command: Grant) -> Result<(), Error> {
     match command {
         Grant::List { user, file } => ask(&file, Order::ListGrants { user }).await,
         Grant::End { user, grant, file } => ask(&file, Order::EndGrant { user, grant }).await,
+    }
+}
+
+/// Key commands.
+pub(crate) async fn key(command: Key) -> Result<(), Error> {
+    match command {
+        Key::List { file } => ask(&file, Order::ListKeys).await,
+        Key::Add { kind, file } => ask(&file, Order::AddKey { kind }).await,
+        Key::Retire {
+            kind,
+            number,
+            force,
+            file,
+        } => {
+            let order = Order::RetireKey {
+                kind,
+                number,
+                force,
+            };
+            ask(&file, order).await
+        }
     }
 }
 

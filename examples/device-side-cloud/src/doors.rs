@@ -76,11 +76,37 @@ impl Doors {
                 None => Authentication::Invalid,
             },
             Err(Refusal::Missing) => Authentication::Missing,
-            Err(refusal @ (Refusal::Malformed | Refusal::Unavailable)) => return refuse(refusal),
-            Err(_) => Authentication::Invalid,
+            Err(Refusal::Invalid) => Authentication::Invalid,
+            Err(refusal) => return self.refuse(refusal),
         };
         request.extensions_mut().insert(authentication);
-        self.cloud.answer(request).await
+        let mut response = self.cloud.answer(request).await;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // The core knows bearer tokens only (RFC 9449, 7.2).
+            let offered = Refusal::Missing.challenge_with_dpop(self.linking.dpop_algorithms());
+            let offered = offered.and_then(|both| both.strip_prefix("Bearer, ")?.parse().ok());
+            if let Some(dpop) = offered {
+                response
+                    .headers_mut()
+                    .append(header::WWW_AUTHENTICATE, dpop);
+            }
+        }
+        response
+    }
+}
+
+impl Doors {
+    fn refuse(&self, refused: Refusal) -> Response<Bytes> {
+        let mut response = refusal(refused.status(), "the access token was not checked");
+        let headers = response.headers_mut();
+        let challenge = refused.challenge_with_dpop(self.linking.dpop_algorithms());
+        if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if refused == Refusal::Unavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -94,17 +120,4 @@ fn granted(principal: &account_linking::server::Principal) -> Option<Principal> 
         &principal.scopes.to_string(),
         expires,
     ))
-}
-
-fn refuse(refused: Refusal) -> Response<Bytes> {
-    let mut response = refusal(refused.status(), "the access token was not checked");
-    let headers = response.headers_mut();
-    if let Some(challenge) = refused.challenge() {
-        let challenge = HeaderValue::from_static(challenge);
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    if refused == Refusal::Unavailable {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
 }

@@ -18,6 +18,7 @@ mod demo;
 mod doors;
 mod gateway;
 mod https;
+mod keys;
 mod linking;
 mod monitor;
 mod operator;
@@ -77,6 +78,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::User(user) => commands::user(user).await,
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
+        Command::Key(key) => commands::key(key).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,
         Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }
