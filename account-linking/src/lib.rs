@@ -121,11 +121,106 @@
 //! that the client exchanges at `/token`; `tests/server/` goes all the way. The client role has its
 //! own example in [`client`].
 //!
+//! # In an axum server
+//!
+//! With the feature `tokio` each role is a task with handles to it. The authorization server answers what the rest of a program
+//! has no route for, and says who calls the rest; `server::driver::Outside` is where its password check, keys and store are.
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use account_linking::server::driver::{Handle, Outside, drive};
+//! use account_linking::server::{AuthorizationServer, Principal};
+//! use axum::Router;
+//! use axum::body::{Body, to_bytes};
+//! use axum::extract::{FromRequestParts, Request, State};
+//! use axum::http::{StatusCode, request::Parts};
+//! use axum::routing::get;
+//! # use axum::response::{IntoResponse, Response};
+//!
+//! async fn linking(State(linking): State<Handle>, request: Request) -> Response {
+//!     let (head, body) = request.into_parts();
+//!     match to_bytes(body, 64 << 10).await {
+//!         Ok(body) => linking.answer(Request::from_parts(head, body)).await.map(Body::from),
+//!         Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+//!     }
+//! }
+//!
+//! struct Caller(Principal);
+//!
+//! impl FromRequestParts<Handle> for Caller {
+//!     type Rejection = StatusCode; // A product sends `Refusal::challenge` in WWW-Authenticate too.
+//!
+//!     async fn from_request_parts(head: &mut Parts, linking: &Handle) -> Result<Self, StatusCode> {
+//!         linking.authenticate(head).await.map(Self).map_err(|refusal| refusal.status())
+//!     }
+//! }
+//!
+//! async fn devices(Caller(principal): Caller) -> String {
+//!     format!("the devices of {}", principal.account)
+//! }
+//!
+//! async fn serve(server: AuthorizationServer, outside: impl Outside) -> std::io::Result<()> {
+//!     let (handle, task) = drive(server, outside, 1024);
+//!     tokio::spawn(task);
+//!     let app = Router::new().route("/api/devices", get(devices)).fallback(linking).with_state(handle);
+//!     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await
+//! }
+//! ```
+//!
+//! The whole program, with a key, a user and streams in memory, is `cargo run --example axum --features tokio`. The client role
+//! has two routes of its own; `client::driver::World` is where its HTTP client and store are. Who is signed in here, and the
+//! cookie that ties what comes back to this browser, are the program's own:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use account_linking::client::driver::{Handle, World, drive};
+//! use account_linking::client::{Event, Links, Start};
+//! use account_linking::{SecretBytes, UserId};
+//! use axum::Router;
+//! use axum::extract::{RawQuery, State};
+//! use axum::http::HeaderMap;
+//! use axum::response::Redirect;
+//! use axum::routing::get;
+//!
+//! # fn session(_: &HeaderMap) -> (UserId, SecretBytes) { ("ann".parse().unwrap(), SecretBytes::new([2; 32])) }
+//! # fn entropy() -> [u8; 32] { [3; 32] }
+//! async fn link(State(links): State<Handle>, headers: HeaderMap) -> Redirect {
+//!     let (user, cookie) = session(&headers);
+//!     let begun = links.command(move |links, now| {
+//!         let start = Start::new(user, "lamps".parse()?, cookie, "/linked");
+//!         links.start(start, entropy(), entropy(), now)
+//!     });
+//!     match begun.await {
+//!         Ok(Event::Redirect { location, .. }) => Redirect::to(location.url().as_str()),
+//!         _ => Redirect::to("/not-linked"),
+//!     }
+//! }
+//!
+//! async fn callback(State(links): State<Handle>, headers: HeaderMap, RawQuery(query): RawQuery) -> Redirect {
+//!     let ((user, cookie), query) = (session(&headers), query.unwrap_or_default());
+//!     let back = links.command(move |links, now| {
+//!         links.callback(&user, &cookie, "https://us.example/callback", &query, now)
+//!     });
+//!     match back.await {
+//!         Ok(Event::Linked { return_page, .. }) => Redirect::to(&return_page),
+//!         _ => Redirect::to("/not-linked"),
+//!     }
+//! }
+//!
+//! fn routes(links: Links, world: impl World) -> Router {
+//!     let (events, mut heard) = tokio::sync::mpsc::channel(64);
+//!     let (handle, task) = drive(links, world, events, 64);
+//!     tokio::spawn(task);
+//!     tokio::spawn(async move { while heard.recv().await.is_some() {} });
+//!     Router::new().route("/link", get(link)).route("/callback", get(callback)).with_state(handle)
+//! }
+//! ```
+//!
 //! # Features
 //!
 //! | feature | adds |
 //! | --- | --- |
-//! | `tokio` | `client::driver`, the client role as a task; the outputs of the server are run by its caller |
+//! | `tokio` | `client::driver` and `server::driver`, each role as a task |
 //!
 //! # Security
 //!

@@ -1,7 +1,8 @@
 //! The authorization server side: login, consent, codes, tokens, revocation, introspection.
 //!
 //! [`AuthorizationServer`] is the machine; a driver gives it HTTP requests, time and entropy, does
-//! what its [`Output`]s say, and brings back the answers.
+//! what its [`Output`]s say, and brings back the answers. The `driver` module (feature `tokio`) is
+//! one.
 
 pub mod access_token;
 mod authorization_server;
@@ -11,6 +12,8 @@ pub mod client_authentication;
 pub mod config;
 mod credential;
 pub mod dpop;
+#[cfg(feature = "tokio")]
+pub mod driver;
 mod grants;
 pub mod ids;
 mod ledger;

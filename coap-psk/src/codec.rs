@@ -1,7 +1,7 @@
 //! Reading and writing messages: a strict parser that borrows, and the way to bytes. (RFC 7252, 3)
 //!
-//! The parser makes one pass, copies nothing, allocates nothing and looks at no more than [`MAX_OPTIONS`] options. Writing
-//! goes through `coap-lite`'s packet, which sorts the options and writes their deltas.
+//! The parser makes one pass, copies nothing, allocates nothing and looks at no more than [`MAX_OPTIONS`] options. Writing makes
+//! one pass, too, when the options are in order; otherwise it goes through `coap-lite`'s packet, which sorts them.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,6 +21,10 @@ pub const MAX_OPTIONS: usize = 64;
 const MAX_OPTION_LEN: usize = 0xffff + 269;
 
 const HEADER_LEN: usize = 4;
+/// The most bytes in front of the value of an option.
+const MAX_OPTION_HEADER_LEN: usize = 5;
+/// The version, where it stands in the first byte.
+const VERSION_1: u8 = 1 << 6;
 const PAYLOAD_MARKER: u8 = 0xff;
 
 /// A message that was read from a datagram and still lies there.
@@ -261,12 +265,67 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, Error> {
     {
         return Err(ErrorKind::Message.into());
     }
+    if message.options.is_sorted_by_key(|option| option.number) {
+        return Ok(write(message));
+    }
     to_packet(message).to_bytes_unlimited().map_err(|error| {
         Error::with_source(
             ErrorKind::Message,
             alloc::string::ToString::to_string(&error),
         )
     })
+}
+
+/// Writes a message whose options are in order and no longer than they may be.
+fn write(message: &Message) -> Vec<u8> {
+    let token = message.token.as_bytes();
+    let options = message.options.iter();
+    let len = options
+        .map(|option| option.value.len().saturating_add(MAX_OPTION_HEADER_LEN))
+        .fold(HEADER_LEN, usize::saturating_add)
+        .saturating_add(token.len())
+        .saturating_add(1)
+        .saturating_add(message.payload.len());
+    let mut out = Vec::with_capacity(len);
+    let kind: u8 = match message.kind {
+        Kind::Confirmable => 0,
+        Kind::NonConfirmable => 1,
+        Kind::Acknowledgement => 2,
+        Kind::Reset => 3,
+    };
+    // A token has eight bytes at most.
+    let token_len = u8::try_from(token.len()).unwrap_or(0);
+    out.push(VERSION_1 | kind << 4 | token_len);
+    out.push(message.code.as_byte());
+    out.extend(message.message_id.to_be_bytes());
+    out.extend_from_slice(token);
+    let mut previous = 0;
+    for option in &message.options {
+        let (delta, delta_tail) = shortened(option.number.saturating_sub(previous).into());
+        let (len, len_tail) = shortened(option.value.len());
+        out.push(delta << 4 | len);
+        out.extend(delta_tail.into_iter().flatten());
+        out.extend(len_tail.into_iter().flatten());
+        out.extend_from_slice(&option.value);
+        previous = option.number;
+    }
+    // An Empty message has nothing behind its header. (RFC 7252, 4.1)
+    if !message.payload.is_empty() && message.code != Code::EMPTY {
+        out.push(PAYLOAD_MARKER);
+        out.extend_from_slice(&message.payload);
+    }
+    out
+}
+
+/// A delta or length of an option as a nibble, and the bytes that extend it. (RFC 7252, 3.1)
+fn shortened(number: usize) -> (u8, [Option<u8>; 2]) {
+    let wide = u16::try_from(number.saturating_sub(269)).unwrap_or(u16::MAX);
+    let narrow = u8::try_from(number.saturating_sub(13)).unwrap_or(u8::MAX);
+    match number {
+        0..13 => (u8::try_from(number).unwrap_or(0), [None, None]),
+        13..269 => (13, [Some(narrow), None]),
+        _ => (14, wide.to_be_bytes().map(Some)),
+    }
 }
 
 /// Writes what follows the header: the token, the options and the payload.

@@ -5,6 +5,14 @@
 //! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Read the channel
 //! without waiting for calls of the same endpoint, or give it room for what may come in the meantime.
 //!
+//! # Many datagrams
+//!
+//! Datagrams are taken and sent many at a time, on Linux with one system call, and calls as well. When the socket has had more to
+//! read than could be taken for a while, of the datagrams that are of no session and no handshake here most are dropped
+//! ([`Counters::strangers_dropped`](crate::Counters)): the system drops what its buffer has no room for whoever sent it. A larger
+//! buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
+//! (`net.core.rmem_max`), its operator has to.
+//!
 //! # Many cores
 //!
 //! An endpoint does one thing at a time. With [`bind()`] and [`shards()`] there are several at one address, each with a socket of its
@@ -85,35 +93,41 @@
 //! - Give all shards the same channel for outputs. An exchange belongs to a shard, and so does what comes of it; what two shards
 //!   say has no order but for who is online.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod batch;
 mod bind;
 mod clock;
+mod datagrams;
 mod desk;
 mod handle;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod one_by_one;
+mod overload;
 mod shards;
 
-use alloc::vec;
+use core::future::poll_fn;
 use core::net::SocketAddr;
+use core::task::Poll;
 use std::io;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 
-use crate::dtls::{DtlsEndpoint, Transmit};
+use crate::dtls::DtlsEndpoint;
 use crate::endpoint::Endpoint;
 use crate::output::Output;
+use crate::time::Instant;
 
 pub use bind::bind;
 pub use handle::{Calls, Handle, handle};
 pub use shards::{Forwarding, Queues, Shard, Shards, shards};
 
-use clock::Clock;
+use clock::{Clock, Timer};
+use datagrams::{BATCH, Inbox, Outbox};
 use desk::{Desk, Forwarded, News};
-
-/// The longest datagram of UDP.
-const MAX_DATAGRAM_LEN: usize = 65_535;
-
-/// How many datagrams are taken before what they brought about goes out: few enough that nobody waits for long.
-const MORE_DATAGRAMS: usize = 31;
+use handle::Call;
+use overload::Pressure;
 
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
@@ -138,43 +152,126 @@ async fn drive<D: DtlsEndpoint>(
     mut desk: Option<&mut Desk>,
 ) -> io::Result<()> {
     let clock = Clock::start();
-    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    let mut timer = clock.timer();
+    let mut inbox = Inbox::of(socket)?;
+    let mut outbox = Outbox::default();
+    let mut pressure = Pressure::default();
     loop {
-        while let Some(output) = endpoint.poll_output() {
-            match output {
-                Output::Transmit(Transmit { to, datagram }) => {
-                    let _ = socket.send_to(&datagram, to).await;
+        let deadline = endpoint.next_deadline();
+        timer.set(deadline);
+        let wake = wake(socket, calls, &mut desk, &mut timer).await?;
+        let now = clock.now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            endpoint.handle_timeout(now);
+        }
+        // Whatever woke this task, calls and datagrams are taken each time, so that none of them waits for the others. The calls
+        // are those that wait by now: what they bring about is sent before others are taken.
+        let waiting = calls.calls.len();
+        match wake {
+            Wake::Call(call) => call(endpoint, now),
+            Wake::News(news) => {
+                if let Some(desk) = &mut desk {
+                    handle_news(endpoint, desk, news, now);
                 }
-                other => {
-                    let Ok(place) = outputs.reserve().await else {
-                        return Ok(());
-                    };
-                    match &desk {
-                        Some(desk) => desk.publish(other, place),
-                        None => place.send(other),
-                    }
-                }
+            }
+            Wake::Socket | Wake::Timer => {}
+            Wake::Stop => return Ok(()),
+        }
+        for _ in 0..waiting {
+            let Ok(call) = calls.calls.try_recv() else {
+                break;
+            };
+            call(endpoint, now);
+        }
+        inbox.receive(socket)?;
+        if pressure.note(inbox.is_full()) {
+            overload::handle_datagrams(endpoint, desk.as_deref(), inbox.datagrams(), now);
+        } else {
+            for (from, datagram) in inbox.datagrams() {
+                handle_datagram(endpoint, desk.as_deref(), from, datagram, now);
             }
         }
-        let deadline = endpoint.next_deadline();
-        tokio::select! {
-            call = calls.calls.recv() => match call {
-                Some(call) => call(endpoint, clock.now()),
-                None => return Ok(()),
-            },
-            received = socket.recv_from(&mut buffer) => {
-                let desk = desk.as_deref();
-                if let Some((from, datagram)) = take(received, &buffer)? {
-                    handle_datagram(endpoint, desk, from, datagram, &clock);
-                }
-                take_more(socket, endpoint, desk, &mut buffer, &clock)?;
-            }
-            news = next_from(&mut desk) => if let Some(desk) = &mut desk {
-                handle_news(endpoint, desk, news, &clock);
-            },
-            () = clock.sleep_until(deadline) => endpoint.handle_timeout(clock.now()),
+        if publish(socket, endpoint, &mut outbox, outputs, desk.as_deref())
+            .await
+            .is_none()
+        {
+            return Ok(());
+        }
+        if inbox.is_full() {
+            // A socket that always has more must not keep out who shares this thread.
+            yield_now().await;
         }
     }
+}
+
+/// What there is to do.
+enum Wake<D> {
+    Call(Call<D>),
+    Socket,
+    News(News),
+    Timer,
+    /// All handles are dropped.
+    Stop,
+}
+
+async fn wake<D>(
+    socket: &UdpSocket,
+    calls: &mut Calls<D>,
+    desk: &mut Option<&mut Desk>,
+    timer: &mut Timer,
+) -> io::Result<Wake<D>> {
+    poll_fn(|cx| {
+        if let Some(desk) = desk
+            && let Poll::Ready(news) = desk.poll_next(cx)
+        {
+            return Poll::Ready(Ok(Wake::News(news)));
+        }
+        if timer.poll(cx).is_ready() {
+            return Poll::Ready(Ok(Wake::Timer));
+        }
+        if let Poll::Ready(call) = calls.calls.poll_recv(cx) {
+            return Poll::Ready(Ok(call.map_or(Wake::Stop, Wake::Call)));
+        }
+        socket.poll_recv_ready(cx).map_ok(|()| Wake::Socket)
+    })
+    .await
+}
+
+/// Lets out what the endpoint says; `None` when nobody reads it any more.
+async fn publish<D: DtlsEndpoint>(
+    socket: &UdpSocket,
+    endpoint: &mut Endpoint<D>,
+    outbox: &mut Outbox,
+    outputs: &mpsc::Sender<Output>,
+    desk: Option<&Desk>,
+) -> Option<()> {
+    while let Some(output) = endpoint.poll_output() {
+        match output {
+            Output::Transmit(transmit) => {
+                outbox.push(transmit);
+                if outbox.is_full() {
+                    outbox.send(socket).await;
+                }
+            }
+            other => {
+                let place = match outputs.try_reserve() {
+                    Ok(place) => place,
+                    Err(mpsc::error::TrySendError::Closed(())) => return None,
+                    Err(mpsc::error::TrySendError::Full(())) => {
+                        // Whoever does not read may be waiting for what is to be sent.
+                        outbox.send(socket).await;
+                        outputs.reserve().await.ok()?
+                    }
+                };
+                match desk {
+                    Some(desk) => desk.publish(other, place),
+                    None => place.send(other),
+                }
+            }
+        }
+    }
+    outbox.send(socket).await;
+    Some(())
 }
 
 /// Gives a datagram to the endpoint, or to the shard that it is for.
@@ -183,18 +280,11 @@ fn handle_datagram<D: DtlsEndpoint>(
     desk: Option<&Desk>,
     from: SocketAddr,
     datagram: &[u8],
-    clock: &Clock,
+    now: Instant,
 ) {
     let forwarded = desk.is_some_and(|desk| desk.forward(endpoint, from, datagram));
     if !forwarded {
-        endpoint.handle_datagram(from, datagram, clock.now());
-    }
-}
-
-async fn next_from(desk: &mut Option<&mut Desk>) -> News {
-    match desk {
-        Some(desk) => desk.next().await,
-        None => core::future::pending().await,
+        endpoint.handle_datagram(from, datagram, now);
     }
 }
 
@@ -202,52 +292,13 @@ fn handle_news<D: DtlsEndpoint>(
     endpoint: &mut Endpoint<D>,
     desk: &mut Desk,
     news: News,
-    clock: &Clock,
+    now: Instant,
 ) {
     let News::Datagram(first) = news else {
-        return desk.settle(endpoint, clock.now());
+        return desk.settle(endpoint, now);
     };
-    let more = core::iter::from_fn(|| desk.try_next()).take(MORE_DATAGRAMS);
+    let more = core::iter::from_fn(|| desk.try_next()).take(BATCH);
     for Forwarded { from, datagram } in core::iter::once(first).chain(more) {
-        endpoint.handle_datagram(from, &datagram, clock.now());
-    }
-}
-
-/// Takes datagrams that have arrived meanwhile, so that a busy socket pays for everything else once for all of them.
-fn take_more<D: DtlsEndpoint>(
-    socket: &UdpSocket,
-    endpoint: &mut Endpoint<D>,
-    desk: Option<&Desk>,
-    buffer: &mut [u8],
-    clock: &Clock,
-) -> io::Result<()> {
-    for _ in 0..MORE_DATAGRAMS {
-        let received = socket.try_recv_from(buffer);
-        if matches!(&received, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            break;
-        }
-        if let Some((from, datagram)) = take(received, buffer)? {
-            handle_datagram(endpoint, desk, from, datagram, clock);
-        }
-    }
-    Ok(())
-}
-
-/// The datagram that was received. Some systems report here that an earlier one of ours was refused: that is no reason to
-/// stop for all other peers.
-fn take(
-    received: io::Result<(usize, SocketAddr)>,
-    buffer: &[u8],
-) -> io::Result<Option<(SocketAddr, &[u8])>> {
-    match received {
-        Ok((len, from)) => Ok(Some((from, buffer.get(..len).unwrap_or_default()))),
-        Err(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::Interrupted => Ok(None),
-            _ => Err(error),
-        },
+        endpoint.handle_datagram(from, &datagram, now);
     }
 }

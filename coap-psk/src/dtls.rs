@@ -35,6 +35,13 @@ pub trait DtlsEndpoint {
     /// Takes a datagram that arrived from `from`.
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant);
 
+    /// Whether a datagram claims to be of a session or a handshake that is here, as far as its address or what it says in clear
+    /// tells. When there is more than can be taken, others are dropped first. By default all are known.
+    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        let _ = (from, datagram);
+        true
+    }
+
     /// Does what is due at `now`. Early and repeated calls are harmless.
     fn handle_timeout(&mut self, now: Instant);
 

@@ -15,6 +15,7 @@ mod shard;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
@@ -67,6 +68,9 @@ pub struct Endpoint<D> {
     /// The paths of the commands that wait, by the session of their device.
     mailboxes: BTreeMap<SessionId, Bytes>,
     outputs: VecDeque<Output>,
+    /// Empty between steps: what they hold is kept from one to the next.
+    actions: VecDeque<Action>,
+    messages: VecDeque<Vec<u8>>,
 }
 
 impl<D: DtlsEndpoint> Endpoint<D> {
@@ -93,6 +97,8 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             resuming: false,
             mailboxes: BTreeMap::new(),
             outputs: VecDeque::new(),
+            actions: VecDeque::new(),
+            messages: VecDeque::new(),
         }
     }
 
@@ -306,6 +312,18 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(Some(from), now);
     }
 
+    /// Whether a datagram begins a handshake, or is of nobody who has a session or a handshake here: a driver that cannot take
+    /// everything drops such ones first, and tells so with [`handle_overload`](Self::handle_overload).
+    #[must_use]
+    pub fn is_of_stranger(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        hello::begins_handshake(datagram) || !self.dtls.knows(from, datagram)
+    }
+
+    /// Notes that the driver dropped a datagram of a stranger, because more came than it could take.
+    pub fn handle_overload(&mut self) {
+        self.guard.handle_overload();
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
@@ -341,7 +359,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.outputs.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    /// When [`handle_timeout`](Self::handle_timeout) is due next. What was due then may be done by the time, and nothing come of it.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let keys = self.key_deadlines.first().map(|(deadline, _)| *deadline);
@@ -399,14 +417,14 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         step: impl FnOnce(&mut Exchanges, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let session = self.sessions.get_mut(&id)?;
-        let (mut actions, mut out) = (VecDeque::new(), VecDeque::new());
+        let (actions, out) = (&mut self.actions, &mut self.messages);
         let before = session.exchanges.transfer_bytes();
         let remembered_before = session.exchanges.remembered().bytes();
         let mut cx = Context {
             config: &self.config,
             random: &mut self.random,
-            actions: &mut actions,
-            out: &mut out,
+            actions,
+            out,
             room: self
                 .config
                 .max_transfer_bytes
@@ -429,7 +447,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             .saturating_add(session.exchanges.remembered().bytes());
         memory::place(&mut self.oldest_answered, id, session);
         let mut refused = false;
-        for datagram in out {
+        for datagram in self.messages.drain(..) {
             // A record that the engine cannot take is as good as lost on the way.
             let sent = self.dtls.send(id, &datagram, now);
             refused |= sent.is_err_and(|error| error.kind() == ErrorKind::Refused);
@@ -438,7 +456,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             // The peer is owed more than may go to an address that it has not answered at.
             let _ = self.dtls.send(id, &probe, now);
         }
-        for action in actions {
+        for action in self.actions.drain(..) {
             if matches!(action, Action::Reached) {
                 self.dtls.confirm_path(id, now);
             }
@@ -451,20 +469,22 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         Some(result)
     }
 
-    /// Brings the session's place in the order of deadlines up to date.
+    /// Brings the session's place in the order of deadlines forward. It goes back when its time has come only: most deadlines are
+    /// met, and then there is another one later.
     fn schedule(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let deadline = session.next_deadline(&self.config);
-        if deadline != session.deadline {
-            if let Some(old) = session.deadline {
-                self.session_deadlines.remove(&(old, id));
-            }
-            self.session_deadlines
-                .extend(deadline.map(|deadline| (deadline, id)));
-            session.deadline = deadline;
+        let Some(deadline) = session.next_deadline(&self.config) else {
+            return;
+        };
+        if session.deadline.is_some_and(|place| place <= deadline) {
+            return;
         }
+        if let Some(old) = session.deadline.replace(deadline) {
+            self.session_deadlines.remove(&(old, id));
+        }
+        self.session_deadlines.insert((deadline, id));
     }
 }
 

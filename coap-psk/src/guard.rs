@@ -5,13 +5,15 @@
 //! | ClientHello | anybody's | dropped before the engine sees it |
 //! | handshake that names an identity | who gets what we send, given back when it is verified | goes on as with a wrong key, nobody is asked; ClientHellos are dropped |
 //! | message that breaks the format | a verified peer's | no Reset |
+//! | message | of one session | dropped, as if it were lost |
 //!
-//! A record of an established session is none of these, so nobody can spend what a session of the same network needs.
+//! A record of an established session counts against that session alone, once it is authentic: nobody can spend what another one
+//! needs.
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::limit::{Prefixes, Rate, SourceLimiter};
+use crate::limit::{Allowance, Prefixes, Rate, SourceLimiter};
 use crate::time::Instant;
 
 /// How much one network may ask of an [`Endpoint`](crate::Endpoint) before it is refused.
@@ -29,6 +31,9 @@ pub struct Limits {
     pub handshakes: Rate,
     /// Resets for messages that break the format; default 100 at once and one a second. Those beyond are not sent.
     pub format_errors: Rate,
+    /// Messages of one session; default 10,000 a second. Those beyond are dropped as if they were lost, so that a device that sends as
+    /// fast as it can takes no more than its part from others.
+    pub messages: Rate,
     /// What counts as one network.
     pub prefixes: Prefixes,
     /// Networks that are remembered for each of the rates; default 10,000.
@@ -41,6 +46,7 @@ impl Default for Limits {
             hellos: Rate::new(10_000, Duration::from_secs(1)),
             handshakes: Rate::new(10_000, Duration::from_secs(100)),
             format_errors: Rate::new(100, Duration::from_secs(100)),
+            messages: Rate::new(10_000, Duration::from_secs(1)),
             prefixes: Prefixes::default(),
             max_networks: 10_000,
         }
@@ -57,12 +63,16 @@ pub struct Counters {
     pub handshakes_refused: u64,
     /// Messages that break the format and got no Reset because of their network's rate.
     pub resets_withheld: u64,
+    /// Messages that were dropped because of their session's rate.
+    pub messages_dropped: u64,
     /// Messages whose duplicates are not recognized any more, for lack of memory.
     pub remembered_dropped: u64,
     /// Sessions that were closed as soon as they were verified, because there was no place for them.
     pub sessions_refused: u64,
     /// Sessions of silent devices that gave their place to others.
     pub sessions_evicted: u64,
+    /// Datagrams of nobody known here that a driver dropped, because more came than it could take.
+    pub strangers_dropped: u64,
 }
 
 impl Counters {
@@ -75,11 +85,15 @@ impl Counters {
                 .handshakes_refused
                 .saturating_add(other.handshakes_refused),
             resets_withheld: self.resets_withheld.saturating_add(other.resets_withheld),
+            messages_dropped: self.messages_dropped.saturating_add(other.messages_dropped),
             remembered_dropped: self
                 .remembered_dropped
                 .saturating_add(other.remembered_dropped),
             sessions_refused: self.sessions_refused.saturating_add(other.sessions_refused),
             sessions_evicted: self.sessions_evicted.saturating_add(other.sessions_evicted),
+            strangers_dropped: self
+                .strangers_dropped
+                .saturating_add(other.strangers_dropped),
         }
     }
 }
@@ -89,6 +103,7 @@ pub(crate) struct Guard {
     hellos: SourceLimiter,
     handshakes: SourceLimiter,
     format_errors: SourceLimiter,
+    messages: Rate,
     pub(crate) counters: Counters,
 }
 
@@ -99,6 +114,7 @@ impl Guard {
             hellos: limiter(limits.hellos),
             handshakes: limiter(limits.handshakes),
             format_errors: limiter(limits.format_errors),
+            messages: limits.messages,
             counters: Counters::default(),
         }
     }
@@ -121,6 +137,12 @@ impl Guard {
         self.handshakes.give_back(source.ip(), now);
     }
 
+    /// Whether a message of the session is taken that has this left.
+    pub(crate) fn admits_message(&mut self, left: &mut Allowance, now: Instant) -> bool {
+        let admitted = left.admit(self.messages, now);
+        count_unless(admitted, &mut self.counters.messages_dropped)
+    }
+
     /// Notes that a message was forgotten before its time.
     pub(crate) const fn handle_forgotten(&mut self) {
         self.counters.remembered_dropped = self.counters.remembered_dropped.saturating_add(1);
@@ -134,6 +156,11 @@ impl Guard {
     /// Notes that a session lost its place.
     pub(crate) const fn handle_session_evicted(&mut self) {
         self.counters.sessions_evicted = self.counters.sessions_evicted.saturating_add(1);
+    }
+
+    /// Notes that a datagram of a stranger was dropped.
+    pub(crate) const fn handle_overload(&mut self) {
+        self.counters.strangers_dropped = self.counters.strangers_dropped.saturating_add(1);
     }
 
     /// Whether a message that breaks the format gets its Reset.

@@ -39,6 +39,40 @@ impl Rate {
             .unwrap_or(u64::MAX)
             .checked_div(self.count.into())
     }
+
+    /// When the allowance of a source is whole again after one more, if it is at `whole_at` without; `None` over the rate.
+    fn charged(self, whole_at: Instant, now: Instant) -> Option<Instant> {
+        let share = self.share()?;
+        let owed = whole_at
+            .as_micros()
+            .saturating_sub(now.as_micros())
+            .saturating_add(share);
+        (owed <= share.saturating_mul(self.count.into()))
+            .then(|| Instant::from_micros(now.as_micros().saturating_add(owed)))
+    }
+}
+
+/// What is left of a rate for one who is known.
+#[cfg(feature = "dtls")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    whole_at: Instant,
+}
+
+#[cfg(feature = "dtls")]
+impl Allowance {
+    pub(crate) const WHOLE: Self = Self {
+        whole_at: Instant::ZERO,
+    };
+
+    /// Counts one; `false` over the rate, and then it is not counted.
+    pub(crate) fn admit(&mut self, rate: Rate, now: Instant) -> bool {
+        let charged = rate.charged(self.whole_at, now);
+        if let Some(whole_at) = charged {
+            self.whole_at = whole_at;
+        }
+        charged.is_some()
+    }
 }
 
 /// How many leading bits of an address name its network.
@@ -153,14 +187,8 @@ impl SourceLimiter {
 
     /// When the allowance is whole again after one more; `None` over the rate.
     fn charged(&self, network: IpAddr, now: Instant) -> Option<Instant> {
-        let share = self.rate.share()?;
-        let owed = self
-            .whole_at
-            .get(&network)
-            .map_or(0, |at| at.as_micros().saturating_sub(now.as_micros()))
-            .saturating_add(share);
-        (owed <= share.saturating_mul(self.rate.count.into()))
-            .then(|| Instant::from_micros(now.as_micros().saturating_add(owed)))
+        let whole_at = self.whole_at.get(&network).copied().unwrap_or(now);
+        self.rate.charged(whole_at, now)
     }
 
     fn set(&mut self, network: IpAddr, whole_at: Instant, now: Instant) {

@@ -12,12 +12,13 @@
 #[path = "support/plain.rs"]
 mod plain;
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use coap_psk::driver::{Handle, handle, run};
 use coap_psk::{
-    Code, Config, DeviceSecret, Endpoint, Event, KeyBytes, Method, OfflineReason, Output,
+    Code, Config, DeviceSecret, Endpoint, Event, Instant, KeyBytes, Method, OfflineReason, Output,
     PskIdentity, PskKey, Request, Response,
 };
 use tokio::net::UdpSocket;
@@ -160,6 +161,71 @@ async fn a_deadline_wakes_the_endpoint_by_itself() {
         panic!("{output:?}")
     };
     assert_eq!(why, OfflineReason::TimedOut);
+}
+
+#[tokio::test]
+async fn what_is_posted_runs_in_its_order_and_before_what_is_called_later() {
+    let driven = drive(1).await;
+    let (seen, mut noted) = mpsc::unbounded_channel();
+    // More than the queue has room for.
+    for number in 0..9 {
+        let seen = seen.clone();
+        let post = driven.handle.post(move |_, _| seen.send(number).unwrap());
+        assert_eq!(timeout(SOON, post).await.unwrap(), Some(()));
+    }
+    assert_eq!(driven.handle.call(|_, _| ()).await, Some(()));
+    let order: Vec<i32> = std::iter::from_fn(|| noted.try_recv().ok()).collect();
+    assert_eq!(order, (0..9).collect::<Vec<_>>());
+    driven.task.abort();
+    let _ = driven.task.await;
+    assert_eq!(driven.handle.post(|_, _| ()).await, None);
+}
+
+/// Over IPv4 and IPv6, more datagrams at a time than are taken with one wake-up.
+#[cfg(feature = "psk-dtls")]
+#[tokio::test]
+async fn a_burst_is_answered_datagram_by_datagram() {
+    use coap_psk::dtls::DtlsEndpoint as _;
+    use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
+
+    let mut device = PskEndpoint::new(PskConfig::default(), [2; 32]);
+    let cloud_at = (Ipv4Addr::LOCALHOST, 5_684).into();
+    device
+        .connect(cloud_at, b"product,device,2,60", key(), Instant::ZERO)
+        .unwrap();
+    let hello = device.poll_transmit().unwrap().datagram;
+    for host in [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ] {
+        let Ok(socket) = UdpSocket::bind((host, 0)).await else {
+            assert!(host.is_ipv6(), "there are machines without IPv6");
+            continue;
+        };
+        let address = socket.local_addr().unwrap();
+        let mut devices = Vec::new();
+        for _ in 0..150 {
+            let device = UdpSocket::bind((host, 0)).await.unwrap();
+            device.send_to(&hello, address).await.unwrap();
+            devices.push(device);
+        }
+        let (_handle, mut calls) = handle(4);
+        let (sender, _outputs) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let dtls = PskEndpoint::new(PskConfig::default(), [1; 32]);
+            let mut endpoint = Endpoint::new(Config::default(), dtls, [9; 32]);
+            run(&socket, &mut endpoint, &mut calls, &sender).await
+        });
+        let mut cookies = BTreeSet::new();
+        for device in devices {
+            let mut buffer = [0; 128];
+            let answer = timeout(SOON, device.recv_from(&mut buffer)).await;
+            let (len, from) = answer.expect("an answer in time").unwrap();
+            assert_eq!(from, address);
+            cookies.insert(buffer[..len].to_vec());
+        }
+        assert_eq!(cookies.len(), 150, "each got its own");
+    }
 }
 
 #[tokio::test]

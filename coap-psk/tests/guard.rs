@@ -244,6 +244,25 @@ fn what_all_sessions_remember_has_one_bound_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn a_session_that_sends_too_much_loses_what_is_too_much_and_others_do_not_notice() {
+    let mut cloud = Cloud::new(config(|it| it.limits.messages = Rate::new(3, 3 * SECOND)));
+    let (one, other) = (source(1, 1), source(1, 2));
+    cloud.connect(one, IDENTITY);
+    cloud.connect(other, "product,other,2,300");
+    for id in 0..5 {
+        cloud.message(one, &post(id));
+    }
+    cloud.message(other, &post(0));
+    assert_eq!(answer_requests(&mut cloud, 0), 3 + 1);
+    assert_eq!(cloud.endpoint.counters().messages_dropped, 2);
+    cloud.now = cloud.now.saturating_add(SECOND);
+    cloud.message(one, &post(3));
+    cloud.message(one, &post(4));
+    assert_eq!(answer_requests(&mut cloud, 0), 1);
+    assert_eq!(cloud.endpoint.counters().messages_dropped, 3);
+}
+
+#[test]
 fn message_ids_mean_nothing_in_another_session() {
     let mut cloud = Cloud::new(Config::default());
     let (one, other) = (source(1, 1), source(1, 2));
@@ -261,9 +280,12 @@ fn message_ids_mean_nothing_in_another_session() {
     for kind in [0x60, 0x70] {
         cloud.message(other, &[kind, 0x00, asked[2], asked[3]]);
     }
-    cloud.now = cloud.endpoint.next_deadline().unwrap();
-    cloud.endpoint.handle_timeout(cloud.now);
-    cloud.drain();
+    let until = cloud.now.saturating_add(4 * SECOND);
+    while cloud.sent.is_empty() && cloud.now < until {
+        cloud.now = cloud.endpoint.next_deadline().unwrap();
+        cloud.endpoint.handle_timeout(cloud.now);
+        cloud.drain();
+    }
     assert_eq!(cloud.sent, [(one, asked.clone())], "it is sent again");
     cloud.sent.clear();
     cloud.message(one, &[0x60, 0x00, asked[2], asked[3]]);

@@ -73,6 +73,18 @@ pub const TARGETS: &[Target] = &[
     ("managed_mapping", managed::mapping),
     ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
+    (
+        "provisioning_authorities",
+        provisioning::certificates::authorities,
+    ),
+    (
+        "provisioning_certificate",
+        provisioning::certificates::certificate,
+    ),
     ("provisioning_change", provisioning::change),
+    ("provisioning_request", provisioning::certificates::request),
     ("provisioning_snapshot", provisioning::snapshot),
+    ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),
+    ("provisioning_mqtt_session", provisioning::mqtt::session),
+    ("provisioning_mqtt_up", provisioning::mqtt::up),
 ];

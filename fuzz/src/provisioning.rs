@@ -1,5 +1,8 @@
 //! Targets of `provisioning-proto`.
 
+pub mod certificates;
+pub mod mqtt;
+
 use provisioning_proto::registry::{Change, Registry, SNAPSHOT_FORMAT};
 
 /// A stored change: what reads is written as something that reads as the same, and brings down no registry.

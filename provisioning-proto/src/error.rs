@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 
 use crate::ParseIdError;
+use crate::certificates::CertificateError;
 
 /// Why a command was refused, or bytes could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,12 @@ impl From<ParseIdError> for Error {
     }
 }
 
+impl From<CertificateError> for Error {
+    fn from(error: CertificateError) -> Self {
+        Self::new(ErrorKind::Certificate, error)
+    }
+}
+
 /// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +79,42 @@ pub enum ErrorKind {
     /// Another device of the product has this device id.
     #[error("the device id belongs to another device")]
     DeviceIdTaken,
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    UnknownTenant,
+    /// There is no such access point, policy, group or scope.
+    #[error("no such entry")]
+    UnknownEntry,
+    /// What was to be changed is not as the command believes.
+    #[error("it was changed meanwhile")]
+    Conflict,
+    /// Something else refers to it.
+    #[error("it is in use")]
+    InUse,
+    /// It can be set once only.
+    #[error("it cannot be changed any more")]
+    Immutable,
+    /// The certificate authority serves another group.
+    #[error("the certificate authority serves another group")]
+    CaTaken,
+    /// The tenant has no right to the access point.
+    #[error("the access point is not granted to the tenant")]
+    NotGranted,
+    /// A limit is reached.
+    #[error("a limit is reached")]
+    Full,
+    /// The journal did not take the change.
+    #[error("the journal is not available")]
+    Unavailable,
+    /// A certificate or a request for one is refused; the source is the [`CertificateError`].
+    #[error("the certificate is refused")]
+    Certificate,
+    /// The tenant has no such certificate authority, or issues no such certificates.
+    #[error("no such certificate authority")]
+    UnknownAuthority,
+    /// No code is waiting to be signed, or none is wanted.
+    #[error("no code is waiting")]
+    NoCode,
     /// A change or snapshot that is not one of this crate.
     #[error("the stored bytes are malformed")]
     Malformed,

@@ -12,6 +12,12 @@ pub struct ParseIdError {
     expected: &'static str,
 }
 
+impl ParseIdError {
+    pub(crate) fn new(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -97,6 +103,90 @@ text_id!(
     |text| in_length(text, 1, 128) && !text.chars().any(char::is_control)
 );
 
+text_id!(
+    /// Names a tenant, the unit of isolation: 1 to 64 ASCII letters, digits, `-` and `_`.
+    TenantId,
+    "tenant id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// A public alias of a tenant, or of one group of it, that a device may present: 1 to 64 ASCII letters, digits and `-`. No `_`,
+    /// which separates it from what stands beside it in an MQTT client id.
+    ScopeId,
+    "scope id (1 to 64 of letters, digits and '-')",
+    |text| in_length(text, 1, 64) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+);
+
+text_id!(
+    /// Names a device within its tenant, as it presents itself: 1 to 256 of ASCII letters, digits, `_`, `-`, `.` and `:`.
+    RegistrationId,
+    "registration id (1 to 256 of letters, digits, '_', '-', '.' and ':')",
+    |text| in_length(text, 1, 256)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+);
+
+text_id!(
+    /// Names a cloud instance to which devices may be assigned: 1 to 64 ASCII letters, digits, `-` and `_`.
+    AccessPointId,
+    "access point id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// Names an enrollment group of a tenant: 1 to 64 ASCII letters, digits, `-` and `_`.
+    GroupId,
+    "group id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// Names an allocation policy of a tenant: 1 to 64 ASCII letters, digits, `-` and `_`.
+    PolicyId,
+    "policy id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// Names a certificate authority of a tenant: 1 to 64 ASCII letters, digits, `-` and `_`.
+    CaId,
+    "certificate authority id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// Names an application (a resource space) of an access point: 1 to 64 ASCII letters, digits, `-` and `_`.
+    ApplicationId,
+    "application id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
+    /// The fingerprint of a certificate: its SHA-1 or SHA-256 as 40 or 64 lower-case hexadecimal digits.
+    Fingerprint,
+    "fingerprint (40 or 64 lower-case hexadecimal digits)",
+    |text| (text.len() == 40 || text.len() == 64)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+);
+
+text_id!(
+    /// The identity that a device names in a handshake with a pre-shared key: 1 to 256 bytes without control characters.
+    PskIdentity,
+    "PSK identity (1 to 256 bytes without control characters)",
+    |text| in_length(text, 1, 256) && !text.chars().any(char::is_control)
+);
+
+fn is_name(text: &str) -> bool {
+    in_length(text, 1, 64)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 fn in_length(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.len())
 }
@@ -116,6 +206,21 @@ mod tests {
         let account = |text: &str| text.parse::<AccountId>().is_ok();
         assert!(account("é") && account(&"a".repeat(128)));
         assert!(!account("") && !account(&"a".repeat(129)) && !account("a\nb"));
+        let scope = |text: &str| text.parse::<ScopeId>().is_ok();
+        assert!(scope("ff5bbx7a488f") && scope("-") && scope(&"a".repeat(64)));
+        assert!(!scope("") && !scope(&"a".repeat(65)) && !scope("a.b") && !scope("a_b"));
+        let registration = |text: &str| text.parse::<RegistrationId>().is_ok();
+        assert!(
+            registration("urn:imei:0042")
+                && registration("pk_n-1.x")
+                && registration(&"a".repeat(256))
+        );
+        assert!(
+            !registration("")
+                && !registration(&"a".repeat(257))
+                && !registration("a/b")
+                && !registration("é")
+        );
     }
 
     #[test]

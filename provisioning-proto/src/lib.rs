@@ -64,15 +64,25 @@
 //! disabled and wrong must look the same.
 
 mod bytes;
+mod cbor;
+pub mod certificates;
 mod error;
 mod ids;
+pub mod lwm2m;
+pub mod model;
+pub mod mqtt;
 pub mod registry;
+pub mod roster;
 mod secret;
 mod template;
+mod time;
 
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, DeviceId, DeviceKey, ParseIdError, ProductKey};
-pub use secret::SealedSecret;
+pub use ids::{
+    AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
+    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
+};
+pub use secret::{SealedSecret, Secret};
 pub use template::Template;
 
 #[cfg(doctest)]

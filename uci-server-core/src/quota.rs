@@ -1,8 +1,9 @@
 //! What every client has asked for and sent lately, so that none takes what all share.
 //!
-//! A rate is kept as one instant a client, and so is a volume of bodies: the one at which its allowance is whole again (the generic cell rate algorithm, a
-//! token bucket without tokens): each request moves it on by its share of the time, and a request that would move it further
-//! ahead than the whole allowance lasts is refused. A client whose instant has passed is as good as new and forgotten.
+//! A rate is kept as one instant a client, and so is a volume of bodies: the one at which its allowance is whole again (the
+//! generic cell rate algorithm, a token bucket without tokens). Each request moves it on by its share of the time, and a request
+//! that would move it further ahead than the whole allowance lasts is refused. A client whose instants have passed is as good as
+//! new and forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -49,7 +50,8 @@ pub(crate) enum Exceeded {
 }
 
 impl Quotas {
-    /// Counts a request of a client with a body of so many bytes, which is to be ended with [`Quotas::release`], or refuses it and counts nothing.
+    /// Counts a request of a client with a body of so many bytes, which is to be ended with [`Quotas::release`], or refuses it
+    /// and counts nothing.
     pub(crate) fn admit(
         &mut self,
         client: &ClientId,

@@ -249,3 +249,17 @@ pub enum Event {
         stream: String,
     },
 }
+
+impl Event {
+    /// The command of which this is the final event.
+    #[must_use]
+    pub fn command(&self) -> Option<RequestId> {
+        match self {
+            Self::ClientRegistered { command, .. }
+            | Self::Done { command }
+            | Self::Grants { command, .. }
+            | Self::CommandFailed { command, .. } => Some(*command),
+            _ => None,
+        }
+    }
+}

@@ -14,8 +14,8 @@ pub trait Pages: fmt::Debug + Send + Sync {
     fn consent(&self, page: &ConsentPage) -> String;
     /// What is linked to an account, with a way to end each link.
     fn links(&self, page: &LinksPage) -> String;
-    /// That something is done, with nothing left to do.
-    fn done(&self, page: Done) -> String;
+    /// That nobody is logged in any more in this browser.
+    fn signed_out(&self) -> String;
     /// What went wrong, when the browser cannot be sent back to the client.
     fn error(&self, page: PageError) -> String;
 }
@@ -93,14 +93,6 @@ pub struct LinkOnPage {
     pub since: SystemTime,
     /// When it was last used to get an access token.
     pub last_used: SystemTime,
-}
-
-/// What is done.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Done {
-    /// Nobody is logged in any more in this browser.
-    SignedOut,
 }
 
 /// Why a page of error is shown; no text of the request is repeated on it.
@@ -212,10 +204,8 @@ impl Pages for PlainPages {
         )
     }
 
-    fn done(&self, page: Done) -> String {
-        match page {
-            Done::SignedOut => document("Signed out", "<p>You are signed out.</p>"),
-        }
+    fn signed_out(&self) -> String {
+        document("Signed out", "<p>You are signed out.</p>")
     }
 
     fn error(&self, page: PageError) -> String {

@@ -33,7 +33,10 @@ fn no_endpoint_lets_other_origins_read_its_answers() {
                 .unwrap();
             let answer = world.request(&request);
             let allows = |name: &&http::HeaderName| name.as_str().starts_with("access-control-");
-            assert!(answer.headers().keys().find(allows).is_none(), "{method} {path}");
+            assert!(
+                answer.headers().keys().find(allows).is_none(),
+                "{method} {path}"
+            );
         }
     }
 }
@@ -109,7 +112,12 @@ fn whatever_has_to_be_secret_has_256_random_bits() {
     let body = format!("{}&client_secret={secret}", path.split_once('?').unwrap().1);
     for _ in 0..2 {
         let pushed = json(&world.post("/oauth/par", &[], body.clone()));
-        let reference = pushed["request_uri"].as_str().unwrap().rsplit(':').next().unwrap();
+        let reference = pushed["request_uri"]
+            .as_str()
+            .unwrap()
+            .rsplit(':')
+            .next()
+            .unwrap();
         assert!(tails.insert(BASE64.decode(reference).unwrap()));
     }
     let mut browser = Browser::default();

@@ -105,17 +105,18 @@ async fn coaps(
                     identity,
                 } => {
                     let key = peers::is_known(&identity).then(peers::key);
-                    let call = calls.call(handshake, move |endpoint, now| {
+                    let call = calls.post(handshake, move |endpoint, now| {
                         endpoint.provide_key(handshake, key, now);
                     });
                     call.await.expect("the driver runs");
                 }
                 Output::Request { exchange, .. } => {
                     let answer = Response::new(Code::CONTENT).with_payload(0, &ANSWER[..]);
-                    let call = calls.call(exchange, move |endpoint, now| {
-                        endpoint.respond(exchange, answer, now)
+                    let call = calls.post(exchange, move |endpoint, now| {
+                        let answered = endpoint.respond(exchange, answer, now);
+                        answered.expect("a good answer");
                     });
-                    call.await.expect("the driver runs").expect("a good answer");
+                    call.await.expect("the driver runs");
                 }
                 Output::Transmit(_) | Output::Event(_) => {}
             }

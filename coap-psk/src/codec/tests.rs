@@ -128,6 +128,21 @@ proptest! {
     }
 
     #[test]
+    fn coap_lite_writes_the_same(message in messages()) {
+        prop_assert_eq!(encode(&message).unwrap(), to_packet(&message).to_bytes_unlimited().unwrap());
+    }
+
+    #[test]
+    fn options_that_are_not_in_order_are_written_in_order(message in messages(), rotate in any::<prop::sample::Index>()) {
+        let mut rotated = message.clone();
+        let count = rotated.options.len();
+        if count > 0 && message.options.is_sorted_by(|one, next| one.number < next.number) {
+            rotated.options.rotate_left(rotate.index(count));
+            prop_assert_eq!(encode(&rotated).unwrap(), encode(&message).unwrap());
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(message) = parse(&bytes) {
             let message = message.to_message();

@@ -8,11 +8,14 @@ use std::io;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+/// What a socket may hold until it is read: some thousand datagrams.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
 /// Binds `count` sockets to one address. The system deals datagrams out among them by where they come from and go to, so that
 /// those of one peer address always come to the same socket.
 ///
 /// Port 0 is a free port, the same for all. An address at which somebody listens already is refused; later, other programs of
-/// the same user can join. One socket is an ordinary one.
+/// the same user can join. One socket is an ordinary one. Each asks for a receive buffer of 4 MiB.
 ///
 /// # Errors
 /// The address is taken or not one of this machine, or the system cannot deal out datagrams: more than one socket there is on
@@ -40,6 +43,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
         Some(Protocol::UDP),
     )?;
     socket.set_nonblocking(true)?;
+    // As much as the system allows. A small one will do, too.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     Ok(socket)
 }
 

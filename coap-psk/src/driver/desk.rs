@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 use core::mem;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::{Context, Poll};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::dtls::{DtlsEndpoint, SessionId, ShardNumber};
 use crate::endpoint::Endpoint;
@@ -42,7 +43,8 @@ pub(super) struct Office {
 /// Where one shard finds what is for it.
 struct Tray {
     forwarded: mpsc::Sender<Forwarded>,
-    bell: Notify,
+    /// Has room for one: who is called twice comes once.
+    bell: mpsc::Sender<()>,
 }
 
 /// Who has which session. There is an entry for a session that an endpoint has or had, so there are no more than the
@@ -82,6 +84,7 @@ pub(super) struct Desk {
     pub(super) number: ShardNumber,
     office: Arc<Office>,
     forwarded: mpsc::Receiver<Forwarded>,
+    rung: mpsc::Receiver<()>,
 }
 
 impl Office {
@@ -89,15 +92,9 @@ impl Office {
     pub(super) fn open(count: u8, capacity: usize) -> (Arc<Self>, Vec<Desk>) {
         let (trays, receivers): (Vec<_>, Vec<_>) = (0..count)
             .map(|_| {
-                let (sender, receiver) = mpsc::channel(capacity);
-                let bell = Notify::new();
-                (
-                    Tray {
-                        forwarded: sender,
-                        bell,
-                    },
-                    receiver,
-                )
+                let (forwarded, forwarded_here) = mpsc::channel(capacity);
+                let (bell, rung) = mpsc::channel(1);
+                (Tray { forwarded, bell }, (forwarded_here, rung))
             })
             .unzip();
         let register = Register {
@@ -112,10 +109,11 @@ impl Office {
         });
         let desks = (0..count)
             .zip(receivers)
-            .map(|(number, forwarded)| Desk {
+            .map(|(number, (forwarded, rung))| Desk {
                 number: ShardNumber(number),
                 office: Arc::clone(&office),
                 forwarded,
+                rung,
             })
             .collect();
         (office, desks)
@@ -142,7 +140,8 @@ impl Office {
 
     fn ring(&self, shard: ShardNumber) {
         if let Some(tray) = self.tray(shard) {
-            tray.bell.notify_one();
+            // One that is full is being rung already, and one that nobody hears concerns nobody.
+            let _ = tray.bell.try_send(());
         }
     }
 }
@@ -175,17 +174,14 @@ impl Desk {
     }
 
     /// The next thing from the others.
-    pub(super) async fn next(&mut self) -> News {
-        let bell = self.office.tray(self.number).map(|tray| &tray.bell);
-        let rung = async {
-            match bell {
-                Some(bell) => bell.notified().await,
-                None => core::future::pending().await,
-            }
-        };
-        tokio::select! {
-            Some(forwarded) = self.forwarded.recv() => News::Datagram(forwarded),
-            () = rung => News::Notices,
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if let Poll::Ready(Some(forwarded)) = self.forwarded.poll_recv(cx) {
+            return Poll::Ready(News::Datagram(forwarded));
+        }
+        match self.rung.poll_recv(cx) {
+            Poll::Ready(Some(())) => Poll::Ready(News::Notices),
+            // The office has the other end, and the desk has the office.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 

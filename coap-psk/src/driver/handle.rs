@@ -40,6 +40,15 @@ impl<D: 'static> Handle<D> {
         self.begin(call).await?.await.ok()
     }
 
+    /// Runs `call` on the endpoint, and does not wait for that: only for a place in the queue. `None` when it is not driven any
+    /// more. Calls of one handle run in their order.
+    pub async fn post(
+        &self,
+        call: impl FnOnce(&mut Endpoint<D>, Instant) + Send + 'static,
+    ) -> Option<()> {
+        self.calls.send(Box::new(call)).await.ok()
+    }
+
     /// Puts `call` in the queue; where its answer comes.
     pub(super) async fn begin<T: Send + 'static>(
         &self,

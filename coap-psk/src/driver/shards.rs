@@ -88,6 +88,16 @@ impl<D: DtlsEndpoint + 'static> Shards<D> {
         handle.call(call).await
     }
 
+    /// Runs `call` there without waiting for that, as [`Handle::post`] does.
+    pub async fn post(
+        &self,
+        at: impl Into<ShardNumber>,
+        call: impl FnOnce(&mut Endpoint<D>, Instant) + Send + 'static,
+    ) -> Option<()> {
+        let ShardNumber(shard) = at.into();
+        self.handles.get(usize::from(shard))?.post(call).await
+    }
+
     /// Runs `call` on every endpoint that is driven, at the same time; the answers, in the order of the shards.
     pub async fn call_all<T: Send + 'static>(
         &self,

@@ -34,9 +34,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 while let Some(change) = self.presence.poll_output() {
                     self.handle_presence(change, now);
                 }
-                self.with_session(session, now, |exchanges, cx| {
-                    exchanges.handle_datagram(&data, cx);
-                });
+                if self.admits_message(session, now) {
+                    self.with_session(session, now, |exchanges, cx| {
+                        exchanges.handle_datagram(&data, cx);
+                    });
+                }
             }
             DtlsEvent::Moved { session, to, .. } => {
                 if let Some(it) = self.sessions.get_mut(&session) {
@@ -48,6 +50,11 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             }
             DtlsEvent::Closed { session, reason } => self.end_session(session, reason, now),
         }
+    }
+
+    fn admits_message(&mut self, id: SessionId, now: Instant) -> bool {
+        let session = self.sessions.get_mut(&id);
+        session.is_some_and(|session| self.guard.admits_message(&mut session.allowance, now))
     }
 
     fn handle_need_key(

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::dtls::SessionId;
 use crate::exchange::{Action, Exchanges};
 use crate::identity::PskIdentity;
+use crate::limit::Allowance;
 use crate::output::{Event, ExchangeId, Output};
 use crate::time::Instant;
 
@@ -25,6 +26,8 @@ pub(super) struct Session {
     pub(super) role: Role,
     pub(super) peer: SocketAddr,
     pub(super) exchanges: Exchanges,
+    /// How many messages it may still send.
+    pub(super) allowance: Allowance,
     /// When the session is closed whatever happens.
     pub(super) closes: Option<Instant>,
     /// Its place in the endpoint's order of deadlines.
@@ -47,6 +50,7 @@ impl Session {
             role,
             peer,
             exchanges,
+            allowance: Allowance::WHOLE,
             closes: None,
             deadline: None,
             silent: None,

@@ -11,6 +11,8 @@ pub(crate) struct Remembered {
     entries: VecDeque<Entry>,
     /// Of all replies.
     reply_bytes: usize,
+    /// No entry expires before this. Looking for the one that does first, with every message, would be work for each entry.
+    next_deadline: Option<Instant>,
 }
 
 struct Entry {
@@ -43,6 +45,10 @@ impl Remembered {
         let full = self.entries.len() >= cap;
         if full && !self.forget_oldest_answered() {
             self.remove(0);
+        }
+        let earlier = self.next_deadline.is_none_or(|next| expires < next);
+        if earlier {
+            self.next_deadline = Some(expires);
         }
         self.entries.push_back(Entry {
             message_id,
@@ -118,10 +124,12 @@ impl Remembered {
             }
             stays
         });
+        self.next_deadline = self.entries.iter().map(|entry| entry.expires).min();
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.entries.iter().map(|entry| entry.expires).min()
+    /// When [`expire`](Self::expire) is due next, or earlier.
+    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
     }
 }
 

@@ -4,19 +4,17 @@
 
 mod template;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::SystemTime;
 
 use account_linking::server::Pages;
-use account_linking::server::pages::{
-    ConsentPage, Done, LinkOnPage, LinksPage, LoginPage, PageError,
-};
+use account_linking::server::pages::{ConsentPage, LinkOnPage, LinksPage, LoginPage, PageError};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 use crate::error::Error;
 use template::{Template, Value, escaped};
@@ -277,12 +275,9 @@ impl Pages for TemplatePages {
         self.framed(&self.texts.links_title, body)
     }
 
-    fn done(&self, page: Done) -> String {
-        let (title, text) = match page {
-            Done::SignedOut => (&self.texts.signed_out_title, &self.texts.signed_out),
-            _ => (&self.texts.signed_out_title, &self.texts.expired),
-        };
-        self.framed(title, format!("<p>{}</p>", escaped(text)))
+    fn signed_out(&self) -> String {
+        let text = escaped(&self.texts.signed_out);
+        self.framed(&self.texts.signed_out_title, format!("<p>{text}</p>"))
     }
 
     fn error(&self, page: PageError) -> String {

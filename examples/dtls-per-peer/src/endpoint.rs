@@ -288,6 +288,11 @@ impl<E: Engine> DtlsEndpoint for PerPeer<E> {
         }
     }
 
+    fn knows(&self, from: SocketAddr, _datagram: &[u8]) -> bool {
+        let at = self.table.at(from);
+        at.established.or(at.pending).is_some()
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.table.take_due(now) {
             let Some(peer) = self.table.get_mut(id) else {

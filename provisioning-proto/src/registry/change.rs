@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::cbor::{from_cbor, to_cbor};
 use crate::registry::{Activation, Device, Product, Registry, SNAPSHOT_FORMAT};
 use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
 
@@ -202,22 +202,5 @@ impl From<Written> for Registry {
             devices: written.devices,
             latest: written.latest,
         }
-    }
-}
-
-fn to_cbor<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes)
-        .map_err(|error| Error::new(ErrorKind::Malformed, error))?;
-    Ok(bytes)
-}
-
-fn from_cbor<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, Error> {
-    let value = ciborium::from_reader(&mut bytes)
-        .map_err(|error| Error::new(ErrorKind::Malformed, error))?;
-    if bytes.is_empty() {
-        Ok(value)
-    } else {
-        Err(ErrorKind::Malformed.into())
     }
 }

@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use crate::registry::{Activation, Change, Fact, Registry};
+use crate::time::unix_millis;
 use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
 
 /// The longest name of a product, in bytes.
@@ -217,11 +218,4 @@ impl Registry {
             None => Ok(Some(Fact::DeviceIdBound { device, id })),
         }
     }
-}
-
-fn unix_millis(wall: SystemTime) -> u64 {
-    wall.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }

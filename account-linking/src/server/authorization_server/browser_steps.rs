@@ -269,8 +269,12 @@ impl AuthorizationServer {
         response
     }
 
-    /// Reads the person's decision and ends the interaction, so that it is decided once.
-    fn decision(&mut self, work: &BrowserWork) -> Result<Approved, Box<Response<Bytes>>> {
+    /// Whose press of a button this is, the name of the interaction, and what it is for: only the user to whom its page was
+    /// shown, in that browser, with that page's form.
+    pub(super) fn pressed_by<'a>(
+        &mut self,
+        work: &'a BrowserWork,
+    ) -> Result<(UserId, &'a str, Purpose), Box<Response<Bytes>>> {
         let found = self.browsers.find(work.cookie.as_deref());
         let Some((browser, Some(login))) = found else {
             return Err(Box::new(self.expired_page()));
@@ -287,13 +291,20 @@ impl AuthorizationServer {
         if !meant {
             return Err(Box::new(self.bad_request_page()));
         }
+        Ok((user, named, interaction.purpose.clone()))
+    }
+
+    /// Reads the person's decision and ends the interaction, so that it is decided once.
+    fn decision(&mut self, work: &BrowserWork) -> Result<Approved, Box<Response<Bytes>>> {
+        let (user, named, purpose) = self.pressed_by(work)?;
+        let Purpose::Link(asked) = purpose else {
+            return Err(Box::new(self.expired_page()));
+        };
+        let request = asked.request;
         let allowed = match work.form.get("decision") {
             Some("allow") => true,
             Some("cancel") => false,
             _ => return Err(Box::new(self.bad_request_page())),
-        };
-        let Some(Asked { request, .. }) = interaction.asked().cloned() else {
-            return Err(Box::new(self.expired_page()));
         };
         self.browsers.end(named);
         let wanted = match request.wanted.clone() {

@@ -13,7 +13,7 @@ use super::{AuthorizationServer, millis};
 use crate::server::browser::{FORGET_COOKIE, Purpose};
 use crate::server::grants::{Command, EndReason, GrantSummary, Grants};
 use crate::server::ids::{GrantId, RequestId};
-use crate::server::pages::{Done, LinkOnPage, LinksPage};
+use crate::server::pages::{LinkOnPage, LinksPage};
 use crate::server::registration::Client;
 use crate::server::response::{page, see_other};
 use crate::user_id::UserId;
@@ -102,17 +102,14 @@ impl AuthorizationServer {
         let Work::Links(work) = &mut task.work else {
             return Err(Pause::Unavailable);
         };
-        let (user, grant) = match work.unlinking.take() {
-            Some(unlinking) => unlinking,
+        let (user, grant) = match &work.unlinking {
+            Some(unlinking) => unlinking.clone(),
             None => match self.pressed(work) {
-                Ok(Pressed::Unlink(user, grant)) => (user, grant),
+                Ok(Pressed::Unlink(user, grant)) => work.unlinking.insert((user, grant)).clone(),
                 Ok(Pressed::SignOut) => return Ok(self.sign_out(work)),
                 Err(response) => return Ok(*response),
             },
         };
-        if let Work::Links(work) = &mut task.work {
-            work.unlinking = Some((user.clone(), grant));
-        }
         let reason = EndReason::Unlinked;
         // One that is not there any more has ended, too.
         let _ = self.change_grants(id, task, &user, &Command::End { grant, reason })?;
@@ -121,21 +118,8 @@ impl AuthorizationServer {
 
     /// Reads what was pressed and ends the interaction: the next page has another one.
     fn pressed(&mut self, work: &BrowserWork) -> Result<Pressed, Box<Response<Bytes>>> {
-        let found = self.browsers.find(work.cookie.as_deref());
-        let Some((browser, Some(login))) = found else {
-            return Err(Box::new(self.expired_page()));
-        };
-        let user = login.user.clone();
-        let named = work.form.get("interaction");
-        let interaction = self.browsers.interaction(named, browser);
-        let (Some(named), Some(interaction)) = (named, interaction) else {
-            return Err(Box::new(self.expired_page()));
-        };
-        let meant = interaction.has_csrf(work.form.get("csrf"))
-            && interaction.asked().is_none()
-            && !work.form.has_repeats()
-            && interaction.shown_to.as_ref() == Some(&user);
-        if !meant {
+        let (user, named, purpose) = self.pressed_by(work)?;
+        if !matches!(purpose, Purpose::Links) {
             return Err(Box::new(self.bad_request_page()));
         }
         let grant = work.form.get("unlink").map(str::parse);
@@ -152,7 +136,7 @@ impl AuthorizationServer {
         if let Some(cookie) = &work.cookie {
             self.browsers.log_out(cookie);
         }
-        let mut response = page(StatusCode::OK, self.pages.done(Done::SignedOut));
+        let mut response = page(StatusCode::OK, self.pages.signed_out());
         let forget = HeaderValue::from_static(FORGET_COOKIE);
         response.headers_mut().insert(SET_COOKIE, forget);
         response

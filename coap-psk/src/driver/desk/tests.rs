@@ -38,13 +38,17 @@ async fn a_record_for_another_shard_is_handed_on_while_there_is_room_and_all_oth
     }
     assert_eq!(office.forwarded(), (2, 1), "there is room for two");
     for _ in 0..2 {
-        let News::Datagram(forwarded) = desks[1].next().await else {
+        let News::Datagram(forwarded) = next(&mut desks[1]).await else {
             panic!("nobody left a notice")
         };
         assert_eq!((forwarded.from, forwarded.datagram), (from(), record_to(1)));
     }
     assert!(desks[1].try_next().is_none());
     assert!(desks[2].try_next().is_none());
+}
+
+async fn next(desk: &mut Desk) -> News {
+    core::future::poll_fn(|cx| desk.poll_next(cx)).await
 }
 
 fn session(shard: u8, number: u64) -> SessionId {
@@ -108,7 +112,7 @@ async fn a_device_is_at_one_shard_and_what_another_says_of_it_afterwards_is_not_
     }
     assert_eq!(known(), Some(second));
 
-    assert!(matches!(desks[0].next().await, News::Notices));
+    assert!(matches!(next(&mut desks[0]).await, News::Notices));
     desks[0].settle(&mut endpoint(0), Instant::ZERO);
     assert_eq!(replaced(&desks[0], session(0, 2)), Some(Some(second)));
     assert_eq!(replaced(&desks[0], session(0, 3)), Some(None), "its own");

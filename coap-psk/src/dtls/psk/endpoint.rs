@@ -329,6 +329,18 @@ impl DtlsEndpoint for PskEndpoint {
         self.table.next_deadline()
     }
 
+    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(first) = records(datagram, self.cx.config.own_id_len()).next() else {
+            return false;
+        };
+        let Some(shard) = first.header.connection_id.first() else {
+            return self.table.all_with(from).next().is_some();
+        };
+        // Another shard must judge what is for it.
+        let is_for_another = self.cx.config.shard.is_some_and(|own| own.0 != *shard);
+        is_for_another || self.table.with_id(first.header.connection_id).is_some()
+    }
+
     fn poll_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
     }

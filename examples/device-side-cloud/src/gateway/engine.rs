@@ -160,6 +160,10 @@ impl DtlsEndpoint for Engine {
         self.act(|engine| engine.handle_datagram(from, datagram, now));
     }
 
+    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        self.kind.get().knows(from, datagram)
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         self.act(|engine| engine.handle_timeout(now));
     }

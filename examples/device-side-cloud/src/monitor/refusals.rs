@@ -19,6 +19,8 @@ pub(super) fn write(out: &mut String, counters: &Counters) {
             ("handshake", counters.handshakes_refused),
             ("session", counters.sessions_refused),
             ("reset", counters.resets_withheld),
+            ("message", counters.messages_dropped),
+            ("stranger", counters.strangers_dropped),
         ],
     );
     write_counted(
@@ -49,6 +51,8 @@ mod tests {
         counters.resets_withheld = 4;
         counters.remembered_dropped = 5;
         counters.sessions_evicted = 6;
+        counters.messages_dropped = 7;
+        counters.strangers_dropped = 8;
         let mut text = String::new();
         write(&mut text, &counters);
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -59,6 +63,8 @@ mod tests {
                 "device_cloud_coap_refused_total{what=\"handshake\"} 2",
                 "device_cloud_coap_refused_total{what=\"session\"} 3",
                 "device_cloud_coap_refused_total{what=\"reset\"} 4",
+                "device_cloud_coap_refused_total{what=\"message\"} 7",
+                "device_cloud_coap_refused_total{what=\"stranger\"} 8",
                 "device_cloud_coap_forgotten_total{what=\"message\"} 5",
                 "device_cloud_coap_forgotten_total{what=\"session\"} 6",
             ]

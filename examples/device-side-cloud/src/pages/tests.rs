@@ -1,7 +1,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use account_linking::server::Pages as _;
-use account_linking::server::pages::{Done, PageError};
+use account_linking::server::pages::PageError;
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn the_pages_of_this_program_can_be_read_and_say_their_language() {
         pages.error(PageError::Expired),
         pages.error(PageError::BadRequest),
         pages.error(PageError::Unavailable),
-        pages.done(Done::SignedOut),
+        pages.signed_out(),
     ] {
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"));
         assert!(html.contains("<h1>") && html.contains("name=\"viewport\""));
@@ -36,7 +36,7 @@ fn an_operator_s_file_takes_the_place_of_ours_and_a_broken_one_is_named() {
         "frame.html",
         "<!doctype html><title>{{title}}</title>Ours: {{body}}",
     );
-    let html = open().unwrap().done(Done::SignedOut);
+    let html = open().unwrap().signed_out();
     assert!(html.contains("Ours: <p>You are signed out"));
     for (text, wrong) in [
         (

@@ -1,0 +1,172 @@
+//! What is stored. The written form is forever: a variant is never removed or given another meaning, and a field is only
+//! added with a default. `tests/journal_compat` holds what every release wrote.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cbor::{from_cbor, to_cbor};
+use crate::model::{Assignment, Cause, Enrollment, Fingerprint, Target};
+use crate::roster::{Roster, SNAPSHOT_FORMAT};
+use crate::{Error, ErrorKind, GroupId, RegistrationId, SealedSecret};
+
+/// The longest change, in bytes; the longest possible one holds one initial configuration.
+const MAX_CHANGE: usize = 128 << 10;
+
+/// Something that happened to a device's registration, and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// Unix milliseconds, never less than in the change before.
+    pub at: u64,
+    /// The device.
+    pub id: RegistrationId,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// The facts that registrations are made of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The device was enrolled, or its enrollment changed.
+    Enrolled {
+        /// The enrollment from now on.
+        enrollment: Enrollment,
+    },
+    /// The enrollment was removed.
+    EnrollmentRemoved,
+    /// The first certificate that came was pinned.
+    CertificatePinned {
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+    },
+    /// An assignment was decided.
+    Proposed {
+        /// The assignment.
+        assignment: Assignment,
+        /// The secret that the device is given with it.
+        own_secret: Option<SealedSecret>,
+    },
+    /// The target of the decided assignment knows the device.
+    Committed {
+        /// Its generation.
+        generation: u64,
+    },
+    /// The device was told the assignment that it has.
+    Returned {
+        /// Its generation.
+        generation: u64,
+    },
+    /// The device was seen at its target.
+    Confirmed {
+        /// The generation of its assignment.
+        generation: u64,
+    },
+    /// A former target has forgotten the device.
+    TargetRetired {
+        /// The target.
+        target: Target,
+    },
+    /// The decided assignment came to nothing.
+    Abandoned {
+        /// Its generation.
+        generation: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// The device proved itself and was refused.
+    Refused {
+        /// Why.
+        cause: Cause,
+        /// The group through which it came.
+        group: Option<GroupId>,
+    },
+    /// The device was asked to register again.
+    Triggered,
+    /// Its group's credential is let in once more.
+    RebindApproved,
+    /// It was taken out of service.
+    Retired,
+    /// It was put back into service and forgot its own secret; the policies are asked again.
+    Reset,
+    /// Its assignment was taken over from another instance.
+    Imported {
+        /// The assignment.
+        assignment: Assignment,
+        /// The secret that the device was given with it.
+        own_secret: Option<SealedSecret>,
+    },
+}
+
+impl Change {
+    /// Writes the change for the journal, as CBOR.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a change that was written by this or an earlier release.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_CHANGE {
+            return Err(ErrorKind::Malformed.into());
+        }
+        from_cbor(bytes)
+    }
+}
+
+impl Roster {
+    /// Rebuilds a roster from its changes, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`].
+    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
+        let mut roster = Self::default();
+        roster.replay_after(changes)?;
+        Ok(roster)
+    }
+
+    /// Takes in the changes that follow what the roster holds, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`]; the roster then holds what came before the malformed change.
+    pub fn replay_after<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c [u8]>,
+    ) -> Result<(), Error> {
+        for change in changes {
+            self.apply(&Change::decode(change)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the whole roster, in the form [`SNAPSHOT_FORMAT`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
+    /// [`ErrorKind::Malformed`].
+    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(ErrorKind::UnknownFormat.into());
+        }
+        from_cbor(bytes)
+    }
+}

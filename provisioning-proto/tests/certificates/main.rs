@@ -1,0 +1,12 @@
+//! Certificates: reading them, the authorities of a tenant, chains, and issuing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+
+mod authorities;
+mod chain;
+mod reading;
+mod support;
