@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     let known =
                         named.device() == identity.device() && named.mode() == identity.mode();
                     let key = known.then(|| key.clone());
-                    let call = handle.call(move |it, now| it.provide_key(handshake, key, now));
+                    let call = handle.post(move |it, now| it.provide_key(handshake, key, now));
                     call.await;
                 }
                 Output::Request {
@@ -60,8 +60,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     println!("{target}");
                     // 0 is text. (RFC 7252, 12.3)
                     let response = Response::new(Code::CONTENT).with_payload(0, target);
-                    let call = handle.call(move |it, now| it.respond(exchange, response, now));
-                    call.await.transpose()?;
+                    let call = handle.post(move |it, now| {
+                        if let Err(error) = it.respond(exchange, response, now) {
+                            println!("{error}");
+                        }
+                    });
+                    call.await;
                 }
                 Output::Event(event) => println!("{event:?}"),
                 Output::Transmit(_) => {}

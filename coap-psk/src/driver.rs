@@ -1,16 +1,16 @@
 //! UDP sockets for [`Endpoint`]s, on tokio.
 //!
 //! [`run`] moves datagrams, wakes the endpoint at its deadlines, carries out the calls that come through a [`Handle`], and
-//! hands every output but [`Output::Transmit`] to a channel. **While that channel is full the endpoint stands still**: no
-//! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Read the channel
-//! without waiting for calls of the same endpoint, or give it room for what may come in the meantime.
+//! hands every output but [`Output::Transmit`] to a channel. **While that channel is full nothing new is taken from peers**: no
+//! datagram is read, no timer runs, and the socket's buffer drops what does not fit; peers repeat it. Calls are carried out all the
+//! same, and what is to be sent is sent: whoever reads the channel may wait for calls of the same endpoint.
 //!
 //! # Many datagrams
 //!
 //! Datagrams are taken and sent many at a time, on Linux with one system call, and calls as well. When the socket has had more to
-//! read than could be taken for a while, of the datagrams that are of no session and no handshake here most are dropped
-//! ([`Counters::strangers_dropped`](crate::Counters)): the system drops what its buffer has no room for whoever sent it. A larger
-//! buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
+//! read than could be taken for a while, most of those datagrams are dropped that are
+//! [expendable](Endpoint::is_expendable), such as ClientHellos: the system drops what its buffer has no room for whoever sent it.
+//! A larger buffer carries over longer bursts. [`bind()`] asks for one; where the system does not give it, as Linux does not by default
 //! (`net.core.rmem_max`), its operator has to.
 //!
 //! # Many cores
@@ -103,8 +103,10 @@ mod handle;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod one_by_one;
 mod overload;
+mod publish;
 mod shards;
 
+use alloc::collections::VecDeque;
 use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::task::Poll;
@@ -128,6 +130,7 @@ use datagrams::{BATCH, Inbox, Outbox};
 use desk::{Desk, Forwarded, News};
 use handle::Call;
 use overload::Pressure;
+use publish::Ways;
 
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
@@ -155,6 +158,7 @@ async fn drive<D: DtlsEndpoint>(
     let mut timer = clock.timer();
     let mut inbox = Inbox::of(socket)?;
     let mut outbox = Outbox::default();
+    let mut backlog = VecDeque::new();
     let mut pressure = Pressure::default();
     loop {
         let deadline = endpoint.next_deadline();
@@ -191,10 +195,16 @@ async fn drive<D: DtlsEndpoint>(
                 handle_datagram(endpoint, desk.as_deref(), from, datagram, now);
             }
         }
-        if publish(socket, endpoint, &mut outbox, outputs, desk.as_deref())
-            .await
-            .is_none()
-        {
+        let mut ways = Ways {
+            socket,
+            clock,
+            calls,
+            outputs,
+            desk: desk.as_deref(),
+            outbox: &mut outbox,
+            backlog: &mut backlog,
+        };
+        if ways.publish(endpoint).await.is_none() {
             return Ok(());
         }
         if inbox.is_full() {
@@ -235,43 +245,6 @@ async fn wake<D>(
         socket.poll_recv_ready(cx).map_ok(|()| Wake::Socket)
     })
     .await
-}
-
-/// Lets out what the endpoint says; `None` when nobody reads it any more.
-async fn publish<D: DtlsEndpoint>(
-    socket: &UdpSocket,
-    endpoint: &mut Endpoint<D>,
-    outbox: &mut Outbox,
-    outputs: &mpsc::Sender<Output>,
-    desk: Option<&Desk>,
-) -> Option<()> {
-    while let Some(output) = endpoint.poll_output() {
-        match output {
-            Output::Transmit(transmit) => {
-                outbox.push(transmit);
-                if outbox.is_full() {
-                    outbox.send(socket).await;
-                }
-            }
-            other => {
-                let place = match outputs.try_reserve() {
-                    Ok(place) => place,
-                    Err(mpsc::error::TrySendError::Closed(())) => return None,
-                    Err(mpsc::error::TrySendError::Full(())) => {
-                        // Whoever does not read may be waiting for what is to be sent.
-                        outbox.send(socket).await;
-                        outputs.reserve().await.ok()?
-                    }
-                };
-                match desk {
-                    Some(desk) => desk.publish(other, place),
-                    None => place.send(other),
-                }
-            }
-        }
-    }
-    outbox.send(socket).await;
-    Some(())
 }
 
 /// Gives a datagram to the endpoint, or to the shard that it is for.

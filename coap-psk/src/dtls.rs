@@ -35,11 +35,11 @@ pub trait DtlsEndpoint {
     /// Takes a datagram that arrived from `from`.
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant);
 
-    /// Whether a datagram claims to be of a session or a handshake that is here, as far as its address or what it says in clear
-    /// tells. When there is more than can be taken, others are dropped first. By default all are known.
-    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+    /// Whose a datagram claims to be, by its address or what it says in clear; it need not be true. When there is more than can be
+    /// taken, that of strangers is dropped first. By default everybody is known.
+    fn claim_of(&self, from: SocketAddr, datagram: &[u8]) -> Claim {
         let _ = (from, datagram);
-        true
+        Claim::Known
     }
 
     /// Does what is due at `now`. Early and repeated calls are harmless.
@@ -116,6 +116,21 @@ pub trait DtlsEndpoint {
     reason = "engines outside this crate number their handshakes"
 )]
 pub struct HandshakeId(pub u64);
+
+/// Whose a datagram claims to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "engines outside this crate judge, too"
+)]
+pub enum Claim {
+    /// Nobody's who has a session or a handshake here.
+    Stranger,
+    /// Somebody's who may have one.
+    Known,
+    /// That of this session.
+    Session(SessionId),
+}
 
 /// A DTLS session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -13,6 +13,7 @@ mod places;
 mod session;
 mod shard;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::dtls::{CloseReason, DtlsEndpoint, HandshakeId, SessionId};
+use crate::dtls::{Claim, CloseReason, DtlsEndpoint, HandshakeId, SessionId};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Action, Context, Exchanges};
 use crate::guard::{Counters, Guard};
@@ -51,7 +52,8 @@ pub struct Endpoint<D> {
     handshakes: BTreeMap<HandshakeId, Instant>,
     key_deadlines: BTreeSet<(Instant, HandshakeId)>,
     connecting: BTreeMap<SessionId, PskIdentity>,
-    sessions: BTreeMap<SessionId, Session>,
+    /// Boxed, because a map has many empty places.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     /// The session of each device. Activation has one of its own: a product's secret must not end a device's session.
     accepted: BTreeMap<(SecureMode, DeviceName), SessionId>,
     session_deadlines: BTreeSet<(Instant, SessionId)>,
@@ -312,14 +314,26 @@ impl<D: DtlsEndpoint> Endpoint<D> {
         self.pump(Some(from), now);
     }
 
-    /// Whether a datagram begins a handshake, or is of nobody who has a session or a handshake here: a driver that cannot take
-    /// everything drops such ones first, and tells so with [`handle_overload`](Self::handle_overload).
+    /// Whether a datagram begins a handshake, is of nobody who has a session or a handshake here, or of a session that has sent as
+    /// much as it may: a driver that cannot take everything drops such ones first, and tells so with
+    /// [`handle_overload`](Self::handle_overload).
     #[must_use]
-    pub fn is_of_stranger(&self, from: SocketAddr, datagram: &[u8]) -> bool {
-        hello::begins_handshake(datagram) || !self.dtls.knows(from, datagram)
+    pub fn is_expendable(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+        if hello::begins_handshake(datagram) {
+            return true;
+        }
+        match self.dtls.claim_of(from, datagram) {
+            Claim::Stranger => true,
+            Claim::Known => false,
+            // Only what was authentic has counted against it.
+            Claim::Session(id) => self
+                .sessions
+                .get(&id)
+                .is_some_and(|session| !self.guard.would_admit_message(&session.allowance, now)),
+        }
     }
 
-    /// Notes that the driver dropped a datagram of a stranger, because more came than it could take.
+    /// Notes that the driver dropped a datagram, because more came than it could take.
     pub fn handle_overload(&mut self) {
         self.guard.handle_overload();
     }
@@ -464,28 +478,36 @@ impl<D: DtlsEndpoint> Endpoint<D> {
                 self.outputs.push_back(output);
             }
         }
-        self.schedule(id);
+        schedule(&mut self.session_deadlines, id, session, &self.config);
         self.forget_answered();
         Some(result)
     }
 
-    /// Brings the session's place in the order of deadlines forward. It goes back when its time has come only: most deadlines are
-    /// met, and then there is another one later.
     fn schedule(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        let Some(deadline) = session.next_deadline(&self.config) else {
-            return;
-        };
-        if session.deadline.is_some_and(|place| place <= deadline) {
-            return;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            schedule(&mut self.session_deadlines, id, session, &self.config);
         }
-        if let Some(old) = session.deadline.replace(deadline) {
-            self.session_deadlines.remove(&(old, id));
-        }
-        self.session_deadlines.insert((deadline, id));
     }
+}
+
+/// Brings the session's place in the order of deadlines forward. It goes back when its time has come only: most deadlines are met,
+/// and then there is another one later.
+fn schedule(
+    deadlines: &mut BTreeSet<(Instant, SessionId)>,
+    id: SessionId,
+    session: &mut Session,
+    config: &Config,
+) {
+    let Some(deadline) = session.next_deadline(config) else {
+        return;
+    };
+    if session.deadline.is_some_and(|place| place <= deadline) {
+        return;
+    }
+    if let Some(old) = session.deadline.replace(deadline) {
+        deadlines.remove(&(old, id));
+    }
+    deadlines.insert((deadline, id));
 }
 
 impl<D> fmt::Debug for Endpoint<D> {

@@ -71,8 +71,9 @@ pub struct Counters {
     pub sessions_refused: u64,
     /// Sessions of silent devices that gave their place to others.
     pub sessions_evicted: u64,
-    /// Datagrams of nobody known here that a driver dropped, because more came than it could take.
-    pub strangers_dropped: u64,
+    /// Datagrams that a driver dropped, because more came than it could take; see
+    /// [`Endpoint::is_expendable`](crate::Endpoint::is_expendable).
+    pub overload_dropped: u64,
 }
 
 impl Counters {
@@ -91,9 +92,7 @@ impl Counters {
                 .saturating_add(other.remembered_dropped),
             sessions_refused: self.sessions_refused.saturating_add(other.sessions_refused),
             sessions_evicted: self.sessions_evicted.saturating_add(other.sessions_evicted),
-            strangers_dropped: self
-                .strangers_dropped
-                .saturating_add(other.strangers_dropped),
+            overload_dropped: self.overload_dropped.saturating_add(other.overload_dropped),
         }
     }
 }
@@ -137,6 +136,11 @@ impl Guard {
         self.handshakes.give_back(source.ip(), now);
     }
 
+    /// Whether [`admits_message`](Self::admits_message) would.
+    pub(crate) fn would_admit_message(&self, left: &Allowance, now: Instant) -> bool {
+        left.would_admit(self.messages, now)
+    }
+
     /// Whether a message of the session is taken that has this left.
     pub(crate) fn admits_message(&mut self, left: &mut Allowance, now: Instant) -> bool {
         let admitted = left.admit(self.messages, now);
@@ -158,9 +162,9 @@ impl Guard {
         self.counters.sessions_evicted = self.counters.sessions_evicted.saturating_add(1);
     }
 
-    /// Notes that a datagram of a stranger was dropped.
+    /// Notes that a datagram was dropped before it was looked at.
     pub(crate) const fn handle_overload(&mut self) {
-        self.counters.strangers_dropped = self.counters.strangers_dropped.saturating_add(1);
+        self.counters.overload_dropped = self.counters.overload_dropped.saturating_add(1);
     }
 
     /// Whether a message that breaks the format gets its Reset.

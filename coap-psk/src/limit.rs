@@ -65,6 +65,11 @@ impl Allowance {
         whole_at: Instant::ZERO,
     };
 
+    /// Whether [`admit`](Self::admit) would.
+    pub(crate) fn would_admit(&self, rate: Rate, now: Instant) -> bool {
+        rate.charged(self.whole_at, now).is_some()
+    }
+
     /// Counts one; `false` over the rate, and then it is not counted.
     pub(crate) fn admit(&mut self, rate: Rate, now: Instant) -> bool {
         let charged = rate.charged(self.whole_at, now);

@@ -6,16 +6,17 @@ use zeroize::Zeroizing;
 
 /// HMAC-SHA256 of a counter under the seed.
 pub(crate) struct Random {
-    seed: Zeroizing<[u8; 32]>,
+    /// Under the seed, which is in it and is wiped with it.
+    keyed: Hmac<Sha256>,
     counter: u64,
 }
 
 impl Random {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self {
-            seed: Zeroizing::new(seed),
-            counter: 0,
-        }
+        let seed = Zeroizing::new(seed);
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let keyed = Hmac::new_from_slice(seed.as_slice()).expect("HMAC takes keys of every length");
+        Self { keyed, counter: 0 }
     }
 
     pub(crate) fn next_u32(&mut self) -> u32 {
@@ -49,9 +50,7 @@ impl Random {
 
     fn block(&mut self) -> Zeroizing<[u8; 32]> {
         self.counter = self.counter.wrapping_add(1);
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.seed.as_slice())
-            .expect("HMAC takes keys of every length");
+        let mut mac = self.keyed.clone();
         mac.update(&self.counter.to_be_bytes());
         Zeroizing::new(mac.finalize().into_bytes().into())
     }

@@ -164,6 +164,31 @@ async fn a_deadline_wakes_the_endpoint_by_itself() {
 }
 
 #[tokio::test]
+async fn calls_are_carried_out_while_nobody_reads_the_outputs() {
+    let mut device = drive(1).await;
+    let to = (Ipv4Addr::LOCALHOST, 9).into();
+    for number in 0..9 {
+        let identity: PskIdentity = format!("product,device-{number},2,60").parse().unwrap();
+        let connecting = device
+            .handle
+            .call(move |endpoint, now| endpoint.connect(to, &identity, key(), now));
+        connecting.await.unwrap().unwrap();
+    }
+    // More events than the channel has room for.
+    let closing = device.handle.call(|endpoint, now| endpoint.close_all(now));
+    timeout(SOON, closing).await.unwrap().unwrap();
+    let counting = device.handle.call(|endpoint, _| endpoint.sessions());
+    assert_eq!(timeout(SOON, counting).await.unwrap(), Some(0));
+    for number in 0..9 {
+        let Output::Event(Event::Offline { identity, .. }) = next(&mut device).await else {
+            panic!("{number}")
+        };
+        let name = format!("device-{number}");
+        assert_eq!(identity.device().device_key().as_str(), name, "in order");
+    }
+}
+
+#[tokio::test]
 async fn what_is_posted_runs_in_its_order_and_before_what_is_called_later() {
     let driven = drive(1).await;
     let (seen, mut noted) = mpsc::unbounded_channel();

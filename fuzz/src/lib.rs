@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod journal;
 pub mod managed;
 pub mod model;
+pub mod mqtt_packet;
 pub mod oauth;
 pub mod provisioning;
 pub mod server;
@@ -74,6 +75,18 @@ pub const TARGETS: &[Target] = &[
     ("managed_connector", managed::connector),
     ("journal_sealed", journal::sealed),
     (
+        "provisioning_allocation_decided",
+        provisioning::allocation::decided,
+    ),
+    (
+        "provisioning_allocation_hook",
+        provisioning::allocation::hook_reply,
+    ),
+    (
+        "provisioning_allocation_prefix",
+        provisioning::allocation::prefix,
+    ),
+    (
         "provisioning_authorities",
         provisioning::certificates::authorities,
     ),
@@ -82,9 +95,19 @@ pub const TARGETS: &[Target] = &[
         provisioning::certificates::certificate,
     ),
     ("provisioning_change", provisioning::change),
+    (
+        "provisioning_issuance",
+        provisioning::certificates::issuance,
+    ),
     ("provisioning_request", provisioning::certificates::request),
     ("provisioning_snapshot", provisioning::snapshot),
+    ("lwm2m_tlv", provisioning::lwm2m::tlv),
+    ("lwm2m_senml_json", provisioning::lwm2m::senml_json),
+    ("lwm2m_senml_cbor", provisioning::lwm2m::senml_cbor),
+    ("lwm2m_links", provisioning::lwm2m::links),
+    ("lwm2m_session", provisioning::lwm2m::session),
     ("provisioning_mqtt_client_id", provisioning::mqtt::client_id),
+    ("provisioning_mqtt_packet", mqtt_packet::packet),
     ("provisioning_mqtt_session", provisioning::mqtt::session),
     ("provisioning_mqtt_up", provisioning::mqtt::up),
 ];

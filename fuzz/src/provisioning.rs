@@ -1,7 +1,10 @@
 //! Targets of `provisioning-proto`.
 
+pub mod allocation;
 pub mod certificates;
 pub mod mqtt;
+
+pub mod lwm2m;
 
 use provisioning_proto::registry::{Change, Registry, SNAPSHOT_FORMAT};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{Error, ErrorKind};
 
 /// 1 to `MAX` bytes, written as a CBOR byte string.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Bytes<const MAX: usize>(Vec<u8>);
 
 impl<const MAX: usize> Bytes<MAX> {
@@ -15,6 +15,12 @@ impl<const MAX: usize> Bytes<MAX> {
             return Err(ErrorKind::InvalidValue.into());
         }
         Ok(Self(bytes))
+    }
+
+    /// Bytes whose number is known to fit.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        debug_assert!((1..=MAX).contains(&bytes.len()));
+        Self(bytes)
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {

@@ -157,6 +157,13 @@ text_id!(
 );
 
 text_id!(
+    /// Names a profile by which certificates are issued: 1 to 64 ASCII letters, digits, `-` and `_`.
+    ProfileId,
+    "profile id (1 to 64 of letters, digits, '-' and '_')",
+    is_name
+);
+
+text_id!(
     /// Names an application (a resource space) of an access point: 1 to 64 ASCII letters, digits, `-` and `_`.
     ApplicationId,
     "application id (1 to 64 of letters, digits, '-' and '_')",

@@ -63,11 +63,15 @@
 //! `decide` and opens when a handshake needs the key. The reasons in an [`Error`] are for operators: to a device, unknown,
 //! disabled and wrong must look the same.
 
+pub mod allocation;
 mod bytes;
 mod cbor;
 pub mod certificates;
+mod code;
 mod error;
 mod ids;
+pub mod limiter;
+pub mod limits;
 pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
@@ -77,10 +81,11 @@ mod secret;
 mod template;
 mod time;
 
+pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
-    ParseIdError, PolicyId, ProductKey, PskIdentity, RegistrationId, ScopeId, TenantId,
+    ParseIdError, PolicyId, ProductKey, ProfileId, PskIdentity, RegistrationId, ScopeId, TenantId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

@@ -20,6 +20,7 @@ struct Headers {
     to_receive_v4: MultiHeaders<SockaddrStorage>,
     to_receive_v6: MultiHeaders<SockaddrStorage>,
     to_send: MultiHeaders<SockaddrStorage>,
+    addresses: Vec<Option<SockaddrStorage>>,
 }
 
 std::thread_local! {
@@ -28,6 +29,7 @@ std::thread_local! {
         to_receive_v4: MultiHeaders::preallocate(BATCH, None),
         to_receive_v6: MultiHeaders::preallocate(BATCH, None),
         to_send: MultiHeaders::preallocate(BATCH, None),
+        addresses: Vec::with_capacity(BATCH),
     });
 }
 
@@ -67,23 +69,23 @@ pub(super) fn receive(
 /// Sends the first of these datagrams, up to a batch; how many. An error is one of the first.
 pub(super) fn send(socket: &UdpSocket, transmits: &[Transmit]) -> io::Result<usize> {
     HEADERS.with_borrow_mut(|headers| {
-        let count = transmits.len().min(BATCH);
+        let Headers {
+            to_send, addresses, ..
+        } = headers;
+        addresses.clear();
+        let first = transmits.iter().take(BATCH);
+        addresses.extend(first.map(|transmit| Some(transmit.to.into())));
         let mut rest = transmits.iter();
-        let mut addresses: [Option<SockaddrStorage>; BATCH] = [None; BATCH];
-        let slices: [[IoSlice<'_>; 1]; BATCH] = core::array::from_fn(|at| {
-            let Some(transmit) = rest.next() else {
-                return [IoSlice::new(&[])];
-            };
-            if let Some(address) = addresses.get_mut(at) {
-                *address = Some(transmit.to.into());
-            }
-            [IoSlice::new(&transmit.datagram)]
+        let slices: [[IoSlice<'_>; 1]; BATCH] = core::array::from_fn(|_| {
+            let datagram = rest.next().map(|transmit| transmit.datagram.as_slice());
+            [IoSlice::new(datagram.unwrap_or_default())]
         });
         let sent = sendmmsg(
             socket.as_raw_fd(),
-            &mut headers.to_send,
-            slices.iter().take(count),
-            addresses,
+            to_send,
+            // As many as there are addresses.
+            slices.iter(),
+            &*addresses,
             [],
             MsgFlags::MSG_DONTWAIT,
         )?;

@@ -1,9 +1,9 @@
 //! What becomes of datagrams when more come than an endpoint can take.
 //!
 //! The system drops what its buffer has no room for, whoever sent it. So that it seldom comes to that, a socket that has had much
-//! to read for a while is read as quickly as can be: what is for a session or a handshake here is taken, and of the rest only so
-//! much that reading it does not wait for it. Anybody can send that rest, in anybody's name; a device whose ClientHello is dropped
-//! repeats it.
+//! to read for a while is read as quickly as can be: what is for a session or a handshake here is taken, and of what is expendable
+//! only so much that reading it does not wait for it. Nearly all of that anybody can send, in anybody's name; a device whose
+//! ClientHello is dropped repeats it.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -16,8 +16,8 @@ use crate::time::Instant;
 
 /// How many batches may be full one after another: a burst, such as of devices that all come back at the same time.
 const BURST: u32 = 8;
-/// How many datagrams of strangers are taken of a batch after that.
-const STRANGERS: usize = 12;
+/// How many expendable datagrams are taken of a batch after that.
+const EXPENDABLE: usize = 12;
 
 /// How much there was to read lately.
 #[derive(Default)]
@@ -44,17 +44,17 @@ pub(super) fn handle_datagrams<'a, D: DtlsEndpoint>(
     datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
     now: Instant,
 ) {
-    let mut strangers = Vec::with_capacity(STRANGERS);
+    let mut expendable = Vec::with_capacity(EXPENDABLE);
     for (from, datagram) in datagrams {
-        if !endpoint.is_of_stranger(from, datagram) {
+        if !endpoint.is_expendable(from, datagram, now) {
             handle_datagram(endpoint, desk, from, datagram, now);
-        } else if strangers.len() < STRANGERS {
-            strangers.push((from, datagram));
+        } else if expendable.len() < EXPENDABLE {
+            expendable.push((from, datagram));
         } else {
             endpoint.handle_overload();
         }
     }
-    for (from, datagram) in strangers {
+    for (from, datagram) in expendable {
         handle_datagram(endpoint, desk, from, datagram, now);
     }
 }
@@ -70,6 +70,7 @@ mod tests {
 
     const NOW: Instant = Instant::ZERO;
     const CLOUD: ([u8; 4], u16) = ([192, 0, 2, 1], 5684);
+    const DEVICE: ([u8; 4], u16) = ([192, 0, 2, 2], 40_000);
 
     fn endpoint(seed: u8) -> Endpoint<PskEndpoint> {
         let dtls = PskEndpoint::new(PskConfig::default(), [seed; 32]);
@@ -110,25 +111,31 @@ mod tests {
         assert!(!pressure.note(false) && !pressure.note(true));
     }
 
-    #[test]
-    fn of_a_batch_so_many_strangers_are_taken_and_everybody_who_is_known() {
-        let mut cloud = endpoint(1);
-        let (mut device, mut said) = device();
-        let hello = said.clone();
-        let at = ([192, 0, 2, 2], 40_000).into();
+    /// A device with a session at the cloud, and what it said first.
+    fn session(cloud: &mut Endpoint<PskEndpoint>) -> (Endpoint<PskEndpoint>, Vec<u8>) {
+        let (mut device, hello) = device();
+        let mut said = hello.clone();
         // Hello, hello with a cookie, the rest: of each flight the cloud sees one datagram.
         for _ in 0..3 {
-            cloud.handle_datagram(at, &said, NOW);
-            for answer in sent(&mut cloud) {
+            cloud.handle_datagram(DEVICE.into(), &said, NOW);
+            for answer in sent(cloud) {
                 device.handle_datagram(CLOUD.into(), &answer, NOW);
             }
             said = sent(&mut device).pop().unwrap_or_default();
         }
         assert_eq!(cloud.sessions(), 1);
+        (device, hello)
+    }
+
+    #[test]
+    fn of_a_batch_so_many_strangers_are_taken_and_everybody_who_is_known() {
+        let mut cloud = endpoint(1);
+        let (mut device, hello) = session(&mut cloud);
         device.close_all(NOW);
         let farewell = sent(&mut device).remove(0);
-        assert!(!cloud.is_of_stranger(at, &farewell));
-        assert!(cloud.is_of_stranger(at, &hello), "anybody can say that");
+        let at = DEVICE.into();
+        assert!(!cloud.is_expendable(at, &farewell, NOW));
+        assert!(cloud.is_expendable(at, &hello, NOW), "anybody can say that");
 
         let strangers = (0..40).map(|port| (([198, 51, 100, 1], port).into(), &hello[..]));
         let elsewhere = core::iter::once((([198, 51, 100, 2], 1).into(), &farewell[..]));
@@ -137,10 +144,33 @@ mod tests {
         assert_eq!(cloud.sessions(), 0, "it was heard behind all strangers");
         assert_eq!(
             sent(&mut cloud).len(),
-            STRANGERS + 1,
+            EXPENDABLE + 1,
             "and its alert answered"
         );
-        let dropped = u64::try_from(41 - STRANGERS).unwrap();
-        assert_eq!(cloud.counters().strangers_dropped, dropped);
+        let dropped = u64::try_from(41 - EXPENDABLE).unwrap();
+        assert_eq!(cloud.counters().overload_dropped, dropped);
+    }
+
+    #[test]
+    fn a_session_that_has_sent_as_much_as_it_may_is_expendable() {
+        let mut config = Config::default();
+        config.limits.messages = crate::limit::Rate::new(1, core::time::Duration::from_secs(1));
+        let dtls = PskEndpoint::new(PskConfig::default(), [1; 32]);
+        let mut cloud = Endpoint::new(config, dtls, [1; 32]);
+        let (mut device, _) = session(&mut cloud);
+        // An Empty message in a record of its own.
+        let mut ping = || {
+            let ids = crate::dtls::SessionId(0);
+            let said = device.with_engine(|engine| engine.send(ids, &[0x40, 0, 0, 1], NOW), NOW);
+            said.unwrap();
+            sent(&mut device).remove(0)
+        };
+        let (first, second) = (ping(), ping());
+        let at = DEVICE.into();
+        assert!(!cloud.is_expendable(at, &first, NOW));
+        cloud.handle_datagram(at, &first, NOW);
+        assert!(cloud.is_expendable(at, &second, NOW));
+        let later = NOW.saturating_add(core::time::Duration::from_secs(1));
+        assert!(!cloud.is_expendable(at, &second, later));
     }
 }

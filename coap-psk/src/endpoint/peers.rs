@@ -1,5 +1,6 @@
 //! How peers come and go: handshakes, sessions and their replacement, presence.
 
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use super::Endpoint;
@@ -143,7 +144,7 @@ impl<D: DtlsEndpoint> Endpoint<D> {
             Role::Accepted => self.presence.insert(id, identity.lifetime(), now),
             Role::Initiated => {}
         }
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.schedule(id);
         if role != Role::Activation {
             self.outputs.push_back(Output::Event(Event::Online {

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use coap_psk::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber,
+    Transmit,
 };
 use coap_psk::{Error, ErrorKind, Instant, PskKey};
 
@@ -288,9 +289,12 @@ impl<E: Engine> DtlsEndpoint for PerPeer<E> {
         }
     }
 
-    fn knows(&self, from: SocketAddr, _datagram: &[u8]) -> bool {
+    fn claim_of(&self, from: SocketAddr, _datagram: &[u8]) -> Claim {
         let at = self.table.at(from);
-        at.established.or(at.pending).is_some()
+        match at.established.or(at.pending) {
+            Some(_) => Claim::Known,
+            None => Claim::Stranger,
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) {

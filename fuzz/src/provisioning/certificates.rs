@@ -1,6 +1,7 @@
 //! Targets of its certificates.
 
 use provisioning_proto::certificates::authorities::{self, CertificateAuthorities};
+use provisioning_proto::certificates::issuance::{self, IssuedCertificates};
 use provisioning_proto::certificates::{Certificate, CertificationRequest, PublicKey};
 
 /// A certificate: what reads is the whole of what was there, reads again from PEM, and its key from its own bytes.
@@ -45,6 +46,22 @@ pub fn authorities(bytes: &[u8]) {
         ledger.apply(&change);
         let snapshot = ledger.snapshot().expect("a ledger can be written");
         let restored = CertificateAuthorities::restore(authorities::SNAPSHOT_FORMAT, &snapshot);
+        assert_eq!(restored.ok(), Some(ledger));
+    }
+}
+
+/// A stored change of a tenant's issued certificates.
+pub fn issuance(bytes: &[u8]) {
+    if let Ok(change) = issuance::Change::decode(bytes) {
+        let written = change.encode().expect("what was read can be written");
+        assert_eq!(
+            issuance::Change::decode(&written).as_ref().ok(),
+            Some(&change)
+        );
+        let mut ledger = IssuedCertificates::default();
+        ledger.apply(&change);
+        let snapshot = ledger.snapshot().expect("a ledger can be written");
+        let restored = IssuedCertificates::restore(issuance::SNAPSHOT_FORMAT, &snapshot);
         assert_eq!(restored.ok(), Some(ledger));
     }
 }

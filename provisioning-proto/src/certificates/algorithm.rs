@@ -108,6 +108,17 @@ impl SignatureAlgorithm {
         fits.then_some(*algorithm)
             .ok_or(CertificateError::Malformed)
     }
+
+    /// The identifier of an algorithm that signs here, which has no parameters.
+    pub(super) fn identifier(self) -> Option<AlgorithmIdentifier> {
+        let (_, oid) = SIGNATURES
+            .iter()
+            .find(|(algorithm, _)| *algorithm == self)?;
+        Some(AlgorithmIdentifier {
+            oid: *oid,
+            parameters: None,
+        })
+    }
 }
 
 /// The arithmetic of signatures, which the caller brings: this crate holds no cryptography.

@@ -17,6 +17,7 @@ pub(super) const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unw
 pub(super) const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 pub(super) const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 pub(super) const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+pub(super) const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// What the extensions say.
@@ -83,6 +84,10 @@ impl Extensions {
     /// RFC 5280, 4.2.1.3: where usages are listed, signing certificates is among them.
     pub(super) fn may_sign_certificates(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage.key_cert_sign())
+    }
+
+    pub(super) fn may_sign_lists(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage.crl_sign())
     }
 
     /// A handshake is signed, by a client (RFC 5280, 4.2.1.3 and 4.2.1.12).

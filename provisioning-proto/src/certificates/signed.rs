@@ -1,8 +1,9 @@
 //! What a certificate, a request and a list of revocations have in common (RFC 5280, 4.1.1): something, the name of an
 //! algorithm, and a signature over the exact bytes of the first.
 
-use x509_cert::der::asn1::AnyRef;
-use x509_cert::der::{Reader as _, SliceReader, Tag, Tagged as _};
+use x509_cert::AlgorithmIdentifier;
+use x509_cert::der::asn1::{AnyRef, BitString};
+use x509_cert::der::{Encode as _, Reader as _, SliceReader, Tag, Tagged as _};
 use x509_cert::name::Name;
 
 use super::CertificateError;
@@ -21,6 +22,21 @@ pub(super) fn signed_bytes(der: &[u8]) -> Result<Vec<u8>, CertificateError> {
     SliceReader::new(der)
         .and_then(read)
         .map_err(|_| CertificateError::Malformed)
+}
+
+/// Puts a signature to what it is over.
+pub(super) fn assemble(
+    signed: &[u8],
+    algorithm: &AlgorithmIdentifier,
+    signature: &[u8],
+) -> Result<Vec<u8>, CertificateError> {
+    let parts = || {
+        let mut contents = signed.to_vec();
+        algorithm.encode_to_vec(&mut contents)?;
+        BitString::from_bytes(signature)?.encode_to_vec(&mut contents)?;
+        AnyRef::new(Tag::Sequence, &contents)?.to_der()
+    };
+    parts().map_err(|_: x509_cert::der::Error| CertificateError::Malformed)
 }
 
 /// The one common name of a subject; `None` where there is none, several, or one in a set of characters that is not text.

@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{InitialConfig, Migration};
-use crate::{AccessPointId, ApplicationId, GroupId, PolicyId};
+use crate::{GroupId, PolicyId};
+
+pub use crate::allocation::Target;
 
 /// Where a device belongs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,28 +32,6 @@ pub struct Assignment {
     pub initial_config: Option<InitialConfig>,
     /// When it was decided, in Unix milliseconds.
     pub decided_at: u64,
-}
-
-/// An access point and an application there.
-#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[non_exhaustive]
-pub struct Target {
-    /// The access point.
-    pub access_point: AccessPointId,
-    /// The application; the access point's default where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application: Option<ApplicationId>,
-}
-
-impl Target {
-    /// A target.
-    #[must_use]
-    pub fn new(access_point: AccessPointId, application: Option<ApplicationId>) -> Self {
-        Self {
-            access_point,
-            application,
-        }
-    }
 }
 
 /// How far an assignment has come.

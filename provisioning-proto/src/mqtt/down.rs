@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{Error, ErrorKind, Secret};
@@ -14,7 +14,8 @@ pub const MAX_INIT_CONFIG: usize = 65_535;
 const MAX_HOST: usize = 253;
 
 /// Where a device is to connect, `host:port`; no scheme, and no IPv6 address, which the vendor's own clients cannot take apart.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TargetAddress(String);
 
 impl TargetAddress {
@@ -42,6 +43,20 @@ impl FromStr for TargetAddress {
         } else {
             Err(ErrorKind::InvalidValue.into())
         }
+    }
+}
+
+impl TryFrom<String> for TargetAddress {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<TargetAddress> for String {
+    fn from(address: TargetAddress) -> Self {
+        address.0
     }
 }
 

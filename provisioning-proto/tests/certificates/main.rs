@@ -8,5 +8,6 @@
 
 mod authorities;
 mod chain;
+mod issuance;
 mod reading;
 mod support;

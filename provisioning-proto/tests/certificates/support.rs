@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use provisioning_proto::certificates::{
-    Certificate, KeyAlgorithm, PublicKey, SignatureAlgorithm, Signatures,
+    Certificate, CertificationRequest, KeyAlgorithm, PublicKey, SignatureAlgorithm, Signatures,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -140,4 +140,9 @@ impl Party {
 
 pub(crate) fn read(certificate: &rcgen::Certificate) -> Certificate {
     Certificate::from_der(certificate.der()).unwrap()
+}
+
+pub(crate) fn request(params: &CertificateParams, key: &KeyPair) -> CertificationRequest {
+    let request = params.serialize_request(key).unwrap();
+    CertificationRequest::from_der(request.der()).unwrap()
 }

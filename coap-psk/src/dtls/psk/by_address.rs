@@ -38,6 +38,12 @@ pub(super) fn are_one_place(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 impl ByAddress {
+    /// What each of these kinds has at a place.
+    pub(super) fn all<const N: usize>(kinds: [&Self; N], peer: &SocketAddr) -> [Option<u64>; N] {
+        let place = Place::from(*peer);
+        kinds.map(|kind| kind.0.get(&place).copied())
+    }
+
     pub(super) fn get(&self, peer: &SocketAddr) -> Option<&u64> {
         self.0.get(&Place::from(*peer))
     }

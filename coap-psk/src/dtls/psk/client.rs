@@ -105,8 +105,9 @@ impl ClientHandshake {
         self.connection_id.unwrap_or_default()
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        self.flight.deadline()
+    /// As [`Flight::timing`] says.
+    pub(super) fn timing(&mut self) -> (Instant, &mut Option<Instant>) {
+        self.flight.timing()
     }
 
     /// Takes a part of one of the server's messages.

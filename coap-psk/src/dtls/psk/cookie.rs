@@ -4,7 +4,8 @@ use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use hmac::Mac;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,8 @@ const COOKIE_LEN: usize = 16;
 /// No client could return a cookie sooner.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
 
-type Key = Zeroizing<[u8; 32]>;
+/// HMAC under it, which is wiped with that.
+type Key = Hmac<Sha256>;
 
 /// The key of cookies and the one before it.
 pub(super) struct Cookies {
@@ -69,14 +71,14 @@ impl Cookies {
 }
 
 fn fresh(random: &mut Random) -> Key {
-    let mut key = Key::default();
+    let mut key = Zeroizing::new([0; 32]);
     random.fill(key.as_mut_slice());
-    key
+    hmac(key.as_slice())
 }
 
 /// The client must repeat all of its hello but the cookie, so all of it is covered.
 fn compute(key: &Key, peer: SocketAddr, hello: &ClientHello<'_>) -> [u8; COOKIE_LEN] {
-    let mut mac = hmac(key.as_slice());
+    let mut mac = key.clone();
     let ip = match peer.ip() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,

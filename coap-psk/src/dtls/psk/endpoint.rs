@@ -27,7 +27,8 @@ use super::table::{Connection, Table};
 use super::timer::Due;
 use super::traffic::Outbound;
 use crate::dtls::{
-    CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, CloseReason, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber,
+    Transmit,
 };
 use crate::error::{Error, ErrorKind};
 use crate::secret::PskKey;
@@ -329,16 +330,27 @@ impl DtlsEndpoint for PskEndpoint {
         self.table.next_deadline()
     }
 
-    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+    fn claim_of(&self, from: SocketAddr, datagram: &[u8]) -> Claim {
         let Some(first) = records(datagram, self.cx.config.own_id_len()).next() else {
-            return false;
+            return Claim::Stranger;
         };
-        let Some(shard) = first.header.connection_id.first() else {
-            return self.table.all_with(from).next().is_some();
+        let connection_id = first.header.connection_id;
+        let id = if let Some(shard) = connection_id.first() {
+            if self.cx.config.shard.is_some_and(|own| own.0 != *shard) {
+                // Another shard must judge what is for it.
+                return Claim::Known;
+            }
+            self.table.with_id(connection_id)
+        } else {
+            self.table.all_with(from).next()
         };
-        // Another shard must judge what is for it.
-        let is_for_another = self.cx.config.shard.is_some_and(|own| own.0 != *shard);
-        is_for_another || self.table.with_id(first.header.connection_id).is_some()
+        let Some(id) = id else {
+            return Claim::Stranger;
+        };
+        match self.table.get(id) {
+            Some(Connection::Established(_)) => Claim::Session(SessionId(id)),
+            _ => Claim::Known,
+        }
     }
 
     fn poll_event(&mut self) -> Option<DtlsEvent> {

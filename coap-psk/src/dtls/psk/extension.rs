@@ -15,6 +15,9 @@ const RENEGOTIATION_INFO: u16 = 0xff01;
 /// An empty `renegotiated_connection`. (RFC 5746, 3.4 and 3.6)
 const FIRST_HANDSHAKE: &[u8] = &[0];
 
+/// About as many bytes as the list has.
+const LIST_LEN: usize = 32;
+
 /// What the extensions of a hello say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Extensions<'a> {
@@ -68,16 +71,16 @@ impl<'a> Extensions<'a> {
 
     /// Writes the list; no list when it would be empty.
     pub(super) fn put(self, out: &mut Vec<u8>) {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(LIST_LEN);
         if self.renegotiation_info {
             list.extend(RENEGOTIATION_INFO.to_be_bytes());
             put_vector16(&mut list, FIRST_HANDSHAKE);
         }
         if let Some(id) = self.connection_id {
-            let mut body = Vec::new();
-            put_vector8(&mut body, id);
+            let len = u16::try_from(id.len().saturating_add(1)).unwrap_or(u16::MAX);
             list.extend(CONNECTION_ID.to_be_bytes());
-            put_vector16(&mut list, &body);
+            list.extend(len.to_be_bytes());
+            put_vector8(&mut list, id);
         }
         for (present, number) in [
             (self.encrypt_then_mac, ENCRYPT_THEN_MAC),

@@ -41,16 +41,18 @@ impl Part {
     }
 
     /// What its records carry when one has room for `room` bytes.
-    fn contents(&self, room: usize) -> Vec<Cow<'_, [u8]>> {
-        match self {
+    fn contents(&self, room: usize) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let divided = match self {
             // A server without state could not put a ClientHello together.
             Self::Plain(message) | Self::Protected(message)
                 if message.bytes().len() > room && message.kind() != MessageType::ClientHello =>
             {
-                message.fragments(room).map(Cow::Owned).collect()
+                Some(message.fragments(room).map(Cow::Owned))
             }
-            _ => Vec::from([Cow::Borrowed(self.bytes())]),
-        }
+            _ => None,
+        };
+        let whole = divided.is_none().then(|| Cow::Borrowed(self.bytes()));
+        divided.into_iter().flatten().chain(whole)
     }
 
     const fn is_protected(&self) -> bool {
@@ -82,6 +84,8 @@ pub(super) struct Flight {
     parts: Vec<Part>,
     outbound: Outbound,
     timer: Timer,
+    /// The place of its connection in the order of deadlines: no later than its deadline.
+    place: Option<Instant>,
 }
 
 impl Flight {
@@ -92,6 +96,7 @@ impl Flight {
             parts: Vec::new(),
             outbound: Outbound::new(first_sequence),
             timer: Timer::new(&cx.config, cx.now),
+            place: None,
         }
     }
 
@@ -99,8 +104,9 @@ impl Flight {
         self.peer
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        self.timer.deadline()
+    /// The deadline, and the place in the order of deadlines, which the table of connections looks after.
+    pub(super) fn timing(&mut self) -> (Instant, &mut Option<Instant>) {
+        (self.timer.deadline(), &mut self.place)
     }
 
     /// Goes on to the next flight.

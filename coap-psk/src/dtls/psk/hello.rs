@@ -10,6 +10,8 @@ use super::wire::{Reader, put_vector8, put_vector16};
 const RENEGOTIATION_SCSV: u16 = 0x00ff;
 const MAX_SESSION_ID: usize = 32;
 const NO_COMPRESSION: u8 = 0;
+/// About as many bytes as a ServerHello has.
+const SERVER_HELLO_LEN: usize = 80;
 
 /// A ClientHello of a peer.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +156,8 @@ impl<'a> ServerHello<'a> {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::from(self.version);
+        let mut body = Vec::with_capacity(SERVER_HELLO_LEN);
+        body.extend(self.version);
         body.extend(self.random);
         put_vector8(&mut body, &[]);
         body.extend(self.suite.to_be_bytes());

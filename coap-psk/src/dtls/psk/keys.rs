@@ -1,9 +1,10 @@
 //! From the pre-shared key to the keys of records.
 
+use hmac::Hmac;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::prf::prf;
+use super::prf::{hmac, prf};
 use super::protection::KeyPair;
 use crate::secret::PskKey;
 use crate::suite::CipherSuite;
@@ -22,8 +23,8 @@ pub(super) enum Side {
     Server,
 }
 
-/// The master secret of a session. (RFC 5246, 8.1)
-pub(super) struct MasterSecret(Zeroizing<[u8; 48]>);
+/// The master secret of a session (RFC 5246, 8.1), as HMAC under it: it is for nothing else, and is wiped with that.
+pub(super) struct MasterSecret(Hmac<Sha256>);
 
 impl MasterSecret {
     /// Derives it from the key; `transcript` goes up to the ClientKeyExchange.
@@ -33,26 +34,26 @@ impl MasterSecret {
         randoms: &Randoms,
         transcript: &Sha256,
     ) -> Self {
-        let premaster = premaster(key);
+        let premaster = hmac(premaster(key).as_slice());
         let mut master = Zeroizing::new([0; 48]);
         if extended {
             // RFC 7627, 4
             let session_hash = transcript.clone().finalize();
             prf(
-                premaster.as_slice(),
+                &premaster,
                 b"extended master secret",
                 &[&session_hash],
                 master.as_mut_slice(),
             );
         } else {
             prf(
-                premaster.as_slice(),
+                &premaster,
                 b"master secret",
                 &[&randoms.client, &randoms.server],
                 master.as_mut_slice(),
             );
         }
-        Self(master)
+        Self(hmac(master.as_slice()))
     }
 
     /// The keys of both directions. (RFC 5246, 6.3)
@@ -60,7 +61,7 @@ impl MasterSecret {
         let mut material = Zeroizing::new([0; KeyPair::MAX_MATERIAL]);
         let (material, _) = material.split_at_mut(KeyPair::material_len(suite));
         prf(
-            self.0.as_slice(),
+            &self.0,
             b"key expansion",
             &[&randoms.server, &randoms.client],
             material,
@@ -76,7 +77,7 @@ impl MasterSecret {
         };
         let mut data = [0; 12];
         let hash = transcript.clone().finalize();
-        prf(self.0.as_slice(), label, &[&hash], &mut data);
+        prf(&self.0, label, &[&hash], &mut data);
         data
     }
 }

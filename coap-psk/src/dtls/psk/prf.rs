@@ -10,9 +10,8 @@ pub(super) fn hmac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of every length")
 }
 
-/// Fills `out` with `PRF(secret, label, seed)`; the seed may come in parts.
-pub(super) fn prf(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
-    let keyed = hmac(secret);
+/// Fills `out` with `PRF(secret, label, seed)`, where `keyed` is HMAC under the secret; the seed may come in parts.
+pub(super) fn prf(keyed: &Hmac<Sha256>, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
     let hash = |chain: &[u8], with_seed: bool| {
         let mut mac = keyed.clone();
         mac.update(chain);

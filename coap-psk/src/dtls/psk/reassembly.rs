@@ -46,6 +46,8 @@ impl Partial {
 
 pub(super) struct Reassembly {
     next: u16,
+    /// The next message, when it came in one piece.
+    whole: Option<Message>,
     partial: BTreeMap<u16, Partial>,
 }
 
@@ -54,6 +56,7 @@ impl Reassembly {
     pub(super) const fn new(next: u16) -> Self {
         Self {
             next,
+            whole: None,
             partial: BTreeMap::new(),
         }
     }
@@ -68,6 +71,16 @@ impl Reassembly {
         if fragment.len > max_message || fragment.number.wrapping_sub(self.next) >= AHEAD {
             return;
         }
+        if fragment.number == self.next {
+            if self.whole.is_some() {
+                return;
+            }
+            // As nearly all of them come.
+            if let Some(body) = fragment.whole().filter(|_| self.partial.is_empty()) {
+                self.whole = Some(Message::new(fragment.kind, fragment.number, body));
+                return;
+            }
+        }
         let partial = self
             .partial
             .entry(fragment.number)
@@ -81,6 +94,10 @@ impl Reassembly {
 
     /// The next message, when it is complete.
     pub(super) fn pop(&mut self) -> Option<Message> {
+        if let Some(whole) = self.whole.take() {
+            self.next = self.next.wrapping_add(1);
+            return Some(whole);
+        }
         let partial = self.partial.get(&self.next)?;
         if partial.missing > 0 {
             return None;

@@ -159,8 +159,9 @@ impl ServerHandshake {
         self.connection_id
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        self.flight.deadline()
+    /// As [`Flight::timing`] says.
+    pub(super) fn timing(&mut self) -> (Instant, &mut Option<Instant>) {
+        self.flight.timing()
     }
 
     /// Whether this hello is the one that began the handshake.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::mem;
 use core::net::SocketAddr;
 
 use super::arrivals::Arrivals;
@@ -37,11 +38,11 @@ impl Connection {
         }
     }
 
-    /// A session lives without time.
-    fn deadline(&self) -> Option<Instant> {
+    /// The deadline, and the place in the order of deadlines. A session lives without time.
+    fn timing(&mut self) -> Option<(Instant, &mut Option<Instant>)> {
         match self {
-            Self::Accepting(handshake) => Some(handshake.deadline()),
-            Self::Connecting(handshake) => Some(handshake.deadline()),
+            Self::Accepting(handshake) => Some(handshake.timing()),
+            Self::Connecting(handshake) => Some(handshake.timing()),
             Self::Established(_) => None,
         }
     }
@@ -62,9 +63,8 @@ pub(super) struct Table {
     session_count: usize,
     by_id: BTreeMap<ConnectionId, u64>,
     arrivals: Arrivals,
+    /// Handshakes by their deadline or an earlier moment.
     deadlines: BTreeSet<(Instant, u64)>,
-    /// What `deadlines` has of each handshake.
-    scheduled: BTreeMap<u64, Instant>,
 }
 
 impl Table {
@@ -104,9 +104,8 @@ impl Table {
 
     /// Those with a peer whose records may be protected: handshakes first.
     pub(super) fn all_with(&self, peer: SocketAddr) -> impl Iterator<Item = u64> + use<> {
-        let ids = [&self.accepting, &self.connecting, &self.sessions]
-            .map(|by_address| by_address.get(&peer).copied());
-        ids.into_iter().flatten()
+        let kinds = [&self.accepting, &self.connecting, &self.sessions];
+        ByAddress::all(kinds, &peer).into_iter().flatten()
     }
 
     pub(super) fn session_with(&self, peer: SocketAddr) -> Option<u64> {
@@ -175,13 +174,25 @@ impl Table {
 
     /// Makes a handshake a session. The session at its address, if there is one, is for the caller to remove.
     pub(super) fn establish(&mut self, id: u64, session: Box<Session>) {
-        self.remove(id);
-        self.put(id, Connection::Established(session));
+        let session = Connection::Established(session);
+        let Some(place) = self.connections.get_mut(&id) else {
+            return self.put(id, session);
+        };
+        let before = mem::replace(place, session);
+        self.forget(id, before);
+        self.note(id);
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
-        self.unschedule(id);
+        Some(self.forget(id, connection))
+    }
+
+    /// Forgets where a connection can be found that is none of the table any more.
+    fn forget(&mut self, id: u64, mut connection: Connection) -> Connection {
+        if let Some(place) = connection.timing().and_then(|(_, place)| place.take()) {
+            self.deadlines.remove(&(place, id));
+        }
         match connection {
             Connection::Accepting(_) => self.arrivals.remove(connection.peer(), id),
             Connection::Connecting(_) => {}
@@ -198,49 +209,70 @@ impl Table {
         if by_address.get(&peer) == Some(&id) {
             by_address.remove(&peer);
         }
-        Some(connection)
+        connection
     }
 
-    /// Brings the place of a connection in the order of deadlines up to date.
+    /// Brings the place of a connection in the order of deadlines forward. It goes back when its time has come: a flight is
+    /// answered before, mostly.
     pub(super) fn schedule(&mut self, id: u64) {
-        self.unschedule(id);
-        if let Some(at) = self.connections.get(&id).and_then(Connection::deadline) {
-            self.deadlines.insert((at, id));
-            self.scheduled.insert(id, at);
+        let connection = self.connections.get_mut(&id);
+        let Some((deadline, place)) = connection.and_then(Connection::timing) else {
+            return;
+        };
+        if place.is_some_and(|place| place <= deadline) {
+            return;
         }
+        if let Some(old) = place.replace(deadline) {
+            self.deadlines.remove(&(old, id));
+        }
+        self.deadlines.insert((deadline, id));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// A connection whose deadline has come; it must be scheduled again or removed.
+    /// A connection whose deadline may have come; it must be scheduled again or removed.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<u64> {
         let (_, id) = self
             .deadlines
             .first()
             .filter(|(at, _)| *at <= now)
             .copied()?;
-        self.unschedule(id);
+        self.deadlines.pop_first();
+        if let Some((_, place)) = self.connections.get_mut(&id).and_then(Connection::timing) {
+            *place = None;
+        }
         Some(id)
     }
 
     fn put(&mut self, id: u64, connection: Connection) {
-        match connection {
-            Connection::Accepting(_) => self.arrivals.insert(connection.peer(), id),
-            Connection::Connecting(_) => {}
+        self.connections.insert(id, connection);
+        self.note(id);
+        self.schedule(id);
+    }
+
+    /// Notes where a connection can be found.
+    fn note(&mut self, id: u64) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let (peer, connection_id) = (connection.peer(), connection.connection_id());
+        let by_address = match connection {
+            Connection::Accepting(_) => {
+                self.arrivals.insert(peer, id);
+                &mut self.accepting
+            }
+            Connection::Connecting(_) => &mut self.connecting,
             Connection::Established(_) => {
                 self.session_count = self.session_count.saturating_add(1);
+                &mut self.sessions
             }
-        }
-        let connection_id = connection.connection_id();
+        };
+        by_address.insert(peer, id);
         if !connection_id.is_empty() {
             self.by_id.insert(connection_id, id);
         }
-        let peer = connection.peer();
-        self.kin_of(&connection).insert(peer, id);
-        self.connections.insert(id, connection);
-        self.schedule(id);
     }
 
     const fn kin_of(&mut self, connection: &Connection) -> &mut ByAddress {
@@ -248,12 +280,6 @@ impl Table {
             Connection::Accepting(_) => &mut self.accepting,
             Connection::Connecting(_) => &mut self.connecting,
             Connection::Established(_) => &mut self.sessions,
-        }
-    }
-
-    fn unschedule(&mut self, id: u64) {
-        if let Some(at) = self.scheduled.remove(&id) {
-            self.deadlines.remove(&(at, id));
         }
     }
 }

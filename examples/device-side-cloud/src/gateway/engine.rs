@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use coap_psk::CipherSuite;
 use coap_psk::dtls::psk::{PskConfig, PskEndpoint};
 use coap_psk::dtls::{
-    DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
+    Claim, DtlsEndpoint, DtlsEvent, HandshakeId, Handshakes, SessionId, ShardNumber, Transmit,
 };
 use coap_psk::{Instant, PskKey};
 use dtls_dimpl::{DimplEndpoint, Limits};
@@ -160,8 +160,8 @@ impl DtlsEndpoint for Engine {
         self.act(|engine| engine.handle_datagram(from, datagram, now));
     }
 
-    fn knows(&self, from: SocketAddr, datagram: &[u8]) -> bool {
-        self.kind.get().knows(from, datagram)
+    fn claim_of(&self, from: SocketAddr, datagram: &[u8]) -> Claim {
+        self.kind.get().claim_of(from, datagram)
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut String, counters: &Counters) {
             ("session", counters.sessions_refused),
             ("reset", counters.resets_withheld),
             ("message", counters.messages_dropped),
-            ("stranger", counters.strangers_dropped),
+            ("datagram", counters.overload_dropped),
         ],
     );
     write_counted(
@@ -52,7 +52,7 @@ mod tests {
         counters.remembered_dropped = 5;
         counters.sessions_evicted = 6;
         counters.messages_dropped = 7;
-        counters.strangers_dropped = 8;
+        counters.overload_dropped = 8;
         let mut text = String::new();
         write(&mut text, &counters);
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -64,7 +64,7 @@ mod tests {
                 "device_cloud_coap_refused_total{what=\"session\"} 3",
                 "device_cloud_coap_refused_total{what=\"reset\"} 4",
                 "device_cloud_coap_refused_total{what=\"message\"} 7",
-                "device_cloud_coap_refused_total{what=\"stranger\"} 8",
+                "device_cloud_coap_refused_total{what=\"datagram\"} 8",
                 "device_cloud_coap_forgotten_total{what=\"message\"} 5",
                 "device_cloud_coap_forgotten_total{what=\"session\"} 6",
             ]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use super::super::prf::prf;
+use super::super::prf::{hmac, prf};
 use super::super::protection::{KeyPair, Protection};
 use super::super::record::{ContentType, Header, records};
 use super::*;
@@ -80,7 +80,7 @@ fn master(extended: bool) -> (MasterSecret, Sha256) {
 fn the_function_gives_the_published_bytes() {
     let mut out = [0; 100];
     prf(
-        &hex("9bbe436ba940f017b17652849a71db35"),
+        &hmac(&hex("9bbe436ba940f017b17652849a71db35")),
         b"test label",
         &[&hex("a0ba9f936cda3118"), &hex("27a6f796ffd5198c")],
         &mut out,

@@ -1,0 +1,99 @@
+//! What a decision costs at 10, 1,000 and 10,000 access points, and at how many times the cost of the fewest.
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stderr
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use provisioning_proto::allocation::{
+    AccessPoint, AccessPoints, AllocationInput, AllocationPolicy, Decision, Keyword, KeywordSource,
+    Policies, Priority, Rule, Selection, Setting, Target, decide,
+};
+use provisioning_proto::{AccessPointId, PolicyId};
+
+const SIZES: [usize; 3] = [10, 1000, 10_000];
+
+fn access_point(number: usize) -> AccessPointId {
+    format!("ap-{number}").parse().expect("an id")
+}
+
+fn policy(number: usize) -> PolicyId {
+    format!("p-{number}").parse().expect("an id")
+}
+
+fn access_points(count: usize) -> AccessPoints {
+    let point = |number| AccessPoint::new(access_point(number), "An access point");
+    (0..count).map(point).collect::<Vec<_>>().into()
+}
+
+/// A keyword for each access point, none within another.
+fn keywords(count: usize) -> Policies {
+    let rule = |number: usize| Rule::Static {
+        keyword: Keyword::new(format!("city{number:05}")).expect("a keyword"),
+        priority: Priority::new(2).expect("a priority"),
+        source: KeywordSource::DeviceName,
+        target: Target::new(access_point(number), None),
+    };
+    let policy = |number| AllocationPolicy::new(policy(number), 0, rule(number));
+    (0..count).map(policy).collect::<Vec<_>>().into()
+}
+
+fn hashed() -> Policies {
+    let rule = Rule::Hashed {
+        weights: BTreeMap::new(),
+        application: None,
+    };
+    vec![AllocationPolicy::new(policy(0), 0, rule)].into()
+}
+
+fn decisions(c: &mut Criterion) {
+    let id = "meter-city00007-0042".parse().expect("an id");
+    let input = AllocationInput::new(&id, id.as_str());
+    for (name, policies) in [
+        ("static", keywords as fn(usize) -> Policies),
+        ("hashed", |_| hashed()),
+    ] {
+        let mut group = c.benchmark_group(format!("decide {name}"));
+        let mut least = None;
+        for size in SIZES {
+            let (points, policies) = (access_points(size), policies(size));
+            let setting = Setting::new(&points, &policies);
+            let run = || decide(black_box(&input), &Selection::All, &setting);
+            assert!(matches!(run(), Decision::Assign { .. }));
+            group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(run));
+            let cost = median(run);
+            let fewest = *least.get_or_insert(cost);
+            let ratio = cost.as_secs_f64() / fewest.as_secs_f64();
+            eprintln!(
+                "decide {name}/{size}: {cost:?}, {ratio:.2} times that of {}",
+                SIZES[0]
+            );
+        }
+        group.finish();
+    }
+}
+
+/// The median of 101 rounds.
+fn median<T>(run: impl Fn() -> T) -> Duration {
+    let mut rounds: Vec<Duration> = (0..101)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..20 {
+                black_box(run());
+            }
+            start.elapsed() / 20
+        })
+        .collect();
+    rounds.sort_unstable();
+    rounds[rounds.len() / 2]
+}
+
+criterion_group!(allocation, decisions);
+criterion_main!(allocation);
