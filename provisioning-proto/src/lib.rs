@@ -4,7 +4,7 @@
 //!
 //! [`Registry`](registry::Registry) is a ledger: [`decide`](registry::Registry::decide) turns a command into changes and touches nothing,
 //! [`apply`](registry::Registry::apply) takes them in and cannot fail. It names no transport and no store, reads no clock, and never
-//! sees a secret in the clear. It does not talk to devices, choose clouds for them or issue certificates.
+//! sees a secret in the clear. It does not talk to devices, choose clouds for them. [`certificates`] trusts authorities and issues certificates.
 //!
 //! # Example
 //!
@@ -68,6 +68,7 @@ mod bytes;
 mod cbor;
 pub mod certificates;
 mod code;
+pub mod directory;
 mod error;
 mod ids;
 pub mod limiter;
@@ -75,10 +76,12 @@ pub mod limits;
 pub mod lwm2m;
 pub mod model;
 pub mod mqtt;
+pub mod registration;
 pub mod registry;
 pub mod roster;
 mod secret;
 mod template;
+pub mod tenant;
 mod time;
 
 pub use code::Code;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tracing::{info, warn};
 
+use crate::certification::{AuthorityDeed, CertificateDeed};
 use crate::error::Error;
 use crate::keys::Kind;
 
@@ -92,6 +93,17 @@ pub(crate) enum Order {
     },
     BackUp {
         dir: PathBuf,
+    },
+    Authority {
+        tenant: String,
+        ca: String,
+        #[serde(flatten)]
+        deed: AuthorityDeed,
+    },
+    Certificate {
+        tenant: String,
+        #[serde(flatten)]
+        deed: CertificateDeed,
     },
 }
 

@@ -1,11 +1,14 @@
 //! The command line.
 
+mod certificates;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::gateway::DtlsEngine;
 use crate::keys::Kind;
+pub(crate) use certificates::{Authority, Certificate, Named, Reason};
 
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
 #[derive(Debug, Parser)]
@@ -67,6 +70,12 @@ pub(crate) enum Command {
     /// Keys of access and refresh tokens.
     #[command(subcommand)]
     Key(Key),
+    /// Certificate authorities below which a tenant's devices are.
+    #[command(subcommand)]
+    Authority(Authority),
+    /// Certificates that this cloud issues to a tenant's devices.
+    #[command(subcommand)]
+    Certificate(Certificate),
     /// Add a backup to a folder, while the cloud runs.
     Backup {
         /// The folder; made when it is not there. Always use the same one: its keys follow those of the cloud.

@@ -1,5 +1,7 @@
 //! The commands that write a configuration or ask the running cloud for something.
 
+mod certificates;
+
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ use crate::args::{Client, ConfigFile, Device, Grant, Key, Product, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
+pub(crate) use certificates::{authority, certificate};
 
 /// Writes the commented sample.
 ///
@@ -211,7 +214,12 @@ pub(crate) fn restore(dir: &Path, name: Option<&Path>, file: &ConfigFile) -> Res
 
 /// Asks the running cloud and prints its answer as lines `name: value`; a list has a line for each of its values.
 async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
-    if let Value::Object(answer) = answer(file, &order).await? {
+    print(answer(file, &order).await?);
+    Ok(())
+}
+
+fn print(answer: Value) {
+    if let Value::Object(answer) = answer {
         for (name, value) in answer {
             let values = match value {
                 Value::Null => Vec::new(),
@@ -226,7 +234,6 @@ async fn ask(file: &ConfigFile, order: Order) -> Result<(), Error> {
             }
         }
     }
-    Ok(())
 }
 
 async fn answer(file: &ConfigFile, order: &Order) -> Result<Value, Error> {

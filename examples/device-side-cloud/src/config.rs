@@ -25,6 +25,9 @@ pub(crate) struct Config {
     pub(crate) https: Https,
     /// The CoAP side.
     pub(crate) coaps: Coaps,
+    /// Devices that ask where they belong.
+    #[serde(default)]
+    pub(crate) provisioning: Provisioning,
     /// Notifications.
     #[serde(default)]
     pub(crate) notifications: Notifications,
@@ -89,6 +92,25 @@ impl Coaps {
     /// How many of the sessions each shard may have.
     pub(crate) fn sessions_of_a_shard(&self) -> usize {
         self.max_sessions.div_ceil(self.shards.get().into())
+    }
+}
+
+/// The provisioning service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Provisioning {
+    /// Whether there is one.
+    pub(crate) enabled: bool,
+    /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
+    pub(crate) grace_seconds: u64,
+}
+
+impl Default for Provisioning {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            grace_seconds: 86_400,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::{Instrument as _, debug, info, info_span};
 use uci_server_core::driver::Handle as Cloud;
 use uci_server_core::{Authentication, Principal};
 
+use crate::certification::{Certification, LISTS};
 use crate::clock;
 use crate::https::refusal;
 use crate::linking::Linking;
@@ -22,17 +23,25 @@ pub(crate) struct Doors {
     cloud: Cloud,
     linking: Linking,
     metrics: Arc<Metrics>,
+    certification: Certification,
     /// Of the pages that people see.
     style: Bytes,
     requests: Arc<AtomicU64>,
 }
 
 impl Doors {
-    pub(crate) fn new(cloud: Cloud, linking: Linking, metrics: Arc<Metrics>, style: Bytes) -> Self {
+    pub(crate) fn new(
+        cloud: Cloud,
+        linking: Linking,
+        certification: Certification,
+        metrics: Arc<Metrics>,
+        style: Bytes,
+    ) -> Self {
         Self {
             style,
             cloud,
             linking,
+            certification,
             metrics,
             requests: Arc::default(),
         }
@@ -66,6 +75,9 @@ impl Doors {
         }
         if path == STYLE_PATH && *request.method() == Method::GET {
             return style_sheet(&self.style);
+        }
+        if path.starts_with(LISTS) {
+            return self.certification.answer(&request).await;
         }
         if path != "/api/v1" && !path.starts_with("/api/v1/") {
             return self.linking.answer(request).await;

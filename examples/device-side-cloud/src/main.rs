@@ -11,6 +11,7 @@ mod admin;
 mod args;
 mod backup;
 mod certificates;
+mod certification;
 mod clock;
 mod commands;
 mod config;
@@ -25,6 +26,8 @@ mod operator;
 mod outbound;
 mod pages;
 mod products;
+#[allow(dead_code, reason = "the doors that use it come one by one")]
+mod provisioning;
 mod reload;
 mod serve;
 mod signing;
@@ -79,6 +82,8 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
         Command::Key(key) => commands::key(key).await,
+        Command::Authority(authority) => commands::authority(authority).await,
+        Command::Certificate(certificate) => commands::certificate(certificate).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,
         Command::Restore { dir, name, file } => commands::restore(&dir, name.as_deref(), &file),
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use uci_server_core::driver::Handle as Cloud;
 
 use crate::admin::Order;
+use crate::certification::Certification;
 use crate::error::Error;
 use crate::gateway;
 use crate::linking::Linking;
@@ -33,6 +34,7 @@ pub(crate) struct Operator {
     pub(crate) gateway: mpsc::Sender<gateway::Command>,
     pub(crate) store: Store,
     pub(crate) access_token_lifetime: Duration,
+    pub(crate) certification: Certification,
 }
 
 impl Operator {
@@ -116,6 +118,12 @@ impl Operator {
             Order::BackUp { dir } => {
                 let file = self.store.back_up(dir).await?;
                 Ok(json!({"backup": file}))
+            }
+            Order::Authority { tenant, ca, deed } => {
+                self.certification.authority(&tenant, &ca, deed).await
+            }
+            Order::Certificate { tenant, deed } => {
+                self.certification.certificate(&tenant, deed).await
             }
         }
     }

@@ -3,13 +3,14 @@
 mod failure;
 mod generations;
 mod given_id;
+mod provisioned;
 mod registries;
 mod templates;
 
 use std::fmt;
 use std::ops::Bound;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use coap_psk::identity::{PskIdentity, SecureMode};
 use coap_psk::measurepoint::Template;
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::error::Error;
+use crate::provisioning::{Provisioning, WeakProvisioning};
 use crate::store::{Kept, Store};
 pub(crate) use failure::Failure;
 use given_id::given_id;
@@ -40,7 +42,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    fn new(product: &str, device: &str) -> Result<Self, Error> {
+    pub(crate) fn new(product: &str, device: &str) -> Result<Self, Error> {
         Ok(Self {
             product: product
                 .parse()
@@ -91,6 +93,8 @@ pub(crate) struct Products {
     store: Store,
     kept: Arc<Mutex<Registries>>,
     templates: Templates,
+    /// Who is told of every session that begins with a device's own secret.
+    provisioning: Arc<OnceLock<WeakProvisioning>>,
 }
 
 /// In whose hands a device is.
@@ -117,7 +121,14 @@ impl Products {
             store: store.clone(),
             kept: Arc::new(Mutex::new(registries)),
             templates,
+            provisioning: Arc::default(),
         })
+    }
+
+    /// Tells provisioning of the devices that come from now on.
+    pub(crate) fn tell(&self, provisioning: &Provisioning) {
+        // Set once, before any device comes.
+        drop(self.provisioning.set(provisioning.downgrade()));
     }
 
     /// Makes a product.
@@ -259,6 +270,10 @@ impl Products {
         let device = name.device.clone();
         self.command(&name.product, Command::BeginSession { device })
             .await?;
+        let provisioning = self.provisioning.get();
+        if let Some(provisioning) = provisioning.and_then(WeakProvisioning::upgrade) {
+            provisioning.seen_here(name.product.as_str(), name.device.as_str());
+        }
         let (device, seconds) = (name.device.clone(), lifetime);
         self.command(&name.product, Command::SetLifetime { device, seconds })
             .await
@@ -407,7 +422,7 @@ fn registry_id(id: uci_model::DeviceId) -> Result<DeviceId, Failure> {
 }
 
 /// Random letters and digits.
-fn random_text(length: usize) -> Result<String, Error> {
+pub(crate) fn random_text(length: usize) -> Result<String, Error> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         for byte in clock::entropy::<64>()? {

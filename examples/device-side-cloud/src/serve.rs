@@ -13,6 +13,7 @@ use uci_server_core::driver;
 use crate::admin;
 use crate::args::Serve;
 use crate::certificates::{DevelopmentCa, client_config};
+use crate::certification::Certification;
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::error::Error;
@@ -24,6 +25,7 @@ use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
+use crate::provisioning::Provisioning;
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -53,6 +55,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
+    let certification = Certification::load(&store, &config.issuer()).await?;
 
     let (cloud, cloud_commands) = driver::handle(QUEUE);
     let (linking, linking_machine) =
@@ -94,6 +97,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     }
     drop(outputs);
     tasks.spawn(reloader.run());
+    tasks.spawn(certification.clone().expire());
     let gateway = Gateway::new(
         products.clone(),
         cloud.clone(),
@@ -114,9 +118,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         gateway: ask,
         store: store.clone(),
         access_token_lifetime: Duration::from_secs(config.linking.access_token_seconds),
+        certification: certification.clone(),
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
+    let provisioning = provisioning(&config, &store, &operator).await?;
+    if let Some(provisioning) = provisioning.clone() {
+        operator.products.tell(&provisioning);
+        tasks.spawn(provisioning.run());
+    }
     tokio::spawn(admin::serve(operators, move |request| {
         let operator = operator.clone();
         async move { operator.carry_out(request).await }
@@ -127,7 +137,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         max_connections: config.https.max_connections,
     };
     let style = TemplatePages::style(config.linking.pages_dir.as_deref())?;
-    let doors = Doors::new(cloud, linking, metrics(&monitor), style);
+    let doors = Doors::new(cloud, linking, certification, metrics(&monitor), style);
     let serving = tokio::spawn(https::serve(
         https,
         Transport::Tls(tls),
@@ -167,6 +177,20 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     drop(store);
     info!("stopped");
     result
+}
+
+/// The provisioning service, if the operator wants one.
+async fn provisioning(
+    config: &Config,
+    store: &Store,
+    operator: &Operator,
+) -> Result<Option<Provisioning>, Error> {
+    if !config.provisioning.enabled {
+        return Ok(None);
+    }
+    Provisioning::load(&config.provisioning, store, operator.clone())
+        .await
+        .map(Some)
 }
 
 #[expect(

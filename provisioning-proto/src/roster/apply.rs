@@ -64,7 +64,11 @@ impl Registration {
             }
             Fact::TargetRetired { target } => self.previous.retain(|one| one.target != *target),
             Fact::Abandoned { generation, .. } => self.abandon(*generation),
-            Fact::Returned { .. } | Fact::Refused { .. } => {}
+            Fact::Returned { .. } => {
+                self.triggered = false;
+                self.rebind_approved = false;
+            }
+            Fact::Refused { .. } => {}
             Fact::Triggered => self.triggered = true,
             Fact::RebindApproved => self.rebind_approved = true,
             Fact::Retired => {

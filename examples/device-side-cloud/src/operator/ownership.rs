@@ -26,7 +26,7 @@ impl Operator {
 
     /// The registry first, then the core, then the session, which the device begins anew under its new owner. Repeating it
     /// finishes what was interrupted.
-    pub(super) async fn change_owner(&self, name: &Name, to: Option<&str>) -> Result<(), Error> {
+    pub(crate) async fn change_owner(&self, name: &Name, to: Option<&str>) -> Result<(), Error> {
         self.products.set_owner(name, to).await?;
         match to {
             Some(owner) => self.hand_over(name, account(owner)?).await?,

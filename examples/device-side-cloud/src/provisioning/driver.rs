@@ -1,0 +1,160 @@
+//! Moves what the machine asks for to the journal and the targets, and the answers back; decides nothing.
+
+use provisioning_proto::registration::Output;
+use tracing::{debug, error, warn};
+
+use super::{Provisioning, State};
+use crate::clock;
+use crate::error::Error;
+
+impl Provisioning {
+    /// Wakes the machine when something is due, until the task is let go.
+    ///
+    /// # Errors
+    /// None; it has the shape of the other tasks.
+    pub(crate) async fn run(self) -> Result<(), Error> {
+        loop {
+            let deadline = self.lock().machine.next_deadline();
+            let woken = self.0.wake.notified();
+            match deadline {
+                Some(deadline) => tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => {
+                        self.with(|state| state.machine.handle_timeout(clock::wall(), clock::now()));
+                    }
+                    () = woken => {}
+                },
+                None => woken.await,
+            }
+        }
+    }
+
+    /// Does something with the machine, and then what it asks for.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut outputs = Vec::new();
+        let result = {
+            let mut state = self.lock();
+            let result = work(&mut state);
+            while let Some(output) = state.machine.poll_output() {
+                outputs.extend(state.tell(output));
+            }
+            result
+        };
+        for output in outputs {
+            tokio::spawn(self.clone().carry_out(output));
+        }
+        self.0.wake.notify_one();
+        result
+    }
+
+    async fn carry_out(self, output: Output) {
+        match output {
+            Output::Append(append) => self.append(append).await,
+            Output::Reload(stream) => {
+                if let Err(cause) = self.load_stream(&stream).await {
+                    error!(
+                        error = cause.chain(),
+                        "provisioning goes on without a stream"
+                    );
+                }
+            }
+            Output::UpsertDevice {
+                exchange,
+                tenant,
+                id,
+                assignment,
+                access_point,
+                owner,
+                secret,
+                ..
+            } => {
+                // Another cloud learns of the device by what its operator set up between the two.
+                let mut done = true;
+                if access_point.local {
+                    let opened = secret
+                        .as_ref()
+                        .map(|one| self.0.secrets.open(&one.stream, &one.field, &one.sealed))
+                        .transpose();
+                    let made = match opened {
+                        Ok(opened) => self.0.local.upsert(&id, &assignment, opened, owner).await,
+                        Err(cause) => Err(cause),
+                    };
+                    if let Err(cause) = made {
+                        warn!(%tenant, device = %id, error = cause.chain(), "a device was not made known here");
+                        done = false;
+                    }
+                }
+                self.with(|state| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    let machine = &mut state.machine;
+                    machine.handle_target_reply(exchange, done, wall, now);
+                });
+            }
+            Output::RetireDevice {
+                exchange,
+                tenant,
+                id,
+                assignment,
+                access_point,
+            } => {
+                let mut done = true;
+                if access_point.is_some_and(|point| point.local)
+                    && let Err(cause) = self.0.local.retire(&id, &assignment).await
+                {
+                    warn!(%tenant, device = %id, error = cause.chain(), "a device was not forgotten here");
+                    done = false;
+                }
+                self.with(|state| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    let machine = &mut state.machine;
+                    machine.handle_target_reply(exchange, done, wall, now);
+                });
+            }
+            Output::InvokeHook {
+                exchange,
+                tenant,
+                function,
+                ..
+            } => {
+                warn!(%tenant, function = function.as_str(), "a function is not one that may be asked");
+                self.with(|state| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    state.machine.handle_hook_reply(exchange, None, wall, now);
+                });
+            }
+            Output::SignCsr { exchange, .. } => self.with(|state| {
+                let (wall, now) = (clock::wall(), clock::now());
+                state.machine.handle_issuer_reply(exchange, None, wall, now);
+            }),
+            Output::Answer { .. } | Output::Done { .. } | Output::Audit { .. } => {}
+        }
+    }
+}
+
+impl State {
+    /// Tells whoever waits; gives back what is to be carried out.
+    fn tell(&mut self, output: Output) -> Option<Output> {
+        match output {
+            Output::Answer { operation, result } => {
+                match self.answers.remove(&operation) {
+                    // Who asked may be gone.
+                    Some(tell) => drop(tell.send(result)),
+                    None => debug!("an answer came that nobody waits for"),
+                }
+                None
+            }
+            Output::Done { command, result } => {
+                match self.done.remove(&command) {
+                    Some(tell) => drop(tell.send(result)),
+                    None => debug!("a command ended that nobody waits for"),
+                }
+                None
+            }
+            Output::Audit { tenant, id, record } => {
+                let (step, number) = (record.step, record.number);
+                debug!(%tenant, device = %id, ?step, number, cause = ?record.cause, "registration");
+                None
+            }
+            other => Some(other),
+        }
+    }
+}

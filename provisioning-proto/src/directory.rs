@@ -1,0 +1,133 @@
+//! All tenants in memory, and what is found in them: who may prove what, and which access points a tenant may use.
+//!
+//! A device names no tenant. Its tenant follows from its credential: from the scope that it presents, from the certificate
+//! authority in its chain, from its PSK identity, or from its own secret; nothing in a payload changes it.
+
+mod admission;
+mod candidate;
+mod choice;
+mod evidence;
+mod holding;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::allocation::AccessPoint;
+use crate::model::PskIdentity;
+use crate::roster::{Registration, Roster};
+use crate::tenant::Tenant;
+use crate::{AccessPointId, RegistrationId, ScopeId, TenantId};
+
+pub use admission::Entry;
+pub use candidate::{Candidate, Principal};
+pub use evidence::{Evidence, Issuer};
+pub(crate) use holding::Holding;
+
+/// Every tenant with its devices.
+#[derive(Debug, Default)]
+pub struct Directory {
+    tenants: BTreeMap<TenantId, Holding>,
+    scopes: BTreeMap<ScopeId, TenantId>,
+    /// Whose each access point is.
+    access_points: BTreeMap<AccessPointId, TenantId>,
+    /// The tenants in which an id has a credential of its own.
+    known: BTreeMap<RegistrationId, BTreeSet<TenantId>>,
+    identities: BTreeMap<PskIdentity, (TenantId, RegistrationId)>,
+    /// How many devices each access point has.
+    used: BTreeMap<AccessPointId, u64>,
+}
+
+impl Directory {
+    /// The tenants that were created.
+    pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &Tenant)> {
+        let all = self
+            .tenants
+            .iter()
+            .map(|(id, holding)| (id, &holding.settings));
+        all.filter(|(_, tenant)| tenant.name().is_some())
+    }
+
+    /// A tenant's settings.
+    #[must_use]
+    pub fn tenant(&self, tenant: &TenantId) -> Option<&Tenant> {
+        self.tenants.get(tenant).map(|holding| &holding.settings)
+    }
+
+    /// A tenant's devices of one shard.
+    #[must_use]
+    pub fn roster(&self, tenant: &TenantId, shard: u8) -> Option<&Roster> {
+        self.tenants.get(tenant)?.rosters.get(&shard)
+    }
+
+    /// One device's registration.
+    #[must_use]
+    pub fn registration(&self, tenant: &TenantId, id: &RegistrationId) -> Option<&Registration> {
+        self.roster(tenant, Roster::shard_of(id))?.registration(id)
+    }
+
+    /// A tenant's registrations in the order of their ids, from behind `after` on. Each page costs a look into every shard.
+    #[must_use]
+    pub fn page(
+        &self,
+        tenant: &TenantId,
+        after: Option<&RegistrationId>,
+        limit: usize,
+    ) -> Vec<(&RegistrationId, &Registration)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let Some(holding) = self.tenants.get(tenant) else {
+            return Vec::new();
+        };
+        let from = after.map_or(Unbounded, Excluded);
+        let mut page: Vec<_> = holding
+            .rosters
+            .values()
+            .flat_map(|roster| {
+                let range = roster
+                    .registrations()
+                    .range::<RegistrationId, _>((from, Unbounded));
+                range.take(limit)
+            })
+            .collect();
+        page.sort_unstable_by_key(|(id, _)| *id);
+        page.truncate(limit);
+        page
+    }
+
+    /// The tenant that has a scope.
+    #[must_use]
+    pub fn tenant_of_scope(&self, scope: &ScopeId) -> Option<&TenantId> {
+        self.scopes.get(scope)
+    }
+
+    /// The tenant that owns an access point.
+    #[must_use]
+    pub fn owner_of(&self, access_point: &AccessPointId) -> Option<&TenantId> {
+        self.access_points.get(access_point)
+    }
+
+    /// How many devices an access point has, of whichever tenant.
+    #[must_use]
+    pub fn devices_at(&self, access_point: &AccessPointId) -> u64 {
+        self.used.get(access_point).copied().unwrap_or(0)
+    }
+
+    /// An access point as a tenant sees it: its own, or one that is granted to it.
+    #[must_use]
+    pub fn access_point(&self, tenant: &TenantId, id: &AccessPointId) -> Option<&AccessPoint> {
+        self.tenants.get(tenant)?.access_points.access_point(id)
+    }
+
+    /// The device that has a PSK identity.
+    #[must_use]
+    pub fn device_of_identity(
+        &self,
+        identity: &PskIdentity,
+    ) -> Option<(&TenantId, &RegistrationId)> {
+        self.identities
+            .get(identity)
+            .map(|(tenant, id)| (tenant, id))
+    }
+
+    pub(crate) fn holding(&self, tenant: &TenantId) -> Option<&Holding> {
+        self.tenants.get(tenant)
+    }
+}

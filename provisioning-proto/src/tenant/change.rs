@@ -1,0 +1,164 @@
+//! What is stored. The written form is forever: a variant is never removed or given another meaning, and a field is only
+//! added with a default. `tests/journal_compat` holds what every release wrote.
+
+use serde::{Deserialize, Serialize};
+
+use crate::allocation::{AccessPoint, AllocationPolicy};
+use crate::cbor::{from_cbor, to_cbor};
+use crate::model::EnrollmentGroup;
+use crate::tenant::{SNAPSHOT_FORMAT, Tenant};
+use crate::{AccessPointId, Error, ErrorKind, GroupId, PolicyId, ScopeId, TenantId};
+
+/// The longest change, in bytes: a group with its longest lists, or a table of places.
+const MAX_CHANGE: usize = 2 << 20;
+
+/// Something that happened to a tenant's settings, and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// Unix milliseconds, never less than in the change before.
+    pub at: u64,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// The facts that a tenant's settings are made of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The tenant was created.
+    Created {
+        /// Its name for people.
+        name: String,
+    },
+    /// It got a scope.
+    ScopeAdded {
+        /// The scope.
+        scope: ScopeId,
+    },
+    /// It lost a scope.
+    ScopeRemoved {
+        /// The scope.
+        scope: ScopeId,
+    },
+    /// It got an access point, or one changed.
+    AccessPointSet {
+        /// The access point from now on.
+        point: AccessPoint,
+    },
+    /// It lost an access point.
+    AccessPointRemoved {
+        /// Its id.
+        access_point: AccessPointId,
+    },
+    /// Another tenant may use an access point.
+    Granted {
+        /// The access point.
+        access_point: AccessPointId,
+        /// The other tenant.
+        to: TenantId,
+    },
+    /// Another tenant may not use an access point any more.
+    GrantEnded {
+        /// The access point.
+        access_point: AccessPointId,
+        /// The other tenant.
+        to: TenantId,
+    },
+    /// It got a policy, or one changed.
+    PolicySet {
+        /// The policy from now on.
+        policy: AllocationPolicy,
+    },
+    /// It lost a policy.
+    PolicyRemoved {
+        /// Its id.
+        policy: PolicyId,
+    },
+    /// It got a group, or one changed.
+    GroupSet {
+        /// Its id.
+        group: GroupId,
+        /// The group from now on.
+        value: EnrollmentGroup,
+    },
+    /// It lost a group.
+    GroupRemoved {
+        /// Its id.
+        group: GroupId,
+    },
+}
+
+impl Change {
+    /// Writes the change for the journal, as CBOR.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a change that was written by this or an earlier release.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_CHANGE {
+            return Err(ErrorKind::Malformed.into());
+        }
+        from_cbor(bytes)
+    }
+}
+
+impl Tenant {
+    /// Rebuilds a tenant from its changes, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`].
+    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
+        let mut tenant = Self::default();
+        tenant.replay_after(changes)?;
+        Ok(tenant)
+    }
+
+    /// Takes in the changes that follow what the tenant holds, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`]; the tenant then holds what came before the malformed change.
+    pub fn replay_after<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c [u8]>,
+    ) -> Result<(), Error> {
+        for change in changes {
+            self.apply(&Change::decode(change)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the whole tenant, in the form [`SNAPSHOT_FORMAT`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Malformed`] should the encoder fail.
+    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
+        to_cbor(self)
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
+    /// [`ErrorKind::Malformed`].
+    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
+        if format != SNAPSHOT_FORMAT {
+            return Err(ErrorKind::UnknownFormat.into());
+        }
+        from_cbor(bytes)
+    }
+}
