@@ -96,11 +96,17 @@ impl Doors {
         if response.status() == StatusCode::UNAUTHORIZED {
             // The core knows bearer tokens only (RFC 9449, 7.2).
             let offered = Refusal::Missing.challenge_with_dpop(self.linking.dpop_algorithms());
-            let offered = offered.and_then(|both| both.strip_prefix("Bearer, ")?.parse().ok());
-            if let Some(dpop) = offered {
+            let dpop = offered
+                .as_deref()
+                .and_then(|both| both.strip_prefix("Bearer, "));
+            let bearer = response.headers().get(header::WWW_AUTHENTICATE);
+            let bearer = bearer.and_then(|value| value.to_str().ok());
+            if let (Some(bearer), Some(dpop)) = (bearer, dpop)
+                && let Ok(both) = HeaderValue::try_from(format!("{bearer}, {dpop}"))
+            {
                 response
                     .headers_mut()
-                    .append(header::WWW_AUTHENTICATE, dpop);
+                    .insert(header::WWW_AUTHENTICATE, both);
             }
         }
         response
