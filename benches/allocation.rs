@@ -92,7 +92,7 @@ fn median<T>(run: impl Fn() -> T) -> Duration {
         })
         .collect();
     rounds.sort_unstable();
-    rounds[rounds.len() / 2]
+    rounds.get(rounds.len() / 2).copied().unwrap_or_default()
 }
 
 criterion_group!(allocation, decisions);

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::str;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
@@ -16,8 +16,7 @@ pub const MAX_PARAMETERS: usize = 64;
 /// The parameters of a form; one sent without a value counts as absent (RFC 6749 3.1).
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Form {
-    values: BTreeMap<String, Zeroizing<String>>,
-    repeated: BTreeSet<String>,
+    values: BTreeMap<String, Vec<Zeroizing<String>>>,
 }
 
 impl Form {
@@ -42,9 +41,7 @@ impl Form {
             if value.is_empty() {
                 continue;
             }
-            if form.values.insert(name.to_string(), value).is_some() {
-                form.repeated.insert(name.to_string());
-            }
+            form.values.entry(name.to_string()).or_default().push(value);
         }
         Ok(form)
     }
@@ -52,19 +49,32 @@ impl Form {
     /// The value of `name`; of a repeated parameter, the last.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|value| value.as_str())
+        self.values.get(name)?.last().map(|value| value.as_str())
+    }
+
+    /// All values of `name`, in their order.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let values = self.values.get(name).into_iter().flatten();
+        values.map(|value| value.as_str())
     }
 
     /// Whether `name` came more than once with a value.
     #[must_use]
     pub fn repeats(&self, name: &str) -> bool {
-        self.repeated.contains(name)
+        self.values.get(name).is_some_and(|values| values.len() > 1)
     }
 
     /// Whether any parameter came more than once with a value.
     #[must_use]
     pub fn has_repeats(&self) -> bool {
-        !self.repeated.is_empty()
+        self.has_repeats_but("")
+    }
+
+    /// Whether any parameter but `name` came more than once with a value.
+    #[must_use]
+    pub fn has_repeats_but(&self, name: &str) -> bool {
+        let mut values = self.values.iter();
+        values.any(|(found, values)| found != name && values.len() > 1)
     }
 }
 
@@ -119,6 +129,8 @@ mod tests {
         assert_eq!(form.get("e"), Some("ä"));
         assert!(form.repeats("d") && form.has_repeats());
         assert!(!form.repeats("a"));
+        assert!(form.all("d").eq(["x", "y"]));
+        assert!(!form.has_repeats_but("d") && form.has_repeats_but("a"));
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //! [`managed_integrations`] offers the devices behind such a server to AWS IoT Device Management.
 //!
 //! It does not render a product's pages ([`server::PlainPages`] are plain), check passwords, hold
-//! private signing keys, register clients over the wire, or offer OpenID Connect id tokens, the
-//! device flow, PAR, or sender-constrained tokens.
+//! private signing keys, register clients over the wire, or offer OpenID Connect id tokens or the
+//! device flow.
 //!
 //! # The authorization server
 //!
@@ -46,7 +46,9 @@
 //!             Output::Sign { request, .. } => {
 //!                 server.handle_signature(request, Some(&[0; 64]), now);
 //!             }
-//!             Output::Verify { request, .. } => server.handle_verification(request, true, now),
+//!             Output::Verify { request, .. } | Output::VerifyProof { request, .. } => {
+//!                 server.handle_verification(request, true, now);
+//!             }
 //!             Output::Load { stream } => {
 //!                 let changes = store.get(&stream).cloned().unwrap_or_default();
 //!                 let loaded = Loaded::new(changes.len() as u64, None, changes);
@@ -235,6 +237,7 @@ pub mod form;
 pub mod managed_integrations;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod server;
@@ -244,6 +247,7 @@ pub mod user_id;
 pub use error::{Error, ErrorKind, Fault};
 pub use pkce::{PkceChallenge, PkceVerifier};
 pub use redirect_uri::RedirectUri;
+pub use resource::Resource;
 pub use scope::{Scope, ScopeSet};
 pub use secret::{
     AccessToken, AuthorizationCode, ClientSecret, Password, RefreshToken, SecretBytes,

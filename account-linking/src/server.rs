@@ -11,6 +11,7 @@ mod browser;
 pub mod client_authentication;
 pub mod config;
 mod credential;
+pub mod dpop;
 #[cfg(feature = "tokio")]
 pub mod driver;
 mod grants;
@@ -19,16 +20,20 @@ mod ledger;
 mod metadata;
 mod output;
 pub mod pages;
+mod presented_token;
 pub mod presets;
+mod pushed;
 pub mod registration;
 mod response;
 mod streams;
+mod target;
 mod throttle;
 pub mod token;
 
 pub use access_token::{Algorithm, Principal, Refusal};
 pub use authorization_server::AuthorizationServer;
 pub use config::{Config, Issuer, RefreshKey, SigningKey};
+pub use dpop::Dpop;
 pub use grants::{EndReason, GrantSummary};
 pub use ids::{ClientId, GrantId, RequestId};
 pub use output::{Event, Output};

@@ -9,8 +9,12 @@
     missing_docs
 )]
 
+#[path = "server/answers.rs"]
+mod answers;
 #[path = "server/contract.rs"]
 mod contract;
+#[path = "server/dpop.rs"]
+mod dpop;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/issued_tokens.rs"]
@@ -21,12 +25,20 @@ mod links;
 mod managed_integrations;
 #[path = "server/presets.rs"]
 mod presets;
+#[path = "server/proofs.rs"]
+mod proofs;
 #[path = "server/properties.rs"]
 mod properties;
+#[path = "server/pushed_requests.rs"]
+mod pushed_requests;
+#[path = "server/refresh_keys.rs"]
+mod refresh_keys;
 #[path = "server/refresh_tokens.rs"]
 mod refresh_tokens;
 #[path = "server/replay.rs"]
 mod replay;
+#[path = "server/resources.rs"]
+mod resources;
 #[path = "server/scenarios.rs"]
 mod scenarios;
 #[path = "server/store.rs"]

@@ -67,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     ("oauth_basic_header", oauth::basic_header),
     ("oauth_redirect_uri", oauth::redirect_uri),
     ("oauth_access_token", oauth::access_token),
+    ("oauth_dpop_proof", oauth::dpop_proof),
     ("oauth_token_response", oauth::token_response),
     ("oauth_stored", oauth::stored),
     ("managed_request", managed::request),

@@ -7,9 +7,10 @@ use account_linking::client::Callback;
 use account_linking::form::Form;
 use account_linking::server::access_token::check_claims_unverified;
 use account_linking::server::authorize::check_query;
+use account_linking::server::dpop::check_proof_unverified;
 use account_linking::server::client_authentication::parse_basic;
 use account_linking::server::token::check_form;
-use account_linking::server::{Algorithm, Config, Issuer, RefreshKey, Registration, SigningKey};
+use account_linking::server::{Algorithm, Config, Dpop, Issuer, RefreshKey, Registration, SigningKey};
 use account_linking::{RedirectUri, SecretBytes};
 use bytes::Bytes;
 
@@ -48,13 +49,13 @@ pub fn token_form(bytes: &[u8]) {
     if check_form(bytes).is_ok() {
         let form = form.expect("a token request is a form");
         assert!(form.get("grant_type").is_some());
-        assert!(!form.has_repeats(), "RFC 6749, 3.2: no parameter twice");
+        assert!(!form.has_repeats_but("resource"), "RFC 6749, 3.2: no parameter twice");
     }
 }
 
 /// The query of an authorization request: an answer goes only to a registered URI.
 pub fn authorize_query(bytes: &[u8]) {
-    if let Ok(target) = check_query(bytes, &REGISTRATION) {
+    if let Ok(target) = check_query(bytes, &REGISTRATION, &CONFIG) {
         assert!(REGISTRATION.redirect_uris.contains(&target));
     }
 }
@@ -85,6 +86,22 @@ pub fn access_token(bytes: &[u8]) {
         check_claims_unverified(text, &CONFIG, end_of_time).is_err(),
         "a token without end"
     );
+}
+
+/// A proof of possession: one that passes is of its time.
+pub fn dpop_proof(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let url = "https://cloud.example/token".parse().expect("a URL");
+    let mut settings = Dpop::default();
+    settings.algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
+    let good = |seconds| {
+        let wall = Duration::from_secs(seconds);
+        check_proof_unverified(text, &http::Method::POST, &url, wall, &settings).ok()
+    };
+    let (then, later) = (good(1_700_000_000), good(1_800_000_000));
+    assert!(then.is_none() || later.is_none(), "a proof without end");
 }
 
 /// The query of a callback, as the client reads it.

@@ -1,15 +1,16 @@
 //! Access tokens as JWTs (RFC 9068): what is signed, and what is believed of a presented one.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
-use crate::form::{Form, is_form};
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::{MAX_SECRET_LENGTH, base64url, from_base64url};
 use crate::server::config::{Config, SigningKey};
+use crate::server::dpop::Thumbprint;
 use crate::server::ids::{ClientId, GrantId};
 use crate::user_id::UserId;
 
@@ -63,6 +64,11 @@ pub enum Refusal {
     Malformed,
     /// The token is expired, revoked, foreign, malformed or not a token: 401 `invalid_token`.
     Invalid,
+    /// The same of a token that came with the scheme `DPoP` (RFC 9449 7.1).
+    InvalidBound,
+    /// The token is bound to a key, and the proof that belongs to it is missing, not good or came
+    /// before (RFC 9449 4.3): 401 `invalid_dpop_proof`.
+    InvalidProof,
     /// The state of the grant cannot be read now: 503.
     Unavailable,
 }
@@ -72,7 +78,9 @@ impl Refusal {
     #[must_use]
     pub fn status(self) -> http::StatusCode {
         match self {
-            Self::Missing | Self::Invalid => http::StatusCode::UNAUTHORIZED,
+            Self::Missing | Self::Invalid | Self::InvalidBound | Self::InvalidProof => {
+                http::StatusCode::UNAUTHORIZED
+            }
             Self::Malformed => http::StatusCode::BAD_REQUEST,
             Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -85,8 +93,26 @@ impl Refusal {
             Self::Missing => Some("Bearer"),
             Self::Malformed => Some(r#"Bearer error="invalid_request""#),
             Self::Invalid => Some(r#"Bearer error="invalid_token""#),
+            Self::InvalidBound => Some(r#"DPoP error="invalid_token""#),
+            Self::InvalidProof => Some(r#"DPoP error="invalid_dpop_proof""#),
             Self::Unavailable => None,
         }
+    }
+
+    /// The same where DPoP is offered: it names the algorithms of proofs, and the scheme `DPoP`
+    /// beside `Bearer` (RFC 9449 7.1 and 7.2).
+    #[must_use]
+    pub fn challenge_with_dpop(self, algorithms: &[Algorithm]) -> Option<String> {
+        let challenge = self.challenge()?;
+        if algorithms.is_empty() {
+            return Some(challenge.to_owned());
+        }
+        let names: Vec<_> = algorithms.iter().map(|one| one.as_str()).collect();
+        let names = names.join(" ");
+        Some(match self {
+            Self::InvalidBound | Self::InvalidProof => format!(r#"{challenge}, algs="{names}""#),
+            _ => format!(r#"{challenge}, DPoP algs="{names}""#),
+        })
     }
 }
 
@@ -111,6 +137,15 @@ pub(crate) struct Claims {
     #[serde(default)]
     pub(crate) scope: ScopeSet,
     pub(crate) grant_id: GrantId,
+    /// The key that the token is bound to (RFC 7800 3, RFC 9449 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cnf: Option<Confirmation>,
+}
+
+/// `cnf` of a token that is bound to a key.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Confirmation {
+    pub(crate) jkt: Thumbprint,
 }
 
 /// `aud`: one text or several (RFC 7519 4.1.3).
@@ -122,10 +157,24 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    fn includes(&self, audience: &str) -> bool {
+    /// Of these resources, or of the default one when there is none.
+    pub(crate) fn new(resources: &BTreeSet<Resource>, default: &str) -> Self {
+        let mut many: Vec<_> = resources.iter().map(ToString::to_string).collect();
+        match (many.pop(), many.is_empty()) {
+            (None, _) => Self::One(default.to_owned()),
+            (Some(only), true) => Self::One(only),
+            (Some(last), false) => {
+                many.push(last);
+                Self::Many(many)
+            }
+        }
+    }
+
+    /// Whether one of them is so.
+    pub(crate) fn any(&self, is: impl Fn(&str) -> bool) -> bool {
         match self {
-            Self::One(one) => one == audience,
-            Self::Many(many) => many.iter().any(|one| one == audience),
+            Self::One(one) => is(one),
+            Self::Many(many) => many.iter().any(|one| is(one)),
         }
     }
 }
@@ -155,11 +204,16 @@ impl Claims {
         Ok(format!("{}.{}", base64url(&header), base64url(&claims)))
     }
 
-    /// Whether the token is meant for this server's API and within its time.
-    pub(crate) fn hold(&self, config: &Config, wall: Duration) -> bool {
+    /// Whether the token is one of this server, for an API that `serves` says, and within its time.
+    pub(crate) fn hold(
+        &self,
+        config: &Config,
+        wall: Duration,
+        serves: impl Fn(&str) -> bool,
+    ) -> bool {
         let now = wall.as_secs();
         self.iss == config.issuer.as_str()
-            && self.aud.includes(&config.audience)
+            && self.aud.any(serves)
             && now < self.exp
             && self.nbf.is_none_or(|from| from <= now)
     }
@@ -233,39 +287,7 @@ pub fn check_claims_unverified(
 ) -> Result<Principal, Error> {
     Unverified::parse(text, &config.signing_keys)
         .and_then(|token| token.claims())
-        .filter(|claims| claims.hold(config, wall))
+        .filter(|claims| claims.hold(config, wall, |audience| audience == config.audience))
         .map(|claims| claims.principal())
         .ok_or_else(|| ErrorKind::InvalidToken.into())
-}
-
-/// The token of the `Authorization` header, which is the only way taken (RFC 6750 2.1).
-///
-/// One in a form as well would be a second way (RFC 6750 2), one in the query is never taken
-/// (RFC 9700 4.3.2).
-pub(crate) fn bearer(request: &http::Request<Bytes>) -> Result<&str, Refusal> {
-    let names_token =
-        |bytes: &[u8]| Form::parse(bytes).is_ok_and(|form| form.get("access_token").is_some());
-    let query = request.uri().query().unwrap_or_default();
-    if names_token(query.as_bytes()) || is_form(request) && names_token(request.body()) {
-        return Err(Refusal::Malformed);
-    }
-    let mut values = request
-        .headers()
-        .get_all(http::header::AUTHORIZATION)
-        .iter();
-    let value = values.next().ok_or(Refusal::Missing)?;
-    if values.next().is_some() {
-        return Err(Refusal::Malformed);
-    }
-    let value = value.to_str().map_err(|_| Refusal::Invalid)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refusal::Missing);
-    }
-    let b64token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-    match token.trim_matches(' ') {
-        token if !token.is_empty() && token.bytes().all(b64token) => Ok(token),
-        // RFC 6750, 3.1: of a request that is well formed, the token is malformed.
-        _ => Err(Refusal::Invalid),
-    }
 }

@@ -14,6 +14,8 @@ mod browser_steps;
 mod client_steps;
 mod command_steps;
 mod links_steps;
+mod proof_steps;
+mod push_steps;
 mod routes;
 mod tasks;
 mod token_steps;
@@ -26,14 +28,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind};
+use crate::resource::Resource;
 use crate::secret::{ClientSecret, SecretBytes};
-use crate::server::access_token::{Principal, Refusal, bearer};
+use crate::server::access_token::{Principal, Refusal};
 use crate::server::browser::Browsers;
-use crate::server::config::Config;
+use crate::server::config::{Config, RefreshKey, SigningKey};
+use crate::server::dpop::{Nonces, Proofs};
 use crate::server::grants::Grants;
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::Pages;
+use crate::server::presented_token::Access;
+use crate::server::pushed::Pushed;
 use crate::server::registration::{Client, Registration};
 use crate::server::streams::{Desk, Streams};
 use crate::server::throttle::Throttle;
@@ -49,6 +55,9 @@ pub struct AuthorizationServer {
     grants: Streams<Grants>,
     browsers: Browsers,
     throttle: Throttle,
+    pushed: Pushed,
+    proofs: Proofs,
+    nonces: Option<Nonces>,
     tasks: BTreeMap<RequestId, Task>,
     deadlines: BTreeSet<(Instant, RequestId)>,
     next_request: u64,
@@ -81,6 +90,11 @@ impl AuthorizationServer {
         now: Instant,
     ) -> Result<Self, Error> {
         config.check()?;
+        let nonces = config.dpop.as_ref().and_then(|dpop| {
+            let lifetime = dpop.nonce_lifetime?;
+            Some(Nonces::new(&SecretBytes::new(seed), lifetime))
+        });
+        let max_proofs = config.dpop.as_ref().map_or(0, |dpop| dpop.max_proofs);
         Ok(Self {
             clients: Streams::new(config.max_streams),
             grants: Streams::new(config.max_streams),
@@ -90,6 +104,9 @@ impl AuthorizationServer {
                 config.login_failure_window,
                 config.max_sessions,
             ),
+            pushed: Pushed::new(config.max_pushed_requests),
+            proofs: Proofs::new(max_proofs),
+            nonces,
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_request: 0,
@@ -98,6 +115,30 @@ impl AuthorizationServer {
             config,
             pages,
         })
+    }
+
+    /// Takes other keys, at once and for requests in progress too: the first of each makes tokens, all of them are accepted.
+    ///
+    /// Without an outage: add a new key in front; take an old one away when the tokens made with it are over. Of a signing key
+    /// that is an [access token's lifetime](Config::access_token_lifetime) after it stopped signing, of a refresh key when no
+    /// [`GrantSummary::refresh_key`](super::GrantSummary::refresh_key) names it: a client gets a token of the new key with its
+    /// next refresh, also where its token stays otherwise.
+    ///
+    /// # Errors
+    /// As of [`Config::check`]; the former keys stay then.
+    pub fn replace_keys(
+        &mut self,
+        signing_keys: Vec<SigningKey>,
+        refresh_keys: Vec<RefreshKey>,
+    ) -> Result<(), Error> {
+        let config = Config {
+            signing_keys,
+            refresh_keys,
+            ..self.config.clone()
+        };
+        config.check()?;
+        self.config = config;
+        Ok(())
     }
 
     /// Registers a client; its secret, if it has one, is told once by [`Event::ClientRegistered`].
@@ -212,20 +253,45 @@ impl AuthorizationServer {
         self.command(CommandWork::Wake { account }, wall, now)
     }
 
-    /// Checks the access token of a request to the protected API.
+    /// Checks the access token of a request to the protected API, [`Config::audience`].
     ///
-    /// The answer is [`Output::Authenticated`]; it takes effect of a revocation at once.
+    /// The answer is [`Output::Authenticated`]; it takes effect of a revocation at once. A proof of
+    /// possession has to be for the path of the request at the origin of the audience, or of the
+    /// issuer when the audience has none (RFC 9449 4.3).
     pub fn authenticate(
         &mut self,
         request: &http::Request<Bytes>,
         wall: SystemTime,
         now: Instant,
     ) -> RequestId {
+        let audience = self.config.audience.clone();
+        self.check(request, audience, wall, now)
+    }
+
+    /// The same for one of the further APIs ([`Config::resources`], RFC 8707): a token for another
+    /// one is refused.
+    pub fn authenticate_for(
+        &mut self,
+        resource: &Resource,
+        request: &http::Request<Bytes>,
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
+        self.check(request, resource.to_string(), wall, now)
+    }
+
+    fn check(
+        &mut self,
+        request: &http::Request<Bytes>,
+        audience: String,
+        wall: SystemTime,
+        now: Instant,
+    ) -> RequestId {
         let id = self.next_id(now);
-        match bearer(request) {
-            Ok(token) => {
-                let token = token.to_owned().into();
-                self.start(id, Work::Check { token }, wall);
+        match Access::read(request, &self.config, Some(audience)) {
+            Ok(access) => {
+                let access = Box::new(access);
+                self.start(id, Work::Check { access }, wall);
             }
             Err(refusal) => self.authenticated(id, Err(refusal)),
         }
@@ -276,11 +342,17 @@ impl AuthorizationServer {
         }
     }
 
-    /// Takes whether a signature was good.
+    /// Takes whether a signature was good, of a token or of a proof.
     pub fn handle_verification(&mut self, request: RequestId, good: bool, now: Instant) {
         self.advance(now);
-        if let Some(task) = self.awaiting(request, |awaiting| *awaiting == Awaiting::Verification) {
-            task.verified = Some(good);
+        let verifying =
+            |awaiting: &Awaiting| matches!(awaiting, Awaiting::Verification | Awaiting::Proof);
+        if let Some(task) = self.awaiting(request, verifying) {
+            let answer = match task.awaiting {
+                Awaiting::Proof => &mut task.proven,
+                _ => &mut task.verified,
+            };
+            *answer = Some(good);
             self.run(request);
         }
     }
@@ -353,6 +425,8 @@ impl AuthorizationServer {
             self.grants.next_deadline(),
             self.browsers.next_deadline(),
             self.throttle.next_deadline(),
+            self.pushed.next_deadline(),
+            self.proofs.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -380,6 +454,8 @@ impl AuthorizationServer {
         self.desk.now = now;
         self.browsers.handle_timeout(now);
         self.throttle.handle_timeout(now);
+        self.pushed.handle_timeout(now);
+        self.proofs.handle_timeout(now);
     }
 
     fn next_id(&mut self, now: Instant) -> RequestId {

@@ -1,36 +1,45 @@
 //! The authorization request (RFC 6749 4.1.1): what is checked, and where answers to it go.
 
+use std::collections::BTreeSet;
+
 use crate::form::Form;
 use crate::pkce::PkceChallenge;
 use crate::redirect_uri::RedirectUri;
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::AuthorizationCode;
+use crate::server::config::Config;
+use crate::server::dpop::Thumbprint;
 use crate::server::ids::ClientId;
 use crate::server::pages::PageError;
 use crate::server::registration::Registration;
+use crate::server::target;
 
 const MAX_STATE_LENGTH: usize = 2048;
 const MAX_SCOPE_TEXT_LENGTH: usize = 2048;
 
-/// The error codes of the authorization endpoint (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
+/// The error codes of the authorization endpoint (RFC 6749 4.1.2.1, RFC 8707 2, OpenID Connect Core
+/// 3.1.2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AuthorizeError {
     InvalidRequest,
     AccessDenied,
     UnsupportedResponseType,
     InvalidScope,
+    InvalidTarget,
     TemporarilyUnavailable,
     RequestNotSupported,
     RequestUriNotSupported,
 }
 
 impl AuthorizeError {
-    fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
@@ -55,6 +64,19 @@ pub(crate) struct AuthorizeRequest {
 pub(crate) struct Wanted {
     pub(crate) scopes: ScopeSet,
     pub(crate) challenge: Option<PkceChallenge>,
+    /// The APIs asked for; empty when none is named.
+    pub(crate) resources: BTreeSet<Resource>,
+    /// The key that the code is bound to (RFC 9449 10).
+    pub(crate) key: Option<Thumbprint>,
+}
+
+/// How an authorization request comes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    /// Through the browser.
+    Browser,
+    /// From the client itself (RFC 9126).
+    Pushed,
 }
 
 impl AuthorizeRequest {
@@ -62,7 +84,12 @@ impl AuthorizeRequest {
     ///
     /// An error here is shown to the person: nothing may be sent to a place that was not
     /// registered (RFC 6749 3.1.2.4).
-    pub(crate) fn check(form: &Form, registration: &Registration) -> Result<Self, PageError> {
+    pub(crate) fn check(
+        form: &Form,
+        registration: &Registration,
+        config: &Config,
+        way: Way,
+    ) -> Result<Self, PageError> {
         let state = form.get("state").map(str::to_owned);
         let too_long = state
             .as_ref()
@@ -90,7 +117,7 @@ impl AuthorizeRequest {
             redirect_uri: redirect_uri.ok_or(PageError::BadRequest)?,
             redirect_uri_sent: sent.is_some(),
             state: state.filter(|_| !form.repeats("state")),
-            wanted: Wanted::check(form, registration),
+            wanted: Wanted::check(form, registration, config, way),
         })
     }
 
@@ -115,8 +142,14 @@ impl AuthorizeRequest {
 }
 
 impl Wanted {
-    fn check(form: &Form, registration: &Registration) -> Result<Self, AuthorizeError> {
-        if form.has_repeats() {
+    fn check(
+        form: &Form,
+        registration: &Registration,
+        config: &Config,
+        way: Way,
+    ) -> Result<Self, AuthorizeError> {
+        // RFC 8707, 2: several resources may be named.
+        if form.has_repeats_but("resource") {
             return Err(AuthorizeError::InvalidRequest);
         }
         if form.get("request").is_some() {
@@ -124,6 +157,11 @@ impl Wanted {
         }
         if form.get("request_uri").is_some() {
             return Err(AuthorizeError::RequestUriNotSupported);
+        }
+        // RFC 9126, 5 and 6
+        let must_be_pushed = config.require_pushed_requests || registration.require_pushed_requests;
+        if must_be_pushed && way == Way::Browser {
+            return Err(AuthorizeError::InvalidRequest);
         }
         match form.get("response_type") {
             Some("code") => {}
@@ -139,6 +177,9 @@ impl Wanted {
         Ok(Self {
             challenge: Self::challenge(form, registration)?,
             scopes: Self::scopes(form, registration)?,
+            resources: target::requested(form, registration, config)
+                .ok_or(AuthorizeError::InvalidTarget)?,
+            key: Self::key(form, config)?,
         })
     }
 
@@ -158,6 +199,12 @@ impl Wanted {
                 .map(Some)
                 .map_err(|_| AuthorizeError::InvalidRequest),
         }
+    }
+
+    fn key(form: &Form, config: &Config) -> Result<Option<Thumbprint>, AuthorizeError> {
+        let named = form.get("dpop_jkt").filter(|_| config.dpop.is_some());
+        let key = named.map(str::parse).transpose();
+        key.map_err(|_| AuthorizeError::InvalidRequest)
     }
 
     fn scopes(form: &Form, registration: &Registration) -> Result<ScopeSet, AuthorizeError> {
@@ -180,7 +227,12 @@ impl Wanted {
 ///
 /// # Errors
 /// The page that is shown when it must not go anywhere.
-pub fn check_query(query: &[u8], registration: &Registration) -> Result<RedirectUri, PageError> {
+pub fn check_query(
+    query: &[u8],
+    registration: &Registration,
+    config: &Config,
+) -> Result<RedirectUri, PageError> {
     let form = Form::parse(query).map_err(|_| PageError::BadRequest)?;
-    AuthorizeRequest::check(&form, registration).map(|request| request.redirect_uri)
+    AuthorizeRequest::check(&form, registration, config, Way::Browser)
+        .map(|request| request.redirect_uri)
 }

@@ -1,14 +1,17 @@
 //! What an authorization server is told at start; no setting lives anywhere else.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::redirect_uri::is_loopback;
+use crate::resource::Resource;
 use crate::secret::SecretBytes;
 use crate::server::access_token::Algorithm;
+use crate::server::dpop::Dpop;
 
 /// Settings of an [`AuthorizationServer`](crate::server::AuthorizationServer).
 #[non_exhaustive]
@@ -18,10 +21,18 @@ pub struct Config {
     pub issuer: Issuer,
     /// The `aud` of access tokens: the API they open (RFC 9068 3).
     pub audience: String,
+    /// Further APIs that clients may name (RFC 8707); which ones a client may is in its registration.
+    pub resources: BTreeSet<Resource>,
     /// The keys of access tokens: the first signs, all of them verify and are published.
     pub signing_keys: Vec<SigningKey>,
     /// The keys of refresh tokens: the first makes new ones, all of them are accepted.
     pub refresh_keys: Vec<RefreshKey>,
+    /// Whether every client has to push its authorization requests (RFC 9126 5); a client's registration may ask it of one.
+    pub require_pushed_requests: bool,
+    /// How DPoP is offered (RFC 9449); `None`: not at all, and proofs are ignored.
+    pub dpop: Option<Dpop>,
+    /// How long a pushed authorization request may wait for its browser; 5 to 600 s (RFC 9126 2.2).
+    pub pushed_request_lifetime: Duration,
     /// How long a code may wait for its redemption; at most 10 minutes (RFC 6749 4.1.2).
     pub code_lifetime: Duration,
     /// How long an access token lasts.
@@ -50,6 +61,9 @@ pub struct Config {
     /// Most browser sessions, and most interactions, in memory; the oldest session that nobody
     /// has logged in to, or the oldest interaction, makes room for a new one.
     pub max_sessions: usize,
+    /// Most pushed authorization requests in memory; beyond, the oldest of a client without a secret makes room, and then,
+    /// for a client with one, the oldest of any.
+    pub max_pushed_requests: usize,
     /// Most grants of one user.
     pub max_grants_per_user: usize,
 }
@@ -72,8 +86,12 @@ impl Config {
         Ok(Self {
             issuer,
             audience,
+            resources: BTreeSet::new(),
             signing_keys: vec![signing_key],
             refresh_keys: vec![refresh_key],
+            require_pushed_requests: false,
+            dpop: None,
+            pushed_request_lifetime: Duration::from_secs(60),
             code_lifetime: Duration::from_secs(60),
             access_token_lifetime: Duration::from_secs(3600),
             refresh_idle_lifetime: Duration::from_secs(180 * 24 * 3600),
@@ -87,6 +105,7 @@ impl Config {
             max_requests: 4096,
             max_streams: 16_384,
             max_sessions: 16_384,
+            max_pushed_requests: 16_384,
             max_grants_per_user: 64,
         })
     }
@@ -94,24 +113,37 @@ impl Config {
     /// Checks what later assignments may have broken.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] when there is no key, two keys share an id, or a code would
-    /// last longer than 10 minutes.
+    /// [`ErrorKind::InvalidConfig`] when there is no key, two keys share an id, a code would last
+    /// longer than 10 minutes, a pushed request less than 5 s or longer than 10 minutes, or DPoP is
+    /// offered without an algorithm, room, or a window or nonces of a second at least.
     pub fn check(&self) -> Result<(), Error> {
         let signing: Vec<_> = self.signing_keys.iter().map(SigningKey::id).collect();
         let refresh: Vec<_> = self.refresh_keys.iter().map(|key| key.id).collect();
         if has_one_of_each(&signing)
             && has_one_of_each(&refresh)
             && self.code_lifetime <= Duration::from_secs(600)
+            && (5..=600).contains(&self.pushed_request_lifetime.as_secs())
+            && self.dpop.as_ref().is_none_or(Dpop::is_usable)
         {
             Ok(())
         } else {
             Err(ErrorKind::InvalidConfig.into())
         }
     }
+
+    /// Whether access tokens are given out for this API.
+    pub(crate) fn knows(&self, audience: &str) -> bool {
+        self.audience == audience || self.resources.iter().any(|one| one.as_str() == audience)
+    }
+
+    /// The algorithms of DPoP proofs; empty when there is no DPoP.
+    pub(crate) fn dpop_algorithms(&self) -> &[Algorithm] {
+        self.dpop.as_ref().map_or(&[], |dpop| &dpop.algorithms)
+    }
 }
 
 fn has_one_of_each<T: Ord>(ids: &[T]) -> bool {
-    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
     !ids.is_empty() && distinct.len() == ids.len()
 }
 

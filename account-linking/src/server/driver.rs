@@ -16,8 +16,10 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Error;
+use crate::resource::Resource;
 use crate::server::access_token::{Principal, Refusal};
 use crate::server::authorization_server::AuthorizationServer;
+use crate::server::config::{RefreshKey, SigningKey};
 use crate::server::ids::RequestId;
 use crate::server::output::Event;
 
@@ -31,7 +33,16 @@ type Order = Box<
 
 enum Input {
     Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
-    Authenticate(Request<Bytes>, oneshot::Sender<Result<Principal, Refusal>>),
+    Authenticate(
+        Request<Bytes>,
+        Option<Resource>,
+        oneshot::Sender<Result<Principal, Refusal>>,
+    ),
+    Keys(
+        Vec<SigningKey>,
+        Vec<RefreshKey>,
+        oneshot::Sender<Result<(), Error>>,
+    ),
     Command(Order, oneshot::Sender<Result<Event, Error>>),
 }
 
@@ -69,12 +80,52 @@ impl Handle {
     ///
     /// The [`Refusal`], which says how to answer; [`Refusal::Unavailable`] also when the task has ended.
     pub async fn authenticate(&self, head: &request::Parts) -> Result<Principal, Refusal> {
+        self.check(head, None).await
+    }
+
+    /// The same for one of the further APIs (RFC 8707).
+    ///
+    /// # Errors
+    ///
+    /// As of [`Handle::authenticate`].
+    pub async fn authenticate_for(
+        &self,
+        resource: Resource,
+        head: &request::Parts,
+    ) -> Result<Principal, Refusal> {
+        self.check(head, Some(resource)).await
+    }
+
+    /// Replaces the keys, as [`AuthorizationServer::replace_keys`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Refused`] when the former keys stay, [`CommandError::Gone`] when the task has ended.
+    pub async fn replace_keys(
+        &self,
+        signing_keys: Vec<SigningKey>,
+        refresh_keys: Vec<RefreshKey>,
+    ) -> Result<(), CommandError> {
+        let (to, answer) = oneshot::channel();
+        let input = Input::Keys(signing_keys, refresh_keys, to);
+        self.0.send(input).await.map_err(|_| CommandError::Gone)?;
+        Ok(answer.await.map_err(|_| CommandError::Gone)??)
+    }
+
+    async fn check(
+        &self,
+        head: &request::Parts,
+        resource: Option<Resource>,
+    ) -> Result<Principal, Refusal> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = head.uri.clone();
         *request.headers_mut() = head.headers.clone();
         let (to, answer) = oneshot::channel();
-        let sent = self.0.send(Input::Authenticate(request, to)).await;
+        let sent = self
+            .0
+            .send(Input::Authenticate(request, resource, to))
+            .await;
         sent.map_err(|_| Refusal::Unavailable)?;
         answer.await.unwrap_or(Err(Refusal::Unavailable))
     }

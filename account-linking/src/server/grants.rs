@@ -18,18 +18,20 @@ mod change;
 mod decide;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::pkce::PkceChallenge;
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
+use crate::server::dpop::Thumbprint;
 use crate::server::ids::{ClientId, GrantId};
 use crate::user_id::UserId;
 
 pub use change::EndReason;
 pub(crate) use change::{Change, What};
-pub(crate) use decide::{Approval, Command, Issued, Redemption, Refused, Reply};
+pub(crate) use decide::{Approval, Command, Issued, Redemption, Refused, Renewal, Reply};
 
 /// The format number of a snapshot of [`Grants`].
 pub(crate) const SNAPSHOT_FORMAT: u32 = 1;
@@ -52,6 +54,9 @@ pub(crate) struct Grants {
 struct Grant {
     client: ClientId,
     scopes: ScopeSet,
+    /// The APIs; empty: that of the settings.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    resources: BTreeSet<Resource>,
     created: u64,
     last_used: u64,
     policy: Policy,
@@ -59,6 +64,9 @@ struct Grant {
     salt: [u8; 16],
     code: Code,
     refresh: Option<Refresh>,
+    /// The client's key that has to be proven with the refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound_to: Option<Thumbprint>,
     /// Access tokens issued before this moment are dead.
     access_not_before: u64,
     /// Identifiers of revoked access tokens, and until when each would have lasted.
@@ -74,6 +82,8 @@ struct Code {
     redirect_uri: String,
     redirect_uri_sent: bool,
     challenge: Option<PkceChallenge>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Thumbprint>,
     expires: u64,
     failed_attempts: u8,
     spent: bool,
@@ -109,6 +119,11 @@ pub struct GrantSummary {
     pub client: ClientId,
     /// What was allowed.
     pub scopes: ScopeSet,
+    /// The APIs that the client named (RFC 8707); empty when it named none.
+    pub resources: BTreeSet<Resource>,
+    /// The id of the [`RefreshKey`](super::RefreshKey) that the client's refresh token is made with; `None` when it has
+    /// none. A client whose token stays may still send one of the key before.
+    pub refresh_key: Option<u8>,
     /// When the user consented, in Unix milliseconds.
     pub created: u64,
     /// When tokens were last issued, in Unix milliseconds.
@@ -172,6 +187,8 @@ impl Grants {
                 grant: *id,
                 client: grant.client.clone(),
                 scopes: grant.scopes.clone(),
+                resources: grant.resources.clone(),
+                refresh_key: grant.refresh.map(|refresh| refresh.key),
                 created: grant.created,
                 last_used: grant.last_used,
             })
@@ -224,6 +241,9 @@ impl Grants {
         let at = self.at(wall);
         let grant = self.grants.get(&grant).filter(|grant| grant.is_alive(at))?;
         let refresh = grant.refresh?;
-        (refresh.generation == generation).then(|| grant.expires())
+        // One that stays is good beside the successor that a new key made.
+        let stays = grant.policy.rotation_window.is_none()
+            && generation.checked_add(1) == Some(refresh.generation);
+        (stays || refresh.generation == generation).then(|| grant.expires())
     }
 }

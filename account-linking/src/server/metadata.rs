@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 
+use crate::resource::Resource;
 use crate::server::config::Config;
 use crate::server::response::public_json;
 
@@ -11,12 +12,14 @@ use crate::server::response::public_json;
 pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
     let issuer = &config.issuer;
     let methods = json!(["client_secret_basic", "client_secret_post"]);
-    public_json(&json!({
+    let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.endpoint("/authorize"),
         "token_endpoint": issuer.endpoint("/token"),
         "revocation_endpoint": issuer.endpoint("/revoke"),
         "introspection_endpoint": issuer.endpoint("/introspect"),
+        "pushed_authorization_request_endpoint": issuer.endpoint("/par"),
+        "require_pushed_authorization_requests": config.require_pushed_requests,
         "userinfo_endpoint": issuer.endpoint("/userinfo"),
         "jwks_uri": issuer.endpoint("/jwks"),
         "response_types_supported": ["code"],
@@ -31,7 +34,24 @@ pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-    }))
+    });
+    let algorithms = config.dpop_algorithms().iter();
+    let algorithms: Vec<_> = algorithms.map(|one| one.as_str()).collect();
+    let mut add = |name: &str, value: Value| {
+        if let Some(members) = document.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if !algorithms.is_empty() {
+        add("dpop_signing_alg_values_supported", json!(algorithms));
+    }
+    // RFC 9728, 4
+    if !config.resources.is_empty() {
+        let own = core::iter::once(config.audience.as_str());
+        let further = config.resources.iter().map(Resource::as_str);
+        add("protected_resources", own.chain(further).collect());
+    }
+    public_json(&document)
 }
 
 /// All keys that may have signed a token that is still good.

@@ -8,6 +8,7 @@ use crate::error::ErrorKind;
 use crate::scope::ScopeSet;
 use crate::secret::{ClientSecret, Password};
 use crate::server::access_token::{Algorithm, Principal, Refusal};
+use crate::server::dpop::ProofKey;
 use crate::server::grants::{EndReason, GrantSummary};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::stream::{Append, Snapshot};
@@ -70,6 +71,21 @@ pub enum Output {
         /// The signature as it came.
         signature: Bytes,
     },
+    /// Verify the signature of a proof of possession with the key that came in it (RFC 9449 4.3);
+    /// the answer goes to `handle_verification`. Asked only where [`Dpop`](super::Dpop) is offered,
+    /// for the algorithms that it names.
+    VerifyProof {
+        /// The request.
+        request: RequestId,
+        /// The key.
+        key: ProofKey,
+        /// How to verify.
+        algorithm: Algorithm,
+        /// What was signed.
+        signing_input: Bytes,
+        /// The signature as it came.
+        signature: Bytes,
+    },
     /// Read a stream; the answer goes to `handle_loaded` or `handle_load_failed`.
     Load {
         /// The stream.
@@ -125,6 +141,13 @@ impl fmt::Debug for Output {
                 .debug_struct("Verify")
                 .field("request", request)
                 .field("key_id", key_id)
+                .field("algorithm", algorithm)
+                .finish_non_exhaustive(),
+            Self::VerifyProof {
+                request, algorithm, ..
+            } => f
+                .debug_struct("VerifyProof")
+                .field("request", request)
                 .field("algorithm", algorithm)
                 .finish_non_exhaustive(),
             Self::Load { stream } => f.debug_struct("Load").field("stream", stream).finish(),

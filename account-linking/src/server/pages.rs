@@ -56,6 +56,8 @@ pub struct ConsentPage {
     pub account: String,
     /// The scopes asked for.
     pub scopes: Vec<String>,
+    /// The APIs asked for, as URIs; empty when it is the usual one (RFC 8707).
+    pub resources: Vec<String>,
 }
 
 /// What a page of links shows: a form for each link, posted to `action` with the fields
@@ -140,7 +142,7 @@ impl Pages for PlainPages {
 
     fn consent(&self, page: &ConsentPage) -> String {
         let mut scopes = String::new();
-        for scope in &page.scopes {
+        for scope in page.scopes.iter().chain(&page.resources) {
             scopes.push_str("<li>");
             scopes.push_str(&escape(scope));
             scopes.push_str("</li>");
@@ -266,8 +268,9 @@ mod tests {
             client_owner: String::new(),
             account: "<i>".to_owned(),
             scopes: vec!["<u>".to_owned()],
+            resources: vec!["<a>".to_owned()],
         });
-        for text in ["<script>", "<b>", "<i>", "<u>"] {
+        for text in ["<script>", "<b>", "<i>", "<u>", "<a>"] {
             assert!(!html.contains(text), "{text}");
         }
     }

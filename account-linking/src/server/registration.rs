@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::redirect_uri::RedirectUri;
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::{same, sha256};
 use crate::server::ids::ClientId;
@@ -56,8 +57,23 @@ pub struct Registration {
     /// Whether a superseded refresh token outside the window ends the grant; always so for a
     /// public client.
     pub replay_ends_grant: bool,
-    /// Whether it is a resource server, which may introspect every token of the audience.
+    /// Whether it is a resource server, which may introspect every token of the APIs it serves.
     pub resource_server: bool,
+    /// The APIs beside [`Config::audience`](crate::server::Config::audience) that it may name in its requests (RFC 8707);
+    /// those of a resource server are the ones it serves, and without any it serves that one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<Resource>,
+    /// Whether it has to push its authorization requests (RFC 9126 6).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_pushed_requests: bool,
+    /// Whether all its access tokens are bound to a key, so that it has to send a DPoP proof (RFC 9449 5.2).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Registration {
@@ -84,6 +100,9 @@ impl Registration {
             rotation_window: None,
             replay_ends_grant: false,
             resource_server: false,
+            resources: BTreeSet::new(),
+            require_pushed_requests: false,
+            dpop_bound_access_tokens: false,
         }
     }
 

@@ -8,17 +8,26 @@ use http::header::{
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::access_token::Refusal;
+use crate::server::access_token::{Algorithm, Refusal};
+use crate::server::authorize::AuthorizeError;
 
-/// The error codes of the token, revocation and introspection endpoints (RFC 6749 5.2).
+/// The error codes of the token, revocation, introspection and pushed request endpoints (RFC 6749
+/// 5.2, RFC 8707 2, RFC 9126 2.3, RFC 9449 5 and 8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TokenError {
     InvalidRequest,
-    InvalidClient { by_header: bool },
+    InvalidClient {
+        by_header: bool,
+    },
     InvalidGrant,
     UnauthorizedClient,
     UnsupportedGrantType,
     InvalidScope,
+    InvalidTarget,
+    InvalidDpopProof,
+    UseDpopNonce,
+    /// What is wrong with a pushed authorization request.
+    Pushed(AuthorizeError),
     TemporarilyUnavailable,
 }
 
@@ -31,6 +40,10 @@ impl TokenError {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
+            Self::Pushed(error) => error.code(),
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
@@ -43,7 +56,11 @@ impl TokenError {
             | Self::InvalidGrant
             | Self::UnauthorizedClient
             | Self::UnsupportedGrantType
-            | Self::InvalidScope => StatusCode::BAD_REQUEST,
+            | Self::InvalidScope
+            | Self::InvalidTarget
+            | Self::InvalidDpopProof
+            | Self::UseDpopNonce
+            | Self::Pushed(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -89,10 +106,10 @@ pub(crate) fn public_json(body: &Value) -> Response<Bytes> {
 }
 
 /// The answer of a resource that takes an access token.
-pub(crate) fn bearer_refusal(refusal: Refusal) -> Response<Bytes> {
+pub(crate) fn token_refusal(refusal: Refusal, dpop: &[Algorithm]) -> Response<Bytes> {
     let mut response = empty(refusal.status());
-    if let Some(challenge) = refusal.challenge() {
-        let challenge = HeaderValue::from_static(challenge);
+    let challenge = refusal.challenge_with_dpop(dpop);
+    if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     say_when_to_come_again(&mut response);

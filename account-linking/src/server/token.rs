@@ -66,13 +66,14 @@ impl TokenRequest {
 /// The answer with the tokens.
 pub(crate) fn issued(
     access_token: &str,
+    token_type: &str,
     expires_in: u64,
     scopes: &ScopeSet,
     refresh_token: Option<&RefreshToken>,
 ) -> Response<Bytes> {
     let mut body = json!({
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": token_type,
         "expires_in": expires_in,
         "scope": scopes.to_string(),
     });
@@ -88,6 +89,10 @@ pub(crate) fn issued(
 /// [`ErrorKind::InvalidForm`] when it is not.
 pub fn check_form(body: &[u8]) -> Result<(), Error> {
     let form = Form::parse(body)?;
+    // RFC 8707, 2: several resources may be named.
+    if form.has_repeats_but("resource") {
+        return Err(ErrorKind::InvalidForm.into());
+    }
     TokenRequest::parse(&form)
         .map(|_| ())
         .map_err(|_| ErrorKind::InvalidForm.into())

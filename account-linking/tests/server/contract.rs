@@ -9,6 +9,7 @@ use http::Request;
 use proptest::prelude::*;
 
 use crate::harness::*;
+use crate::proofs::{Holder, settings};
 
 /// One input of any kind, well-timed or not.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ fn request(kind: u8) -> Request<Bytes> {
     };
     let get = |path: &str| Request::get(path).body(Bytes::new()).unwrap();
     let me = "client_id=client-acme&client_secret=s";
-    match kind % 8 {
+    match kind % 10 {
         0 => get(&authorize_path("client-acme", &[])),
         1 => post(
             "/oauth/token",
@@ -77,6 +78,20 @@ fn request(kind: u8) -> Request<Bytes> {
         4 => post("/oauth/login", "interaction=x&csrf=x&username=a&password=b"),
         5 => get("/oauth/consent?interaction=x"),
         6 => get("/oauth/jwks"),
+        7 => {
+            let path = authorize_path("client-acme", &[]);
+            let query = path.split_once('?').unwrap().1;
+            post("/oauth/par", &format!("{query}&client_secret=s"))
+        }
+        8 => {
+            let mut request = post(
+                "/oauth/token",
+                &format!("{me}&grant_type=refresh_token&refresh_token=x"),
+            );
+            let proof = Holder::new(1).at(1_800_000_000, "POST", &format!("{ISSUER}/token"));
+            request.headers_mut().insert("dpop", proof.parse().unwrap());
+            request
+        }
         _ => post("/oauth/token", "grant_type=%"),
     }
 }
@@ -94,7 +109,7 @@ fn sample_token() -> String {
 impl Bench {
     fn new(start: std::time::Instant) -> Self {
         let server =
-            AuthorizationServer::new(config(), Box::new(PlainPages), [1; 32], start).unwrap();
+            AuthorizationServer::new(settings(), Box::new(PlainPages), [1; 32], start).unwrap();
         Self {
             server,
             start,
@@ -204,7 +219,9 @@ impl Bench {
                 Output::Respond { request, response } => {
                     format!("Respond {{ request: {request:?}, {response:?} }}")
                 }
-                Output::Sign { signing_input, .. } | Output::Verify { signing_input, .. } => {
+                Output::Sign { signing_input, .. }
+                | Output::Verify { signing_input, .. }
+                | Output::VerifyProof { signing_input, .. } => {
                     format!("{output:?} {signing_input:?}")
                 }
                 other => format!("{other:?}"),
@@ -215,7 +232,9 @@ impl Bench {
                     self.questions.push(Question::Password(request));
                 }
                 Output::Sign { request, .. } => self.questions.push(Question::Sign(request)),
-                Output::Verify { request, .. } => self.questions.push(Question::Verify(request)),
+                Output::Verify { request, .. } | Output::VerifyProof { request, .. } => {
+                    self.questions.push(Question::Verify(request));
+                }
                 Output::Load { stream } => self.questions.push(Question::Load(stream)),
                 Output::Append(append) => {
                     let versions = append

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use account_linking::server::dpop::ProofKey;
 use account_linking::server::{
     Algorithm, AuthorizationServer, Config, EndReason, Event, Issuer, Output, PlainPages,
     Principal, RefreshKey, Refusal, Registration, RequestId, SigningKey,
@@ -131,7 +132,14 @@ impl World {
     }
 
     pub(crate) fn with_clients(registrations: &[Registration]) -> (Self, Vec<Option<String>>) {
-        let mut world = Self::new(config());
+        Self::with_settings(config(), registrations)
+    }
+
+    pub(crate) fn with_settings(
+        settings: Config,
+        registrations: &[Registration],
+    ) -> (Self, Vec<Option<String>>) {
+        let mut world = Self::new(settings);
         let secrets = registrations
             .iter()
             .map(|one| world.register(one.clone()))
@@ -207,6 +215,19 @@ impl World {
                     ..
                 } => {
                     let good = sign(&signing_input) == signature;
+                    self.server.handle_verification(request, good, self.now);
+                }
+                Output::VerifyProof {
+                    request,
+                    key,
+                    signing_input,
+                    signature,
+                    ..
+                } => {
+                    let good = match &key {
+                        ProofKey::P256 { x, .. } => signed_by(x, &signing_input) == signature,
+                        _ => false,
+                    };
                     self.server.handle_verification(request, good, self.now);
                 }
                 Output::Load { stream } => match self.store.faults.front() {
@@ -287,14 +308,38 @@ impl World {
     }
 
     pub(crate) fn check(&mut self, token: &str) -> Result<Principal, Refusal> {
-        let request = Request::get("/api/v1/devices")
-            .header("authorization", format!("Bearer {token}"))
-            .body(Bytes::new())
-            .unwrap();
-        let id = self.server.authenticate(&request, self.wall, self.now);
+        let request = api_request(token).body(Bytes::new()).unwrap();
+        self.judge(None, &request)
+    }
+
+    /// The check of the usual API, or of the named one.
+    pub(crate) fn judge(
+        &mut self,
+        resource: Option<&str>,
+        request: &Request<Bytes>,
+    ) -> Result<Principal, Refusal> {
+        let (wall, now) = (self.wall, self.now);
+        let id = match resource {
+            None => self.server.authenticate(request, wall, now),
+            Some(resource) => {
+                let resource = resource.parse().unwrap();
+                self.server.authenticate_for(&resource, request, wall, now)
+            }
+        };
         self.pump();
         self.access.remove(&id).expect("an answer at once")
     }
+}
+
+/// A request to the protected API with a bearer token.
+pub(crate) fn api_request(token: &str) -> http::request::Builder {
+    Request::get("/api/v1/devices").header("authorization", format!("Bearer {token}"))
+}
+
+/// What stands for the signature of a key in a proof.
+pub(crate) fn signed_by(x: &[u8; 32], input: &[u8]) -> Vec<u8> {
+    let digest = Sha256::new().chain_update(x).chain_update(input);
+    digest.finalize().to_vec()
 }
 
 /// A browser with one cookie jar, which follows redirects inside the server.

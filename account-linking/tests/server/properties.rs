@@ -208,7 +208,7 @@ proptest! {
     fn parsers_are_total(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Form::parse(&bytes);
         let _ = token::check_form(&bytes);
-        let _ = authorize::check_query(&bytes, &confidential());
+        let _ = authorize::check_query(&bytes, &confidential(), &config());
         let _ = client_authentication::parse_basic(&bytes);
         let text = String::from_utf8_lossy(&bytes);
         let _ = access_token::check_claims_unverified(&text, &config(), Duration::from_secs(1));
@@ -234,9 +234,9 @@ proptest! {
         let unknown = format!("{extra}={value}");
         pairs.push(&unknown);
         pairs.rotate_left(turn);
-        let asked = authorize::check_query(pairs.join("&").as_bytes(), &confidential());
+        let asked = authorize::check_query(pairs.join("&").as_bytes(), &confidential(), &config());
         prop_assert!(asked.is_ok_and(|uri| uri.as_str() == REDIRECT));
         let doubled = format!("{query}&client_id=client-acme");
-        prop_assert!(authorize::check_query(doubled.as_bytes(), &confidential()).is_err());
+        prop_assert!(authorize::check_query(doubled.as_bytes(), &confidential(), &config()).is_err());
     }
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::certification::{AuthorityDeed, CertificateDeed};
 use crate::error::Error;
+use crate::keys::Kind;
 use crate::provisioning;
 
 /// The longest request line, in bytes.
@@ -25,6 +26,12 @@ pub(crate) struct NewClient {
     pub(crate) programme: Option<String>,
     /// What its redirect URIs have of their own.
     pub(crate) own: String,
+    /// It has to push its authorization requests.
+    pub(crate) require_pushed_requests: bool,
+    /// All its access tokens are bound to a key.
+    pub(crate) dpop_bound: bool,
+    /// APIs beside this cloud's that it may name.
+    pub(crate) resources: Vec<String>,
 }
 
 /// What an operator wants to have done.
@@ -75,6 +82,15 @@ pub(crate) enum Order {
     EndGrant {
         user: String,
         grant: String,
+    },
+    ListKeys,
+    AddKey {
+        kind: Kind,
+    },
+    RetireKey {
+        kind: Kind,
+        number: u8,
+        force: bool,
     },
     BackUp {
         dir: PathBuf,

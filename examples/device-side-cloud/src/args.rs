@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::gateway::DtlsEngine;
+use crate::keys::Kind;
 pub(crate) use certificates::{Authority, Certificate, Named, Reason};
 
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// The provisioning service: tenants, access points, policies, groups, and devices that ask where they belong.
     #[command(subcommand)]
     Provisioning(Provisioning),
+    /// Keys of access and refresh tokens.
+    #[command(subcommand)]
+    Key(Key),
     /// Certificate authorities below which a tenant's devices are.
     #[command(subcommand)]
     Authority(Authority),
@@ -231,6 +235,15 @@ pub(crate) enum Client {
         /// smartthings, the whole URI for aws and uci.
         #[arg(long, requires = "programme", default_value = "")]
         own: String,
+        /// It has to push its authorization requests (RFC 9126).
+        #[arg(long)]
+        require_pushed_requests: bool,
+        /// All its access tokens are bound to a key of its own (RFC 9449).
+        #[arg(long)]
+        dpop_bound: bool,
+        /// An API beside this cloud's that it may ask tokens for, one of `linking.resources`; may be given several times.
+        #[arg(long = "resource", value_name = "URI")]
+        resources: Vec<String>,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -336,6 +349,34 @@ pub(crate) enum Grant {
         /// The consent, as the list names it; such a name may begin with a hyphen.
         #[arg(allow_hyphen_values = true)]
         grant: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// List the keys, a line each, with how many links have a token of it.
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make a key. It makes the tokens from now on; those of the keys before stay good.
+    Add {
+        /// What the key is for.
+        kind: Kind,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take away a key for good, when no token of it is good any more.
+    Retire {
+        /// What the key is for.
+        kind: Kind,
+        /// Its number, as the list says.
+        number: u8,
+        /// Also when tokens of it are good: they open nothing from now on, and links that have one are lost.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         file: ConfigFile,
     },

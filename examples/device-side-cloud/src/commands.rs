@@ -10,7 +10,7 @@ use coap_psk::measurepoint::MAX_TEMPLATE_LEN;
 use serde_json::Value;
 
 use crate::admin::{self, NewClient, Order, Password};
-use crate::args::{Client, ConfigFile, Device, Grant, Product, Provisioning, User};
+use crate::args::{Client, ConfigFile, Device, Grant, Key, Product, Provisioning, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
@@ -150,6 +150,9 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         programme,
         own,
+        require_pushed_requests,
+        dpop_bound,
+        resources,
         file,
     } = command;
     let order = Order::AddClient(NewClient {
@@ -158,6 +161,9 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         public,
         programme,
         own,
+        require_pushed_requests,
+        dpop_bound,
+        resources,
     });
     ask(&file, order).await
 }
@@ -245,6 +251,27 @@ fn read_body(text: &str) -> Result<Value, Error> {
         None => text.to_owned(),
     };
     serde_json::from_str(&json).map_err(|cause| Error::new("the body is not JSON", cause))
+}
+
+/// Key commands.
+pub(crate) async fn key(command: Key) -> Result<(), Error> {
+    match command {
+        Key::List { file } => ask(&file, Order::ListKeys).await,
+        Key::Add { kind, file } => ask(&file, Order::AddKey { kind }).await,
+        Key::Retire {
+            kind,
+            number,
+            force,
+            file,
+        } => {
+            let order = Order::RetireKey {
+                kind,
+                number,
+                force,
+            };
+            ask(&file, order).await
+        }
+    }
 }
 
 /// Has the running cloud add a backup to the folder.

@@ -205,6 +205,12 @@ impl Default for Notifications {
 pub(crate) struct Linking {
     /// How long an access token lives, in seconds.
     pub(crate) access_token_seconds: u64,
+    /// Within which time every endpoint answers, if only with 503, in seconds.
+    pub(crate) answer_within_seconds: NonZeroU64,
+    /// Whether every client has to push its authorization requests.
+    pub(crate) require_pushed_requests: bool,
+    /// APIs beside this cloud's that tokens are given out for, by URI.
+    pub(crate) resources: Vec<String>,
     /// Pages, words and style that take the place of this program's, those of them that are in the folder.
     pub(crate) pages_dir: Option<PathBuf>,
 }
@@ -213,6 +219,9 @@ impl Default for Linking {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
+            answer_within_seconds: NonZeroU64::MIN.saturating_add(9),
+            require_pushed_requests: false,
+            resources: Vec::new(),
             pages_dir: None,
         }
     }

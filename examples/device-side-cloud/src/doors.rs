@@ -100,11 +100,43 @@ impl Doors {
                 None => Authentication::Invalid,
             },
             Err(Refusal::Missing) => Authentication::Missing,
-            Err(refusal @ (Refusal::Malformed | Refusal::Unavailable)) => return refuse(refusal),
-            Err(_) => Authentication::Invalid,
+            Err(Refusal::Invalid) => Authentication::Invalid,
+            Err(refusal) => return self.refuse(refusal),
         };
         request.extensions_mut().insert(authentication);
-        self.cloud.answer(request).await
+        let mut response = self.cloud.answer(request).await;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // The core knows bearer tokens only (RFC 9449, 7.2).
+            let offered = Refusal::Missing.challenge_with_dpop(self.linking.dpop_algorithms());
+            let dpop = offered
+                .as_deref()
+                .and_then(|both| both.strip_prefix("Bearer, "));
+            let bearer = response.headers().get(header::WWW_AUTHENTICATE);
+            let bearer = bearer.and_then(|value| value.to_str().ok());
+            if let (Some(bearer), Some(dpop)) = (bearer, dpop)
+                && let Ok(both) = HeaderValue::try_from(format!("{bearer}, {dpop}"))
+            {
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, both);
+            }
+        }
+        response
+    }
+}
+
+impl Doors {
+    fn refuse(&self, refused: Refusal) -> Response<Bytes> {
+        let mut response = refusal(refused.status(), "the access token was not checked");
+        let headers = response.headers_mut();
+        let challenge = refused.challenge_with_dpop(self.linking.dpop_algorithms());
+        if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if refused == Refusal::Unavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -118,17 +150,4 @@ fn granted(principal: &account_linking::server::Principal) -> Option<Principal> 
         &principal.scopes.to_string(),
         expires,
     ))
-}
-
-fn refuse(refused: Refusal) -> Response<Bytes> {
-    let mut response = refusal(refused.status(), "the access token was not checked");
-    let headers = response.headers_mut();
-    if let Some(challenge) = refused.challenge() {
-        let challenge = HeaderValue::from_static(challenge);
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    if refused == Refusal::Unavailable {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
 }

@@ -6,14 +6,14 @@ mod streams;
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::Arc;
 use std::time::Duration;
 
+use account_linking::server::presets::Unmet;
 use account_linking::server::{
-    Algorithm, AuthorizationServer, Config, Event, GrantId, GrantSummary, Issuer, Output,
-    Principal, RefreshKey, Refusal, RequestId, SigningKey as PublicKey,
+    Algorithm, AuthorizationServer, Config, Dpop, Event, GrantId, GrantSummary, Issuer, Output,
+    Principal, Refusal, RequestId,
 };
-use account_linking::{Appended, Loaded, SecretBytes, UserId};
+use account_linking::{Appended, Loaded, UserId};
 use bytes::Bytes;
 use http::Response;
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +24,9 @@ use uci_server_core::driver::Handle as Cloud;
 use crate::clock;
 use crate::config;
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::pages::TemplatePages;
-use crate::signing::{SigningKey, secret_file};
+use crate::signing::proves;
 use crate::store::Store;
 use crate::users::Users;
 use handle::{Command, Reply};
@@ -61,7 +62,9 @@ pub(crate) struct Running {
     store: Store,
     users: Users,
     cloud: Cloud,
-    key: Arc<SigningKey>,
+    keys: Keys,
+    /// As at the start, but for the keys.
+    settings: Config,
     work: JoinSet<Done>,
     answers: BTreeMap<RequestId, oneshot::Sender<Response<Bytes>>>,
     checks: BTreeMap<RequestId, oneshot::Sender<Result<Principal, Refusal>>>,
@@ -71,7 +74,7 @@ pub(crate) struct Running {
 
 /// An operator's command under way, and where its answer goes.
 enum Order {
-    Register(Reply<Registered>),
+    Register(Option<Unmet>, Reply<Registered>),
     Grants(Reply<Vec<GrantSummary>>),
     EndGrant(Reply<()>),
 }
@@ -80,7 +83,7 @@ impl Order {
     /// Who ordered may have gone.
     fn refuse(self, error: Error) {
         match self {
-            Self::Register(to) => drop(to.send(Err(error))),
+            Self::Register(_, to) => drop(to.send(Err(error))),
             Self::Grants(to) => drop(to.send(Err(error))),
             Self::EndGrant(to) => drop(to.send(Err(error))),
         }
@@ -98,17 +101,30 @@ pub(crate) fn prepare(
     cloud: Cloud,
 ) -> Result<(Linking, Running), Error> {
     let unusable = |cause| Error::new("account linking cannot be set up", cause);
-    let key = SigningKey::open(&config.key_dir)?;
-    let public = PublicKey::new(key.id(), Algorithm::Es256, &key.public_jwk()).map_err(unusable)?;
-    let refresh = secret_file(&config.key_dir, "refresh-tokens.key")?;
-    let refresh = RefreshKey::new(1, SecretBytes::new(refresh));
+    let keys = Keys::open(&config.key_dir)?;
+    let mut public = keys.public().map_err(unusable)?.into_iter();
+    let mut refresh = keys.refresh().into_iter();
+    let (Some(signing_key), Some(refresh_key)) = (public.next(), refresh.next()) else {
+        return Err(Error::plain("there are no keys for tokens"));
+    };
     let issuer = config.issuer();
     let audience = format!("{issuer}{AUDIENCE_PATH}");
     let issuer = Issuer::new(&issuer).map_err(unusable)?;
-    let mut settings = Config::new(issuer, audience, public, refresh).map_err(unusable)?;
+    let mut settings = Config::new(issuer, audience, signing_key, refresh_key).map_err(unusable)?;
+    settings.signing_keys.extend(public);
+    settings.refresh_keys.extend(refresh);
     settings.access_token_lifetime = Duration::from_secs(config.linking.access_token_seconds);
+    settings.request_timeout = Duration::from_secs(config.linking.answer_within_seconds.get());
+    settings.require_pushed_requests = config.linking.require_pushed_requests;
+    let resources = config.linking.resources.iter().map(|uri| uri.parse());
+    settings.resources = resources.collect::<Result<_, _>>().map_err(unusable)?;
+    // What ring verifies.
+    let mut dpop = Dpop::default();
+    dpop.algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
+    let names = dpop.algorithms.clone();
+    settings.dpop = Some(dpop);
     let machine = AuthorizationServer::new(
-        settings,
+        settings.clone(),
         Box::new(TemplatePages::open(config.linking.pages_dir.as_deref())?),
         clock::entropy()?,
         clock::now(),
@@ -121,14 +137,15 @@ pub(crate) fn prepare(
         store,
         users,
         cloud,
-        key: Arc::new(key),
+        keys,
+        settings,
         work: JoinSet::new(),
         answers: BTreeMap::new(),
         checks: BTreeMap::new(),
         orders: BTreeMap::new(),
         settling: Settling::default(),
     };
-    Ok((Linking::new(sender), running))
+    Ok((Linking::new(sender, names), running))
 }
 
 impl Running {
@@ -176,11 +193,13 @@ impl Running {
                     .authenticate(&head.map(|()| Bytes::new()), wall, now);
                 self.checks.insert(id, to);
             }
-            Command::Register(registration, to) => {
+            Command::Register(registration, programme, to) => {
+                let unmet = programme
+                    .and_then(|programme| programme.check(&self.settings, &registration).err());
                 let begun =
                     self.machine
                         .register_client(*registration, clock::entropy()?, wall, now);
-                self.begin(begun, Order::Register(to));
+                self.begin(begun, Order::Register(unmet, to));
             }
             Command::Grants(account, to) => {
                 let begun = self.machine.list_grants(account, wall, now);
@@ -190,11 +209,33 @@ impl Running {
                 let begun = self.machine.end_grant(account, grant, wall, now);
                 self.begin(begun, Order::EndGrant(to));
             }
+            Command::Keys(to) => drop(to.send(Ok(self.keys.shown()))),
+            Command::AddKey(kind, to) => {
+                let added = self.keys.add(kind);
+                let taken = self.take_keys();
+                drop(to.send(added.and_then(|number| taken.map(|()| number))));
+            }
+            Command::RetireKey(kind, number, to) => {
+                let retired = self.keys.retire(kind, number);
+                let taken = self.take_keys();
+                drop(to.send(retired.and(taken)));
+            }
             Command::Settle(to) => {
                 self.settling.ask(to);
                 self.look_around();
             }
         }
+        Ok(())
+    }
+
+    /// Gives the machine the keys that there are now.
+    fn take_keys(&mut self) -> Result<(), Error> {
+        let unusable = |cause| Error::new("the keys cannot be used", cause);
+        let (signing, refresh) = (self.keys.public().map_err(unusable)?, self.keys.refresh());
+        self.machine
+            .replace_keys(signing, refresh)
+            .map_err(unusable)?;
+        info!("the keys of tokens changed");
         Ok(())
     }
 
@@ -236,24 +277,37 @@ impl Running {
             }
             Output::Sign {
                 request,
+                key_id,
                 signing_input,
                 ..
             } => {
-                let signature = self
-                    .key
-                    .sign(&signing_input)
-                    .inspect_err(|error| error!(error = error.chain(), "cannot sign"))
-                    .ok();
+                let signature = self.keys.signing(&key_id).and_then(|key| {
+                    key.sign(&signing_input)
+                        .inspect_err(|error| error!(error = error.chain(), "cannot sign"))
+                        .ok()
+                });
                 self.machine
                     .handle_signature(request, signature.as_deref(), now);
             }
             Output::Verify {
                 request,
+                key_id,
                 signing_input,
                 signature,
                 ..
             } => {
-                let good = self.key.verify(&signing_input, &signature);
+                let key = self.keys.signing(&key_id);
+                let good = key.is_some_and(|key| key.verify(&signing_input, &signature));
+                self.machine.handle_verification(request, good, now);
+            }
+            Output::VerifyProof {
+                request,
+                key,
+                signing_input,
+                signature,
+                ..
+            } => {
+                let good = proves(&key, &signing_input, &signature);
                 self.machine.handle_verification(request, good, now);
             }
             Output::Load { stream } => {
@@ -293,8 +347,9 @@ impl Running {
                 client,
                 secret,
             } => {
-                if let Some(Order::Register(to)) = self.orders.remove(&command) {
+                if let Some(Order::Register(unmet, to)) = self.orders.remove(&command) {
                     drop(to.send(Ok(Registered {
+                        unmet: unmet.map(|unmet| unmet.to_string()),
                         client: client.to_string(),
                         secret: secret.map(|secret| secret.expose().to_owned()),
                     })));

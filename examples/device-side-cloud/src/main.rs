@@ -19,6 +19,7 @@ mod demo;
 mod doors;
 mod gateway;
 mod https;
+mod keys;
 mod linking;
 mod lwm2m;
 mod monitor;
@@ -83,6 +84,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Client(client) => commands::client(client).await,
         Command::Grant(grant) => commands::grant(grant).await,
         Command::Provisioning(command) => commands::provisioning(command).await,
+        Command::Key(key) => commands::key(key).await,
         Command::Authority(authority) => commands::authority(authority).await,
         Command::Certificate(certificate) => commands::certificate(certificate).await,
         Command::Backup { dir, file } => commands::backup(dir, &file).await,

@@ -1,7 +1,10 @@
 //! Carries out what operators ask for.
 
+mod keys;
 mod ownership;
 mod people;
+
+use std::time::Duration;
 
 use coap_psk::measurepoint::Template;
 use provisioning_proto::DeviceId;
@@ -30,6 +33,7 @@ pub(crate) struct Operator {
     pub(crate) cloud: Cloud,
     pub(crate) gateway: mpsc::Sender<gateway::Command>,
     pub(crate) store: Store,
+    pub(crate) access_token_lifetime: Duration,
     pub(crate) certification: Certification,
 }
 
@@ -78,8 +82,11 @@ impl Operator {
             Order::AddClient(client) => {
                 let made = self.linking.register(client).await?;
                 let mut answer = json!({"client_id": made.client});
-                if let (Some(secret), Some(answer)) = (made.secret, answer.as_object_mut()) {
-                    answer.insert("client_secret".to_owned(), secret.into());
+                let more = [("client_secret", made.secret), ("unmet", made.unmet)];
+                if let Some(answer) = answer.as_object_mut() {
+                    for (name, value) in more {
+                        answer.extend(value.map(|value| (name.to_owned(), value.into())));
+                    }
                 }
                 Ok(answer)
             }
@@ -97,6 +104,13 @@ impl Operator {
                 self.linking.end_grant(&id, &grant).await?;
                 Ok(json!({"ended": grant}))
             }
+            Order::ListKeys => self.list_keys().await,
+            Order::AddKey { kind } => self.add_key(kind).await,
+            Order::RetireKey {
+                kind,
+                number,
+                force,
+            } => self.retire_key(kind, number, force).await,
             Order::TransferDevice { device, to } => self.transfer(&device, &to).await,
             Order::RemoveDevice { device } => self.remove(&device).await,
             Order::ExportUser { name } => self.export(&name).await,

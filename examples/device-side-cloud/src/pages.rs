@@ -240,6 +240,8 @@ impl Pages for TemplatePages {
         } else {
             format!("({})", page.client_owner)
         };
+        // APIs beside this cloud's, by their URIs or the words that an operator has for them.
+        let asked = [page.scopes.as_slice(), page.resources.as_slice()].concat();
         let body = self.consent.fill(&[
             ("action", Value::Text(&page.action)),
             ("interaction", Value::Text(&page.interaction)),
@@ -247,7 +249,7 @@ impl Pages for TemplatePages {
             ("account", Value::Text(&page.account)),
             ("client_name", Value::Text(&page.client_name)),
             ("client_owner", Value::Text(&owner)),
-            ("scopes", Value::Html(&self.scopes(&page.scopes))),
+            ("scopes", Value::Html(&self.scopes(&asked))),
         ]);
         self.framed(&self.texts.consent_title, body)
     }

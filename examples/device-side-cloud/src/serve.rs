@@ -132,6 +132,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         cloud: cloud.clone(),
         gateway: ask,
         store: store.clone(),
+        access_token_lifetime: Duration::from_secs(config.linking.access_token_seconds),
         certification: certification.clone(),
     };
     // Before anybody can log in.

@@ -1,14 +1,15 @@
-//! The key that signs access tokens: ES256, by ring, in a file beside the master key.
+//! The keys that sign access tokens: ES256, by ring, in files beside the master key; and signatures of proofs.
 
 use std::fs;
 use std::path::Path;
 
+use account_linking::server::dpop::ProofKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -24,19 +25,25 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads the key of a key directory, and makes one on first run.
+    /// Makes a key and writes it.
     ///
     /// # Errors
-    /// The file cannot be read or written, or holds something else.
-    pub(crate) fn open(key_dir: &Path) -> Result<Self, Error> {
-        let path = key_dir.join("access-tokens.pk8");
+    /// The file cannot be written.
+    pub(crate) fn make(path: &Path) -> Result<(), Error> {
         let random = SystemRandom::new();
-        if !path.exists() {
-            let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
-                .map_err(|_| Error::plain("cannot make a key for access tokens"))?;
-            write_private(&path, document.as_ref())?;
-        }
-        let document = fs::read(&path)
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            .map_err(|_| Error::plain("cannot make a key for access tokens"))?;
+        write_private(path, document.as_ref())
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let random = SystemRandom::new();
+        let document = fs::read(path)
+            .map(zeroize::Zeroizing::new)
             .map_err(|cause| Error::new(format!("cannot read {}", path.display()), cause))?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &document, &random)
             .map_err(|_| {
@@ -88,17 +95,19 @@ impl SigningKey {
     }
 }
 
-/// Reads a secret of 32 bytes from the key directory, and makes it on first run.
-///
-/// # Errors
-/// The file cannot be read or written, or has another length.
-pub(crate) fn secret_file(key_dir: &Path, name: &str) -> Result<[u8; 32], Error> {
-    let path = key_dir.join(name);
-    if !path.exists() {
-        write_private(&path, &crate::clock::entropy::<32>()?)?;
-    }
-    fs::read(&path)
-        .map_err(|cause| Error::new(format!("cannot read {}", path.display()), cause))?
-        .try_into()
-        .map_err(|_| Error::plain(format!("{} must hold 32 bytes", path.display())))
+/// Whether the key of a proof made the signature (RFC 9449, 4.3).
+pub(crate) fn proves(key: &ProofKey, input: &[u8], signature: &[u8]) -> bool {
+    let good = match key {
+        ProofKey::P256 { x, y, .. } => {
+            // An uncompressed point (SEC 1, 2.3.3).
+            let point = [&[4], x.as_slice(), y].concat();
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(input, signature)
+        }
+        ProofKey::Ed25519 { x, .. } => UnparsedPublicKey::new(&ED25519, x).verify(input, signature),
+        ProofKey::Rsa { n, e, .. } => {
+            RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, input, signature)
+        }
+        _ => return false,
+    };
+    good.is_ok()
 }

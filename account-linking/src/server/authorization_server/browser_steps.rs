@@ -9,13 +9,14 @@ use http::{Response, StatusCode};
 use super::tasks::{Awaiting, BrowserWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::secret::{AuthorizationCode, Password, SecretBytes};
-use crate::server::authorize::{AuthorizeError, AuthorizeRequest, Wanted};
+use crate::server::authorize::{AuthorizeError, AuthorizeRequest, Wanted, Way};
 use crate::server::browser::{Asked, BrowserId, Login, Purpose, set_cookie};
 use crate::server::credential;
 use crate::server::grants::{Approval, Command, Policy, Refused};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::{ConsentPage, LoginPage, PageError};
+use crate::server::pushed::PREFIX;
 use crate::server::registration::{Client, Registration};
 use crate::server::response::{page, see_other};
 use crate::user_id::UserId;
@@ -56,17 +57,29 @@ impl AuthorizationServer {
             return Ok(self.bad_request_page());
         };
         let stream = Client::stream(&client);
-        let client = self
+        let held = self
             .clients
             .read(&stream, id, &mut self.desk)
             .ok_or(Pause::Wait)?;
-        let checked = client
-            .registration()
-            .ok_or(PageError::BadRequest)
-            .and_then(|registration| {
-                let names = (registration.name.clone(), registration.owner.clone());
-                Ok((AuthorizeRequest::check(&work.form, registration)?, names))
-            });
+        let reference = work.form.get("request_uri");
+        let reference = reference.filter(|uri| uri.starts_with(PREFIX));
+        let registration = held.registration().ok_or(PageError::BadRequest);
+        let checked = registration.and_then(|registration| {
+            let names = (registration.name.clone(), registration.owner.clone());
+            let request = match reference {
+                // RFC 9126, 4: what else the browser brings counts for nothing.
+                Some(reference) if !work.form.has_repeats() => self
+                    .pushed
+                    .find(reference, &client)
+                    .cloned()
+                    .ok_or(PageError::BadRequest)?,
+                Some(_) => return Err(PageError::BadRequest),
+                None => {
+                    AuthorizeRequest::check(&work.form, registration, &self.config, Way::Browser)?
+                }
+            };
+            Ok((request, names))
+        });
         let Ok((request, names)) = checked else {
             return Ok(self.bad_request_page());
         };
@@ -75,6 +88,9 @@ impl AuthorizationServer {
         let known = known.map(|(browser, _)| browser);
         let expires = self.desk.after(self.config.interaction_lifetime);
         let (browser, cookie) = self.browser_of(known, work, expires)?;
+        if let Some(reference) = reference {
+            self.pushed.spend(reference);
+        }
         // RFC 9700, 4.11.2: not even an error is sent on for someone who is not logged in.
         if let (Err(error), true) = (&request.wanted, logged_in) {
             return Ok(self.refuse(&request, *error));
@@ -221,6 +237,7 @@ impl AuthorizationServer {
             client_owner: asked.client_owner.clone(),
             account: login.user_name,
             scopes: wanted.scopes.iter().map(ToString::to_string).collect(),
+            resources: wanted.resources.iter().map(ToString::to_string).collect(),
         });
         interaction.shown_to = Some(login.user);
         page(StatusCode::OK, html)
@@ -340,6 +357,8 @@ impl AuthorizationServer {
             redirect_uri: approved.request.redirect_uri.to_string(),
             redirect_uri_sent: approved.request.redirect_uri_sent,
             challenge: approved.wanted.challenge.clone(),
+            resources: approved.wanted.resources.clone(),
+            code_key: approved.wanted.key,
             max_grants: self.config.max_grants_per_user,
         });
         let reply = self.change_grants(id, task, &approved.user, &command)?;

@@ -8,12 +8,14 @@ use super::tasks::{Awaiting, ClientWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::server::access_token::{Claims, Principal, Refusal, Unverified};
 use crate::server::client_authentication::{Presented, Unreadable, present};
+use crate::server::config::Config;
 use crate::server::credential::parse_refresh;
 use crate::server::grants::{Command, EndReason, Grants};
 use crate::server::ids::RequestId;
 use crate::server::output::{Event, Output};
+use crate::server::presented_token::Scheme;
 use crate::server::registration::{Client, Registration};
-use crate::server::response::{TokenError, bearer_refusal, json as json_response};
+use crate::server::response::{TokenError, json as json_response, token_refusal};
 use core::time::Duration;
 
 type Step = Result<Response<Bytes>, Pause>;
@@ -79,7 +81,7 @@ impl AuthorizationServer {
 
     /// Whether an access token opens anything now: its time, its grant, its revocation.
     fn is_live(&mut self, id: RequestId, claims: &Claims, wall: Duration) -> Result<bool, Pause> {
-        if !claims.hold(&self.config, wall) {
+        if !claims.hold(&self.config, wall, |audience| self.config.knows(audience)) {
             return Ok(false);
         }
         let stream = Grants::stream(&claims.sub);
@@ -101,21 +103,25 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
     ) -> Result<Result<Principal, Refusal>, Pause> {
-        let (Work::Check { token } | Work::Userinfo { token }) = &task.work else {
+        let (Work::Check { access } | Work::Userinfo { access }) = &task.work else {
             return Err(Pause::Unavailable);
         };
-        let token = token.clone();
+        let invalid = match access.scheme {
+            Scheme::Bearer => Refusal::Invalid,
+            Scheme::Dpop => Refusal::InvalidBound,
+        };
+        let (token, audience) = (access.token.clone(), access.audience.clone());
         let wall = task.wall;
         let Some(claims) = self.verify(id, task, &token)? else {
-            return Ok(Err(Refusal::Invalid));
+            return Ok(Err(invalid));
         };
+        let is_asked = |one: &str| audience.as_ref().is_none_or(|audience| audience == one);
         // Asking again after a wait needs no second verification.
-        let live = self.is_live(id, &claims, wall)?;
-        Ok(if live {
-            Ok(claims.principal())
-        } else {
-            Err(Refusal::Invalid)
-        })
+        if !claims.aud.any(is_asked) || !self.is_live(id, &claims, wall)? {
+            return Ok(Err(invalid));
+        }
+        let proven = self.prove_access(id, task, &claims)?;
+        Ok(proven.map(|()| claims.principal()))
     }
 
     pub(super) fn step_userinfo(&mut self, id: RequestId, task: &mut Task) -> Step {
@@ -124,7 +130,7 @@ impl AuthorizationServer {
                 let body = json!({ "sub": principal.account.as_str() });
                 json_response(StatusCode::OK, &body)
             }
-            Err(refusal) => bearer_refusal(refusal),
+            Err(refusal) => token_refusal(refusal, self.config.dpop_algorithms()),
         })
     }
 
@@ -226,22 +232,29 @@ impl AuthorizationServer {
                 let wall = task.wall;
                 match self.verify(id, task, &text)? {
                     Some(claims)
-                        if (registration.resource_server
-                            || claims.client_id == registration.client_id)
+                        if (claims.client_id == registration.client_id
+                            || serves(&registration, &claims, &self.config))
                             && self.is_live(id, &claims, wall)? =>
                     {
-                        json!({
+                        let mut told = json!({
                             "active": true,
                             "client_id": claims.client_id.as_str(),
                             "sub": claims.sub.as_str(),
                             "scope": claims.scope.to_string(),
                             "iss": claims.iss,
-                            "aud": self.config.audience,
+                            "aud": claims.aud,
                             "iat": claims.iat,
                             "exp": claims.exp,
                             "jti": claims.jti,
                             "token_type": "Bearer",
-                        })
+                        });
+                        if let (Some(confirmation), Some(told)) = (claims.cnf, told.as_object_mut())
+                        {
+                            // RFC 9449, 6.2
+                            told.insert("token_type".to_owned(), "DPoP".into());
+                            told.insert("cnf".to_owned(), json!(confirmation));
+                        }
+                        told
                     }
                     _ => inactive,
                 }
@@ -249,6 +262,16 @@ impl AuthorizationServer {
         };
         Ok(json_response(StatusCode::OK, &body))
     }
+}
+
+/// Whether a client is a resource server that the token is for (RFC 7662 4).
+fn serves(registration: &Registration, claims: &Claims, config: &Config) -> bool {
+    let own = &registration.resources;
+    registration.resource_server
+        && claims.aud.any(|audience| {
+            own.iter().any(|one| one.as_str() == audience)
+                || (own.is_empty() && audience == config.audience)
+        })
 }
 
 /// The registration of a client that has shown what it must; with equal work in every case.

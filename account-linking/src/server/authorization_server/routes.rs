@@ -8,11 +8,11 @@ use super::AuthorizationServer;
 use super::tasks::{BrowserWork, ClientWork, Work};
 use crate::form::{Form, MAX_FORM_LENGTH, is_form};
 use crate::secret::SecretBytes;
-use crate::server::access_token::bearer;
 use crate::server::browser::cookie;
 use crate::server::metadata::{jwks, metadata};
 use crate::server::pages::PageError;
-use crate::server::response::{TokenError, bearer_refusal, empty, method_not_allowed, page};
+use crate::server::presented_token::Access;
+use crate::server::response::{TokenError, empty, method_not_allowed, page, token_refusal};
 
 impl AuthorizationServer {
     /// What a request asks for, or its answer when that is known at once.
@@ -46,15 +46,22 @@ impl AuthorizationServer {
             ("/consent", &Method::POST) => Ok(Work::Consent(self.browser_form(request, entropy)?)),
             ("/links", &Method::GET) => Ok(Work::LinksPage(self.browser_work(request, entropy)?)),
             ("/links", &Method::POST) => Ok(Work::Links(self.browser_form(request, entropy)?)),
-            ("/token", &Method::POST) => Ok(Work::Token(client_work(request, entropy)?)),
-            ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy)?)),
-            ("/introspect", &Method::POST) => Ok(Work::Introspect(client_work(request, entropy)?)),
-            ("/userinfo", &Method::GET | &Method::POST) => userinfo_work(request),
+            ("/token", &Method::POST) => {
+                Ok(Work::Token(client_work(request, entropy, "resource")?))
+            }
+            ("/par", &Method::POST) => Ok(Work::Push(client_work(request, entropy, "resource")?)),
+            ("/revoke", &Method::POST) => Ok(Work::Revoke(client_work(request, entropy, "")?)),
+            ("/introspect", &Method::POST) => {
+                Ok(Work::Introspect(client_work(request, entropy, "")?))
+            }
+            ("/userinfo", &Method::GET | &Method::POST) => self.userinfo_work(request),
             ("/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
             ("/login" | "/consent" | "/links" | "/userinfo", _) => {
                 answer(method_not_allowed("GET, POST"))
             }
-            ("/token" | "/revoke" | "/introspect", _) => answer(method_not_allowed("POST")),
+            ("/token" | "/par" | "/revoke" | "/introspect", _) => {
+                answer(method_not_allowed("POST"))
+            }
             _ => answer(empty(StatusCode::NOT_FOUND)),
         }
     }
@@ -100,6 +107,14 @@ impl AuthorizationServer {
         })
     }
 
+    fn userinfo_work(&self, request: &Request<Bytes>) -> Result<Work, Answered> {
+        let dpop = self.config.dpop_algorithms();
+        let access = Access::read(request, &self.config, None)
+            .or_else(|refusal| answer(token_refusal(refusal, dpop)))?;
+        let access = Box::new(access);
+        Ok(Work::Userinfo { access })
+    }
+
     pub(super) fn bad_request_page(&self) -> Response<Bytes> {
         let html = self.pages.error(PageError::BadRequest);
         page(StatusCode::BAD_REQUEST, html)
@@ -113,7 +128,12 @@ fn answer<T>(response: Response<Bytes>) -> Result<T, Answered> {
     Err(Box::new(response))
 }
 
-fn client_work(request: &Request<Bytes>, entropy: SecretBytes) -> Result<ClientWork, Answered> {
+/// A request of a client, in which only `repeatable` may come more than once (RFC 8707 2).
+fn client_work(
+    request: &Request<Bytes>,
+    entropy: SecretBytes,
+    repeatable: &str,
+) -> Result<ClientWork, Answered> {
     let refused = || Box::new(TokenError::InvalidRequest.response());
     if request.body().len() > MAX_FORM_LENGTH {
         return answer(empty(StatusCode::PAYLOAD_TOO_LARGE));
@@ -125,19 +145,12 @@ fn client_work(request: &Request<Bytes>, entropy: SecretBytes) -> Result<ClientW
     let secret_in_uri = ["client_secret", "client_assertion"]
         .iter()
         .any(|name| query.get(name).is_some());
-    if secret_in_uri || !is_form(request) || form.has_repeats() {
+    if secret_in_uri || !is_form(request) || form.has_repeats_but(repeatable) {
         return Err(refused());
     }
     Ok(ClientWork {
         form,
         headers: request.headers().clone(),
         entropy,
-    })
-}
-
-fn userinfo_work(request: &Request<Bytes>) -> Result<Work, Answered> {
-    let token = bearer(request).or_else(|refusal| answer(bearer_refusal(refusal)))?;
-    Ok(Work::Userinfo {
-        token: token.to_owned().into(),
     })
 }

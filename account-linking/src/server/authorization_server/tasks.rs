@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use zeroize::Zeroizing;
 
 use super::{AuthorizationServer, since_epoch};
 use crate::error::ErrorKind;
@@ -16,8 +15,9 @@ use crate::server::grants::{Change, EndReason, Grants, Refused, Reply, What};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::PageError;
+use crate::server::presented_token::Access;
 use crate::server::registration::Registration;
-use crate::server::response::{TokenError, bearer_refusal, page};
+use crate::server::response::{TokenError, page, token_refusal};
 use crate::user_id::UserId;
 
 /// A request in progress.
@@ -31,6 +31,10 @@ pub(super) struct Task {
     pub(super) password: Option<Option<UserId>>,
     pub(super) signed: Option<(String, Vec<u8>)>,
     pub(super) verified: Option<bool>,
+    /// Whether the signature of its proof is good.
+    pub(super) proven: Option<bool>,
+    /// Its proof cannot be used again.
+    pub(super) proof_noted: bool,
     /// The answer to give once the append it waits for is durable.
     pub(super) pending: Option<Result<Reply, Refused>>,
     /// The same, durable.
@@ -49,9 +53,10 @@ pub(super) enum Work {
     Links(BrowserWork),
     Token(ClientWork),
     Revoke(ClientWork),
+    Push(ClientWork),
     Introspect(ClientWork),
-    Userinfo { token: Zeroizing<String> },
-    Check { token: Zeroizing<String> },
+    Userinfo { access: Box<Access> },
+    Check { access: Box<Access> },
     Command(CommandWork),
 }
 
@@ -112,6 +117,7 @@ pub(super) enum Awaiting {
     Password,
     Signature(String),
     Verification,
+    Proof,
 }
 
 /// Why a step does not end its request.
@@ -147,6 +153,8 @@ impl AuthorizationServer {
             password: None,
             signed: None,
             verified: None,
+            proven: None,
+            proof_noted: false,
             pending: None,
             committed: None,
         };
@@ -174,6 +182,7 @@ impl AuthorizationServer {
             | Work::LinksPage(_)
             | Work::Links(_) => self.step_browser(id, &mut task).map(Answer::Response),
             Work::Token(_) => self.step_token(id, &mut task).map(Answer::Response),
+            Work::Push(_) => self.step_push(id, &mut task).map(Answer::Response),
             Work::Revoke(_) => self.step_revoke(id, &mut task).map(Answer::Response),
             Work::Introspect(_) => self.step_introspect(id, &mut task).map(Answer::Response),
             Work::Userinfo { .. } => self.step_userinfo(id, &mut task).map(Answer::Response),
@@ -224,10 +233,13 @@ impl AuthorizationServer {
             | Work::LinksPage(_)
             | Work::Links(_) => Answer::Response(self.unavailable_page()),
             Work::Consent(work) => Answer::Response(self.failed_consent(work)),
-            Work::Token(_) | Work::Revoke(_) | Work::Introspect(_) => {
+            Work::Token(_) | Work::Push(_) | Work::Revoke(_) | Work::Introspect(_) => {
                 Answer::Response(TokenError::TemporarilyUnavailable.response())
             }
-            Work::Userinfo { .. } => Answer::Response(bearer_refusal(Refusal::Unavailable)),
+            Work::Userinfo { .. } => {
+                let dpop = self.config.dpop_algorithms();
+                Answer::Response(token_refusal(Refusal::Unavailable, dpop))
+            }
             Work::Check { .. } => Answer::Authenticated(Err(Refusal::Unavailable)),
             Work::Command(_) => Answer::Event(Event::CommandFailed {
                 command: id,

@@ -6,12 +6,14 @@ use http::Response;
 use super::tasks::{Awaiting, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::secret::{RefreshToken, base64url};
-use crate::server::access_token::{Audience, Claims};
+use crate::server::access_token::{Audience, Claims, Confirmation};
 use crate::server::credential;
-use crate::server::grants::{Command, Grants, Issued, Redemption, Refused, Reply};
+use crate::server::dpop::Proof;
+use crate::server::grants::{Command, Grants, Issued, Redemption, Refused, Renewal, Reply};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::response::TokenError;
+use crate::server::target::Target;
 use crate::server::token::{TokenRequest, issued};
 use crate::user_id::UserId;
 
@@ -22,6 +24,7 @@ struct Asked {
     client: ClientId,
     command: Command,
     token_id: String,
+    proof: Option<Proof>,
 }
 
 impl AuthorizationServer {
@@ -30,6 +33,11 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
     ) -> Result<Response<Bytes>, Pause> {
+        let response = self.token_response(id, task)?;
+        Ok(self.with_nonce(response, task))
+    }
+
+    fn token_response(&mut self, id: RequestId, task: &mut Task) -> Result<Response<Bytes>, Pause> {
         let asked = match self.asked(id, task)? {
             Ok(asked) => asked,
             Err(error) => return Ok(error.response()),
@@ -42,6 +50,14 @@ impl AuthorizationServer {
             let decision = grants.decide(&asked.command, millis(task.wall));
             if let Ok(Reply::Issued(issued)) = decision.reply {
                 self.sign(id, task, &asked, &issued)?;
+                // Only what is granted spends a proof, so that nobody fills the memory with others.
+                if let Some(Err(error)) = asked
+                    .proof
+                    .as_ref()
+                    .map(|proof| self.spend_proof(task, proof))
+                {
+                    return Ok(error.response());
+                }
             }
         }
         let reply = self.change_grants(id, task, &asked.user, &asked.command)?;
@@ -53,7 +69,11 @@ impl AuthorizationServer {
     }
 
     /// Who asks for what; checked in the order of RFC 6749 4.1.3, the client first.
-    fn asked(&mut self, id: RequestId, task: &Task) -> Result<Result<Asked, TokenError>, Pause> {
+    fn asked(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+    ) -> Result<Result<Asked, TokenError>, Pause> {
         let Work::Token(work) = &task.work else {
             return Err(Pause::Unavailable);
         };
@@ -72,6 +92,20 @@ impl AuthorizationServer {
             Ok(parsed) => parsed,
             Err(error) => return Ok(Err(error)),
         };
+        let Some(target) = Target::read(&work.form, &self.config) else {
+            return Ok(Err(TokenError::InvalidTarget));
+        };
+        let token_id = base64url(&work.entropy.derive("token id"));
+        let proof = match self.prove(id, task, "/token")? {
+            // RFC 9449, 5.2
+            Ok(None) if registration.dpop_bound_access_tokens && self.config.dpop.is_some() => {
+                return Ok(Err(TokenError::InvalidDpopProof));
+            }
+            Ok(proof) => proof,
+            Err(error) => return Ok(Err(error)),
+        };
+        let proven = proof.as_ref().map(|proof| proof.thumbprint);
+        let binds_refresh = registration.is_public();
         let Some(key) = self.config.refresh_keys.first().map(|key| key.id) else {
             return Err(Pause::Unavailable);
         };
@@ -88,7 +122,10 @@ impl AuthorizationServer {
                     client: client.clone(),
                     redirect_uri,
                     verifier,
+                    target,
                     key,
+                    proven,
+                    binds_refresh,
                 };
                 (code.user, code.grant, Command::Redeem(redemption))
             }
@@ -103,14 +140,16 @@ impl AuthorizationServer {
                 if !salt.is_some_and(|salt| token.is_authentic(&salt, keys)) {
                     return Ok(Err(TokenError::InvalidGrant));
                 }
-                let command = Command::Refresh {
+                let renewal = Renewal {
                     grant: token.grant,
                     generation: token.generation,
                     client: client.clone(),
                     scopes,
+                    target,
                     key,
+                    proven,
                 };
-                (token.user, token.grant, command)
+                (token.user, token.grant, Command::Refresh(renewal))
             }
         };
         Ok(Ok(Asked {
@@ -118,7 +157,8 @@ impl AuthorizationServer {
             grant,
             client,
             command,
-            token_id: base64url(&work.entropy.derive("token id")),
+            token_id,
+            proof,
         }))
     }
 
@@ -134,7 +174,7 @@ impl AuthorizationServer {
         let claims = Claims {
             iss: self.config.issuer.as_str().to_owned(),
             sub: asked.user.clone(),
-            aud: Audience::One(self.config.audience.clone()),
+            aud: Audience::new(&issued.resources, &self.config.audience),
             client_id: asked.client.clone(),
             iat,
             nbf: None,
@@ -142,6 +182,9 @@ impl AuthorizationServer {
             jti: asked.token_id.clone(),
             scope: issued.scopes.clone(),
             grant_id: asked.grant,
+            cnf: asked.proof.as_ref().map(|proof| Confirmation {
+                jkt: proof.thumbprint,
+            }),
         };
         let input = claims.signing_input(key).map_err(|_| Pause::Unavailable)?;
         if task
@@ -183,8 +226,13 @@ impl AuthorizationServer {
             });
         }
         let lasts = self.config.access_token_lifetime.as_secs();
+        let token_type = match asked.proof {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        };
         Ok(issued(
             &access_token,
+            token_type,
             lasts,
             &reply.scopes,
             refresh.as_ref(),
@@ -200,6 +248,7 @@ impl AuthorizationServer {
         }
         match refused {
             Refused::InvalidScope => TokenError::InvalidScope,
+            Refused::InvalidTarget => TokenError::InvalidTarget,
             Refused::InvalidGrant | Refused::Replayed | Refused::NotFound | Refused::Full => {
                 TokenError::InvalidGrant
             }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::secret::Password;
 use crate::server::access_token::Algorithm;
+use crate::server::dpop::ProofKey;
 use crate::server::output::Event;
 use crate::stream::{Append, Appended, Loaded, Snapshot};
 use crate::user_id::UserId;
@@ -41,6 +42,21 @@ pub trait Outside: Send + Sync + 'static {
         signing_input: Bytes,
         signature: Bytes,
     ) -> impl Future<Output = bool> + Send;
+
+    /// Whether the key that came in a proof of possession made this signature, as
+    /// [`Output::VerifyProof`](crate::server::Output::VerifyProof) says.
+    ///
+    /// Asked only where [`Dpop`](crate::server::Dpop) is offered; what does not offer it need not answer, and says no.
+    fn verify_proof(
+        &self,
+        key: ProofKey,
+        algorithm: Algorithm,
+        signing_input: Bytes,
+        signature: Bytes,
+    ) -> impl Future<Output = bool> + Send {
+        let _ = (key, algorithm, signing_input, signature);
+        core::future::ready(false)
+    }
 
     /// Reads a stream; `None` when that failed.
     fn load(&self, stream: String) -> impl Future<Output = Option<Loaded>> + Send;

@@ -85,9 +85,16 @@ impl<O: Outside> Task<O> {
                 }
                 None => drop(to.send(stopped())),
             },
-            Input::Authenticate(request, to) => {
-                let id = self.server.authenticate(&request, wall, now());
+            Input::Authenticate(request, resource, to) => {
+                let now = now();
+                let id = match resource {
+                    None => self.server.authenticate(&request, wall, now),
+                    Some(resource) => self.server.authenticate_for(&resource, &request, wall, now),
+                };
                 self.checks.insert(id, to);
+            }
+            Input::Keys(signing, refresh, to) => {
+                drop(to.send(self.server.replace_keys(signing, refresh)));
             }
             Input::Command(order, to) => {
                 let begun = match self.outside.entropy() {
@@ -146,6 +153,18 @@ impl<O: Outside> Task<O> {
             } => {
                 self.work.spawn(async move {
                     let good = outside.verify(key_id, algorithm, signing_input, signature);
+                    Done::Verified(request, good.await)
+                });
+            }
+            Output::VerifyProof {
+                request,
+                key,
+                algorithm,
+                signing_input,
+                signature,
+            } => {
+                self.work.spawn(async move {
+                    let good = outside.verify_proof(key, algorithm, signing_input, signature);
                     Done::Verified(request, good.await)
                 });
             }

@@ -47,6 +47,8 @@ fn granted(at: u64, what: &What) -> Option<Grant> {
         redirect_uri,
         redirect_uri_sent,
         challenge,
+        resources,
+        code_key,
     } = what
     else {
         return None;
@@ -54,6 +56,7 @@ fn granted(at: u64, what: &What) -> Option<Grant> {
     Some(Grant {
         client: client.clone(),
         scopes: scopes.clone(),
+        resources: resources.clone(),
         created: at,
         last_used: at,
         policy: *policy,
@@ -63,11 +66,13 @@ fn granted(at: u64, what: &What) -> Option<Grant> {
             redirect_uri: redirect_uri.clone(),
             redirect_uri_sent: *redirect_uri_sent,
             challenge: challenge.clone(),
+            key: *code_key,
             expires: *code_expires,
             failed_attempts: 0,
             spent: false,
         },
         refresh: None,
+        bound_to: None,
         access_not_before: 0,
         revoked_access: BTreeMap::new(),
         ended: None,
@@ -85,9 +90,10 @@ impl Grant {
                     self.code.expires = self.code.expires.min(at);
                 }
             }
-            What::CodeRedeemed { key } => {
+            What::CodeRedeemed { key, bound_to } => {
                 self.code.spent = true;
                 self.last_used = at;
+                self.bound_to = *bound_to;
                 self.refresh = key.map(|key| Refresh {
                     generation: 0,
                     key,

@@ -1,10 +1,14 @@
 //! What happened to a user's grants; this written form is forever (L2).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use crate::pkce::PkceChallenge;
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
+use crate::server::dpop::Thumbprint;
 use crate::server::ids::{ClientId, GrantId};
 
 /// One thing that happened to a user's grants.
@@ -19,6 +23,7 @@ pub(crate) struct Change {
 }
 
 /// What happened to one grant.
+#[expect(clippy::large_enum_variant, reason = "changes live for a moment")]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum What {
     /// The user consented, and a code went out.
@@ -35,11 +40,22 @@ pub(crate) enum What {
         /// Whether the request named the redirect URI, so that the exchange must repeat it.
         redirect_uri_sent: bool,
         challenge: Option<PkceChallenge>,
+        /// The APIs; empty: that of the settings.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        resources: BTreeSet<Resource>,
+        /// The key that has to be proven with the code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code_key: Option<Thumbprint>,
     },
     /// The code was presented with something that did not match it.
     CodeMismatched,
     /// The code was exchanged; the refresh token, if any, is made with this key.
-    CodeRedeemed { key: Option<u8> },
+    CodeRedeemed {
+        key: Option<u8>,
+        /// The client's key that has to be proven with the refresh token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bound_to: Option<Thumbprint>,
+    },
     /// The refresh token was used and stays.
     Refreshed,
     /// The refresh token was replaced by the next generation, made with this key.

@@ -1,11 +1,16 @@
 //! What may happen to a user's grants: a function of the state, the command and the moment alone.
 
+use std::collections::BTreeSet;
+
 use super::change::{Change, EndReason, What};
 use super::{Grant, Grants, Policy, RefreshSeed};
 use crate::pkce::{PkceChallenge, PkceVerifier};
+use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::same;
+use crate::server::dpop::Thumbprint;
 use crate::server::ids::{ClientId, GrantId};
+use crate::server::target::Target;
 
 /// What is asked of a user's grants.
 #[derive(Clone, Debug)]
@@ -15,13 +20,7 @@ pub(crate) enum Command {
     /// A client exchanges a code.
     Redeem(Redemption),
     /// A client uses a refresh token, whose authenticity has been checked.
-    Refresh {
-        grant: GrantId,
-        generation: u64,
-        client: ClientId,
-        scopes: Option<ScopeSet>,
-        key: u8,
-    },
+    Refresh(Renewal),
     /// A client revokes one of its access tokens.
     RevokeAccess {
         grant: GrantId,
@@ -50,6 +49,8 @@ pub(crate) struct Approval {
     pub(crate) redirect_uri: String,
     pub(crate) redirect_uri_sent: bool,
     pub(crate) challenge: Option<PkceChallenge>,
+    pub(crate) resources: BTreeSet<Resource>,
+    pub(crate) code_key: Option<Thumbprint>,
     pub(crate) max_grants: usize,
 }
 
@@ -61,8 +62,27 @@ pub(crate) struct Redemption {
     pub(crate) client: ClientId,
     pub(crate) redirect_uri: Option<String>,
     pub(crate) verifier: Option<PkceVerifier>,
+    pub(crate) target: Target,
     /// The key of a refresh token, should one be issued.
     pub(crate) key: u8,
+    /// The key that the client has proven.
+    pub(crate) proven: Option<Thumbprint>,
+    /// Whether the refresh token is bound to that key, too.
+    pub(crate) binds_refresh: bool,
+}
+
+/// A refresh token, and what a client presents with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Renewal {
+    pub(crate) grant: GrantId,
+    pub(crate) generation: u64,
+    pub(crate) client: ClientId,
+    pub(crate) scopes: Option<ScopeSet>,
+    pub(crate) target: Target,
+    /// The key of a refresh token, should one be issued.
+    pub(crate) key: u8,
+    /// The key that the client has proven.
+    pub(crate) proven: Option<Thumbprint>,
 }
 
 /// The changes a command makes, and its answer once they are durable.
@@ -84,6 +104,8 @@ pub(crate) enum Reply {
 pub(crate) struct Issued {
     /// The scopes of the access token.
     pub(crate) scopes: ScopeSet,
+    /// Its resources; empty stands for the default.
+    pub(crate) resources: BTreeSet<Resource>,
     /// The refresh token to hand out; `None` when there is none or the client keeps the one it has.
     pub(crate) refresh: Option<RefreshSeed>,
     /// Whether a superseded refresh token was taken inside its window.
@@ -99,6 +121,8 @@ pub(crate) enum Refused {
     Replayed,
     /// More scope than was granted.
     InvalidScope,
+    /// An API that was not granted.
+    InvalidTarget,
     /// The user has too many grants.
     Full,
     /// There is no such grant.
@@ -114,16 +138,8 @@ impl Grants {
         let (changes, reply) = match command {
             Command::Approve(approval) => self.approve(approval, at),
             Command::Redeem(redemption) => self.redeem(redemption, at),
-            Command::Refresh {
-                grant,
-                generation,
-                client,
-                scopes,
-                key,
-            } => match self.of_client(*grant, client) {
-                Some(held) if held.is_alive(at) => {
-                    refresh(*grant, held, *generation, scopes.as_ref(), *key, at)
-                }
+            Command::Refresh(renewal) => match self.of_client(renewal.grant, &renewal.client) {
+                Some(held) if held.is_alive(at) => refresh(held, renewal, at),
                 _ => (Vec::new(), Err(Refused::InvalidGrant)),
             },
             Command::RevokeAccess {
@@ -196,6 +212,8 @@ impl Grants {
                 redirect_uri: approval.redirect_uri.clone(),
                 redirect_uri_sent: approval.redirect_uri_sent,
                 challenge: approval.challenge.clone(),
+                resources: approval.resources.clone(),
+                code_key: approval.code_key,
             },
         ));
         (changes, Ok(Reply::Done))
@@ -249,12 +267,18 @@ impl Grants {
             // RFC 9700, 2.1.1 and 4.8.2: neither may be left out of the pair.
             _ => false,
         };
-        if grant.client != asked.client || !uri_matches || !proof_matches {
+        // RFC 9449, 10
+        let key_matches = code.key.is_none_or(|key| asked.proven == Some(key));
+        if grant.client != asked.client || !uri_matches || !proof_matches || !key_matches {
             return refuse(Some(What::CodeMismatched));
         }
+        let Some(resources) = asked.target.within(&grant.resources) else {
+            return (Vec::new(), Err(Refused::InvalidTarget));
+        };
         let key = grant.policy.refresh_tokens.then_some(asked.key);
         let issued = Issued {
             scopes: grant.scopes.clone(),
+            resources,
             refresh: key.map(|key| RefreshSeed {
                 generation: 0,
                 key,
@@ -262,7 +286,8 @@ impl Grants {
             }),
             window_used: false,
         };
-        let change = What::CodeRedeemed { key };
+        let bound_to = asked.proven.filter(|_| asked.binds_refresh);
+        let change = What::CodeRedeemed { key, bound_to };
         (vec![(asked.grant, change)], Ok(Reply::Issued(issued)))
     }
 }
@@ -271,49 +296,53 @@ fn change_if(condition: bool, grant: GrantId, what: What) -> Vec<(GrantId, What)
     condition.then_some((grant, what)).into_iter().collect()
 }
 
-fn refresh(
-    id: GrantId,
-    grant: &Grant,
-    generation: u64,
-    scopes: Option<&ScopeSet>,
-    key: u8,
-    at: u64,
-) -> Outcome {
-    let Some(current) = grant.refresh else {
+fn refresh(grant: &Grant, asked: &Renewal, at: u64) -> Outcome {
+    let (id, generation, key) = (asked.grant, asked.generation, asked.key);
+    // RFC 9449, 5: a refresh token of a client without a secret is bound to its key.
+    let key_matches = grant.bound_to.is_none_or(|key| asked.proven == Some(key));
+    let Some(current) = grant.refresh.filter(|_| key_matches) else {
         return (Vec::new(), Err(Refused::InvalidGrant));
     };
     // RFC 6749, 6: never more than was granted; less concerns the new access token only.
-    let scopes = scopes.unwrap_or(&grant.scopes);
+    let scopes = asked.scopes.as_ref().unwrap_or(&grant.scopes);
     let in_scope = scopes.is_subset(&grant.scopes);
+    let resources = asked.target.within(&grant.resources);
     let issued = |refresh, window_used| {
         Ok(Reply::Issued(Issued {
             scopes: scopes.clone(),
+            resources: resources.clone().unwrap_or_default(),
             refresh,
             window_used,
         }))
     };
     let superseded = generation.checked_add(1) == Some(current.generation);
     let in_window = |window: u64| superseded && at <= current.rotated_at.saturating_add(window);
+    let successor = || {
+        let seed = RefreshSeed {
+            generation: generation.saturating_add(1),
+            key,
+            salt: grant.salt,
+        };
+        (vec![(id, What::Rotated { key })], issued(Some(seed), false))
+    };
+    // One that stays is replaced when its key is no longer the first, and stays good beside its successor for as long as the
+    // key is accepted: whether the client takes new ones is not known.
+    let good = generation == current.generation
+        || match grant.policy.rotation_window {
+            Some(window) => in_window(window),
+            None => superseded,
+        };
     match grant.policy.rotation_window {
-        window
-            if !in_scope && (generation == current.generation || window.is_some_and(in_window)) =>
-        {
-            (Vec::new(), Err(Refused::InvalidScope))
-        }
-        None if generation == current.generation => {
+        _ if good && !in_scope => (Vec::new(), Err(Refused::InvalidScope)),
+        _ if good && resources.is_none() => (Vec::new(), Err(Refused::InvalidTarget)),
+        None if generation == current.generation && current.key == key => {
             (vec![(id, What::Refreshed)], issued(None, false))
         }
-        Some(_) if generation == current.generation => {
-            let successor = RefreshSeed {
-                generation: generation.saturating_add(1),
-                key,
-                salt: grant.salt,
-            };
-            (
-                vec![(id, What::Rotated { key })],
-                issued(Some(successor), false),
-            )
-        }
+        None if superseded => (
+            vec![(id, What::Refreshed)],
+            issued(Some(grant.seed(current)), false),
+        ),
+        _ if generation == current.generation => successor(),
         Some(window) if in_window(window) => (Vec::new(), issued(Some(grant.seed(current)), true)),
         Some(_) if generation < current.generation => {
             // RFC 9700, 4.14.2: either holder may be the thief.

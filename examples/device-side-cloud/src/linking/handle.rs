@@ -1,8 +1,10 @@
 //! How the rest of the program speaks to account linking.
 
 use account_linking::server::presets::Programme;
-use account_linking::server::{ClientId, GrantId, GrantSummary, Principal, Refusal, Registration};
-use account_linking::{RedirectUri, ScopeSet, UserId};
+use account_linking::server::{
+    Algorithm, ClientId, GrantId, GrantSummary, Principal, Refusal, Registration,
+};
+use account_linking::{RedirectUri, Resource, ScopeSet, UserId};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +14,7 @@ use crate::admin::NewClient;
 use crate::clock;
 use crate::error::Error;
 use crate::https::refusal;
+use crate::keys::{Kind, Shown};
 use crate::users::hex;
 
 /// All that a client may ask for (OCF: read device data, update resources).
@@ -22,6 +25,8 @@ const SCOPES: &str = "r:* w:* offline_access";
 pub(crate) struct Registered {
     pub(crate) client: String,
     pub(crate) secret: Option<String>,
+    /// In what the cloud does not meet what the client's programme needs.
+    pub(crate) unmet: Option<String>,
 }
 
 /// Where the answer to an operator's command goes.
@@ -31,7 +36,10 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(super) enum Command {
     Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
     Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
-    Register(Box<Registration>, Reply<Registered>),
+    Register(Box<Registration>, Option<Programme>, Reply<Registered>),
+    Keys(Reply<Vec<Shown>>),
+    AddKey(Kind, Reply<u8>),
+    RetireKey(Kind, u8, Reply<()>),
     Grants(UserId, Reply<Vec<GrantSummary>>),
     EndGrant(UserId, GrantId, Reply<()>),
     Settle(oneshot::Sender<Option<Unsettled>>),
@@ -41,11 +49,17 @@ pub(super) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct Linking {
     commands: mpsc::Sender<Command>,
+    dpop: Vec<Algorithm>,
 }
 
 impl Linking {
-    pub(super) fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands }
+    pub(super) fn new(commands: mpsc::Sender<Command>, dpop: Vec<Algorithm>) -> Self {
+        Self { commands, dpop }
+    }
+
+    /// The algorithms of proofs (RFC 9449).
+    pub(crate) fn dpop_algorithms(&self) -> &[Algorithm] {
+        &self.dpop
     }
 
     /// Answers a request to one of the endpoints and pages.
@@ -81,11 +95,14 @@ impl Linking {
             .parse()
             .map_err(unusable)?;
         let scopes: ScopeSet = SCOPES.parse().map_err(unusable)?;
-        let registration = if let Some(word) = &new.programme {
-            let programme = Programme::ALL
-                .into_iter()
-                .find(|programme| programme.word() == word)
-                .ok_or_else(|| Error::plain(format!("there is no programme {word}")))?;
+        let of_word = |word: &String| {
+            let mut all = Programme::ALL.into_iter();
+            all.find(|programme| programme.word() == word)
+                .ok_or_else(|| Error::plain(format!("there is no programme {word}")))
+        };
+        let programme = new.programme.as_ref().map(of_word).transpose()?;
+        let mut registration = if let Some(programme) = programme {
+            let word = programme.word();
             let mut registration =
                 programme
                     .registration(id, &new.own, scopes)
@@ -110,7 +127,38 @@ impl Linking {
                 Registration::confidential(id, new.name, redirect_uris, scopes)
             }
         };
-        self.ask(|reply| Command::Register(Box::new(registration), reply))
+        registration.require_pushed_requests = new.require_pushed_requests;
+        registration.dpop_bound_access_tokens = new.dpop_bound;
+        let resources = new.resources.iter().map(|uri| uri.parse::<Resource>());
+        registration.resources = resources
+            .collect::<Result<_, _>>()
+            .map_err(|cause| Error::new("a resource is no absolute URI", cause))?;
+        self.ask(|reply| Command::Register(Box::new(registration), programme, reply))
+            .await
+    }
+
+    /// The keys of tokens.
+    ///
+    /// # Errors
+    /// The cloud is stopping.
+    pub(crate) async fn keys(&self) -> Result<Vec<Shown>, Error> {
+        self.ask(Command::Keys).await
+    }
+
+    /// Makes another key, which makes the tokens from now on; its number.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) async fn add_key(&self, kind: Kind) -> Result<u8, Error> {
+        self.ask(|reply| Command::AddKey(kind, reply)).await
+    }
+
+    /// Takes a key away: its tokens are refused from now on.
+    ///
+    /// # Errors
+    /// There is no such key, or it makes the tokens of today.
+    pub(crate) async fn retire_key(&self, kind: Kind, number: u8) -> Result<(), Error> {
+        self.ask(|reply| Command::RetireKey(kind, number, reply))
             .await
     }
 

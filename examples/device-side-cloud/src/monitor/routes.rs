@@ -16,6 +16,7 @@ pub(crate) fn template(method: &Method, path: &str) -> &'static str {
         "/jwks" => "/jwks",
         "/links" => "/links",
         "/login" => "/login",
+        "/par" => "/par",
         "/pages.css" => "/pages.css",
         "/revoke" => "/revoke",
         "/token" => "/token",
