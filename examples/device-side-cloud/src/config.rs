@@ -31,8 +31,9 @@ pub(crate) struct Config {
     /// Devices that ask so over MQTT.
     #[serde(default)]
     pub(crate) mqtt: Mqtt,
-    /// The bootstrap server for LwM2M devices; absent: there is none.
-    pub(crate) lwm2m: Option<Lwm2m>,
+    /// The bootstrap server for LwM2M devices.
+    #[serde(default)]
+    pub(crate) lwm2m: Lwm2m,
     /// Notifications.
     #[serde(default)]
     pub(crate) notifications: Notifications,
@@ -159,22 +160,30 @@ impl Default for Mqtt {
 
 /// The bootstrap server for LwM2M devices.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Lwm2m {
-    /// Address and port of the DTLS listener.
-    pub(crate) listen: SocketAddr,
+    /// Address and port of the DTLS listener; absent: nobody listens.
+    pub(crate) listen: Option<SocketAddr>,
     /// How many devices may be there at once.
-    #[serde(default = "default_sessions")]
     pub(crate) max_sessions: usize,
     /// The short server id of the account that a device is given.
-    #[serde(default = "default_short_server_id")]
     pub(crate) short_server_id: u16,
     /// How long a device may be silent at its target, in seconds.
-    #[serde(default = "default_lifetime")]
     pub(crate) lifetime_seconds: u32,
     /// Whether devices of LwM2M 1.2 are given packs.
-    #[serde(default)]
     pub(crate) packs: bool,
+}
+
+impl Default for Lwm2m {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            max_sessions: default_sessions(),
+            short_server_id: 101,
+            lifetime_seconds: 3600,
+            packs: false,
+        }
+    }
 }
 
 /// How notifications leave.
@@ -274,14 +283,6 @@ fn default_sessions() -> usize {
 
 fn default_shards() -> NonZeroU8 {
     NonZeroU8::MIN
-}
-
-fn default_short_server_id() -> u16 {
-    101
-}
-
-fn default_lifetime() -> u32 {
-    3600
 }
 
 fn default_answer() -> u64 {

@@ -11,6 +11,7 @@ use provisioning_proto::directory::Evidence;
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{Account, Client, Configuration, Event, Opaque};
 use provisioning_proto::model::{Attestation, PskIdentity};
+use std::net::SocketAddr;
 use tokio::net::UdpSocket;
 use tracing::warn;
 
@@ -23,12 +24,9 @@ use crate::provisioning::{Assigned, Provisioning, Wish};
 ///
 /// # Errors
 /// The address is taken, or not one of this machine.
-pub(crate) async fn bind(config: &Lwm2m) -> Result<UdpSocket, Error> {
-    UdpSocket::bind(config.listen).await.map_err(|cause| {
-        let what = format!(
-            "cannot listen on udp {} (lwm2m.listen in the configuration)",
-            config.listen
-        );
+pub(crate) async fn bind(listen: SocketAddr) -> Result<UdpSocket, Error> {
+    UdpSocket::bind(listen).await.map_err(|cause| {
+        let what = format!("cannot listen on udp {listen} (lwm2m.listen in the configuration)");
         Error::new(what, cause)
     })
 }

@@ -58,15 +58,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         Some(listen) => Some(bind(listen, "mqtt.listen").await?),
         None => None,
     };
-    let bootstraps = match &config.lwm2m {
-        Some(_) if !config.provisioning.enabled => {
-            return Err(Error::plain(
-                "lwm2m in the configuration needs provisioning.enabled = true",
-            ));
-        }
-        Some(config) => Some(lwm2m::bind(config).await?),
+    let bootstraps = match config.lwm2m.listen {
+        Some(listen) => Some(lwm2m::bind(listen).await?),
         None => None,
     };
+    if (mqtt.is_some() || bootstraps.is_some()) && !config.provisioning.enabled {
+        return Err(Error::plain(
+            "mqtt.listen and lwm2m.listen in the configuration need provisioning.enabled = true",
+        ));
+    }
     let operators = admin::listen(&config.data_dir)?;
     let users = Users::load(&store).await?;
     let products = Products::load(&store).await?;
@@ -140,8 +140,9 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let provisioning = provisioning(&config, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
-        if let (Some(socket), Some(config)) = (bootstraps, config.lwm2m.clone()) {
-            tasks.spawn(lwm2m::serve(socket, config, provisioning.clone()));
+        if let Some(socket) = bootstraps {
+            let lwm2m = lwm2m::serve(socket, config.lwm2m.clone(), provisioning.clone());
+            tasks.spawn(lwm2m);
         }
         tasks.spawn(provisioning.run());
     }
