@@ -92,6 +92,8 @@
 //!   [`connect`](Endpoint::connect) may come to another shard, which does not know it.
 //! - Give all shards the same channel for outputs. An exchange belongs to a shard, and so does what comes of it; what two shards
 //!   say has no order but for who is online.
+//! - [`Shards::session_of`] has a session before its peer knows of it. While the channel is full, a peer whose coming online waits
+//!   there is sent nothing.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod batch;
@@ -106,7 +108,6 @@ mod overload;
 mod publish;
 mod shards;
 
-use alloc::collections::VecDeque;
 use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::task::Poll;
@@ -130,7 +131,7 @@ use datagrams::{BATCH, Inbox, Outbox};
 use desk::{Desk, Forwarded, News};
 use handle::Call;
 use overload::Pressure;
-use publish::Ways;
+use publish::{Backlog, Ways};
 
 /// Drives an endpoint until all handles are dropped or nobody reads the outputs any more.
 ///
@@ -158,7 +159,7 @@ async fn drive<D: DtlsEndpoint>(
     let mut timer = clock.timer();
     let mut inbox = Inbox::of(socket)?;
     let mut outbox = Outbox::default();
-    let mut backlog = VecDeque::new();
+    let mut backlog = Backlog::default();
     let mut pressure = Pressure::default();
     loop {
         let deadline = endpoint.next_deadline();

@@ -15,9 +15,11 @@ mod site;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
+use std::time::Duration;
 
 use coap_psk::dtls::{SessionId, ShardNumber};
-use coap_psk::{Code, Counters, Event, OfflineReason, Response, driver, option};
+use coap_psk::{Code, Counters, Event, OfflineReason, Output, PskKey, Response, driver, option};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use site::{Device, Nat, SOON, Site, name};
@@ -169,6 +171,50 @@ async fn the_command_that_waits_for_a_device_waits_at_its_next_session_wherever_
 }
 
 #[tokio::test]
+async fn a_device_does_not_know_of_its_session_before_its_shard_could_tell() {
+    let (all, mut shards) = driver::shards(NonZeroU8::MIN, driver::Queues::default());
+    let socket = driver::bind((Ipv4Addr::LOCALHOST, 0).into(), NonZeroU8::MIN)
+        .unwrap()
+        .remove(0);
+    let address = socket.local_addr().unwrap();
+    let (sender, mut outputs) = mpsc::channel(1);
+    let theirs = sender.clone();
+    tokio::spawn(async move {
+        let mut endpoint = site::endpoint(Some(shards[0].number()));
+        shards[0].run(&socket, &mut endpoint, &theirs).await
+    });
+    let connecting = tokio::spawn(Device::connect(1, address, None));
+    let Some(Output::KeyWanted { handshake, .. }) = timeout(SOON, outputs.recv()).await.unwrap()
+    else {
+        panic!("it asks for the key first")
+    };
+    let peer = address;
+    let session = SessionId(0);
+    let filling = sender.try_send(Output::Event(Event::Moved { session, peer }));
+    filling.expect("there is room for one");
+    let key = Some(PskKey::new(site::KEY));
+    let providing = all.call(handshake, move |it, now| {
+        it.provide_key(handshake, key, now);
+        it.sessions()
+    });
+    assert_eq!(timeout(SOON, providing).await.unwrap(), Some(1));
+    // What a call brought about is sent before the next one is taken.
+    timeout(SOON, all.call(handshake, |_, _| ())).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!connecting.is_finished());
+    assert_eq!(all.session_of(&name(1)), None);
+
+    assert!(outputs.recv().await.is_some(), "that makes room");
+    timeout(SOON, connecting).await.unwrap().unwrap();
+    let session = all.session_of(&name(1)).unwrap();
+    let online = outputs.recv().await;
+    assert!(
+        matches!(online, Some(Output::Event(Event::Online { session: it, .. })) if it == session),
+        "{online:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_call_to_a_shard_that_there_is_not_or_not_any_more_has_no_answer() {
     let mut site = Site::open(FOUR).await;
     assert_eq!(site.all.call(ShardNumber(3), |_, _| 7).await, Some(7));
@@ -183,7 +229,7 @@ async fn a_call_to_a_shard_that_there_is_not_or_not_any_more_has_no_answer() {
 async fn an_engine_that_numbers_its_sessions_as_another_shard_is_not_driven() {
     let (_all, mut shards) = driver::shards(FOUR, driver::Queues::default());
     let sockets = driver::bind((Ipv4Addr::LOCALHOST, 0).into(), FOUR).unwrap();
-    let (outputs, _nobody) = tokio::sync::mpsc::channel(1);
+    let (outputs, _nobody) = mpsc::channel(1);
     let mut endpoint = site::endpoint(None);
     let refused = shards[1].run(&sockets[1], &mut endpoint, &outputs).await;
     assert_eq!(

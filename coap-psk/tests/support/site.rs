@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
-const KEY: [u8; 16] = [7; 16];
+pub(crate) const KEY: [u8; 16] = [7; 16];
 
 type Driving = JoinHandle<std::io::Result<()>>;
 

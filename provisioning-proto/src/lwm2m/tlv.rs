@@ -250,7 +250,7 @@ pub fn write(out: &mut Vec<u8>, kind: Kind, id: u16, value: &[u8]) -> Result<(),
 /// Appends an entry that holds a value.
 ///
 /// # Errors
-/// [`EncodeError::TooLong`] as [`write`].
+/// [`EncodeError::TooLong`] as [`write()`].
 pub fn write_value(
     out: &mut Vec<u8>,
     kind: Kind,

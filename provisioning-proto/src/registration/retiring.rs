@@ -9,7 +9,7 @@ use crate::time::{millis, unix_millis};
 use super::timers::Timer;
 use super::{Exchange, ExchangeId, Key, Output, Registrations};
 
-/// How long a retirement waits for an open operation of the device.
+/// How long a retirement waits until no assignment of the device is under way.
 const WAIT: Duration = Duration::from_secs(1);
 
 impl Registrations {
@@ -47,17 +47,19 @@ impl Registrations {
             .is_some_and(|(_, retiring)| retiring == target)
     }
 
-    /// Tells the next former target of a device, unless the device is just being given one: it might be the same.
+    /// Tells the next former target of a device, unless the device is just being given one: it might be the same. A proposal
+    /// outlives its operation: a commit of which nobody knows what became of it may yet be found to be stored.
     pub(super) fn retire(&mut self, key: &Key, wall: SystemTime, now: Instant) {
         if self.retiring.contains_key(key) {
             return;
         }
-        if self.open.contains_key(key) {
+        let registration = self.directory.registration(&key.0, &key.1);
+        let proposed = registration.is_some_and(|known| known.pending.is_some());
+        if proposed || self.open.contains_key(key) {
             self.timers.set(Timer::Retirement(key.clone()), now, WAIT);
             return;
         }
         let superseded_before = unix_millis(wall).saturating_sub(millis(self.config.grace));
-        let registration = self.directory.registration(&key.0, &key.1);
         let Some(former) = registration
             .and_then(|known| known.to_retire(superseded_before))
             .cloned()

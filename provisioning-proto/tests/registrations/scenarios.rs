@@ -430,6 +430,38 @@ fn a_target_that_cannot_be_told_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_target_is_not_told_to_forget_a_device_whose_commit_there_may_have_been_stored() {
+    let mut world = World::furnished();
+    let principal = world.by_group("sn-1").unwrap();
+    // A proposal comes to nothing, and its target does not hear that it did.
+    world.request(principal.clone());
+    for well in [true, false, true, false] {
+        let output = world.waiting.remove(0);
+        world.perform(output, well);
+    }
+    assert_eq!(world.registration("sn-1").unwrap().previous.len(), 1);
+    // The next one is for the same target. Its commit is stored, but nobody hears of that in time.
+    let operation = world.request(principal.clone());
+    for well in [true, true, false] {
+        let output = world.waiting.remove(0);
+        world.perform(output, well);
+    }
+    world.pass(world.config.retire_retry);
+    assert_eq!(world.answers.remove(&operation), Some(Err(Cause::TimedOut)));
+    world.settle();
+    let known = world.registration("sn-1").unwrap();
+    assert_eq!(known.current_generation(), Some(2));
+    assert!(known.previous.is_empty());
+    world.pass(world.config.retire_retry);
+    world.settle();
+    assert!(world.knows("a", "sn-1"));
+    // Not even for a moment: who reads the ledger between the two would find a target that does not know its device.
+    assert!(!world.log.contains(&"retire sn-1 a".to_owned()));
+    let own = world.by_secret("sn-1", "a secret of its own").unwrap();
+    assert_eq!(place(&world.register(own)), "a");
+}
+
+#[test]
 fn a_repeated_request_shares_the_operation_and_its_answer() {
     let mut world = World::furnished();
     let principal = world.by_group("sn-1").unwrap();
