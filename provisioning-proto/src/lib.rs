@@ -161,6 +161,7 @@ mod code;
 pub mod directory;
 mod error;
 mod ids;
+mod ledger;
 pub mod limiter;
 pub mod limits;
 pub mod lwm2m;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cbor::{from_cbor, to_cbor};
+use crate::ledger::ledger;
 use crate::registry::{Activation, Device, Product, Registry, SNAPSHOT_FORMAT};
-use crate::{AccountId, DeviceId, DeviceKey, Error, ErrorKind, ProductKey, SealedSecret, Template};
+use crate::{AccountId, DeviceId, DeviceKey, ProductKey, SealedSecret, Template};
 
 /// The longest change, in bytes; the longest possible one, that of a template, is well below.
 const MAX_CHANGE: usize = 32 << 10;
+
+ledger!(Registry, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
 /// Something that happened to a product or one of its devices, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -20,29 +22,6 @@ pub struct Change {
     pub at: u64,
     /// What happened.
     pub fact: Fact,
-}
-
-impl Change {
-    /// Writes the change for the journal, as CBOR.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a change that was written by this or an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHANGE {
-            return Err(ErrorKind::Malformed.into());
-        }
-        from_cbor(bytes)
-    }
 }
 
 /// The facts that a registry is made of.
@@ -133,56 +112,6 @@ pub enum Fact {
         /// Its key.
         device: DeviceKey,
     },
-}
-
-impl Registry {
-    /// Rebuilds a registry from its changes, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`].
-    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
-        let mut registry = Self::default();
-        registry.replay_after(changes)?;
-        Ok(registry)
-    }
-
-    /// Takes in the changes that follow what the registry holds, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`]; the registry then holds what came before the malformed change.
-    pub fn replay_after<'c>(
-        &mut self,
-        changes: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<(), Error> {
-        for change in changes {
-            self.apply(&Change::decode(change)?);
-        }
-        Ok(())
-    }
-
-    /// Writes the whole registry, in the form [`SNAPSHOT_FORMAT`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
-    /// [`ErrorKind::Malformed`].
-    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
-        if format != SNAPSHOT_FORMAT {
-            return Err(ErrorKind::UnknownFormat.into());
-        }
-        from_cbor(bytes)
-    }
 }
 
 /// A registry as it is written, without what follows from the rest.

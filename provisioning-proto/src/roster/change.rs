@@ -3,13 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cbor::{from_cbor, to_cbor};
+use crate::ledger::ledger;
 use crate::model::{Assignment, Cause, Enrollment, Fingerprint, Target};
 use crate::roster::{Roster, SNAPSHOT_FORMAT};
-use crate::{Error, ErrorKind, GroupId, RegistrationId, SealedSecret};
+use crate::{GroupId, RegistrationId, SealedSecret};
 
 /// The longest change, in bytes; the longest possible one holds one initial configuration.
 const MAX_CHANGE: usize = 128 << 10;
+
+ledger!(Roster, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
 /// Something that happened to a device's registration, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -96,77 +98,4 @@ pub enum Fact {
         /// The secret that the device was given with it.
         own_secret: Option<SealedSecret>,
     },
-}
-
-impl Change {
-    /// Writes the change for the journal, as CBOR.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a change that was written by this or an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHANGE {
-            return Err(ErrorKind::Malformed.into());
-        }
-        from_cbor(bytes)
-    }
-}
-
-impl Roster {
-    /// Rebuilds a roster from its changes, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`].
-    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
-        let mut roster = Self::default();
-        roster.replay_after(changes)?;
-        Ok(roster)
-    }
-
-    /// Takes in the changes that follow what the roster holds, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`]; the roster then holds what came before the malformed change.
-    pub fn replay_after<'c>(
-        &mut self,
-        changes: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<(), Error> {
-        for change in changes {
-            self.apply(&Change::decode(change)?);
-        }
-        Ok(())
-    }
-
-    /// Writes the whole roster, in the form [`SNAPSHOT_FORMAT`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
-    /// [`ErrorKind::Malformed`].
-    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
-        if format != SNAPSHOT_FORMAT {
-            return Err(ErrorKind::UnknownFormat.into());
-        }
-        from_cbor(bytes)
-    }
 }

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::allocation::{AccessPoint, AllocationPolicy};
-use crate::cbor::{from_cbor, to_cbor};
+use crate::ledger::ledger;
 use crate::model::EnrollmentGroup;
 use crate::tenant::{SNAPSHOT_FORMAT, Tenant};
-use crate::{AccessPointId, Error, ErrorKind, GroupId, PolicyId, ScopeId, TenantId};
+use crate::{AccessPointId, GroupId, PolicyId, ScopeId, TenantId};
 
 /// The longest change, in bytes: a group with its longest lists, or a table of places.
 const MAX_CHANGE: usize = 2 << 20;
+
+ledger!(Tenant, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
 /// Something that happened to a tenant's settings, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -88,77 +90,4 @@ pub enum Fact {
         /// Its id.
         group: GroupId,
     },
-}
-
-impl Change {
-    /// Writes the change for the journal, as CBOR.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a change that was written by this or an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHANGE {
-            return Err(ErrorKind::Malformed.into());
-        }
-        from_cbor(bytes)
-    }
-}
-
-impl Tenant {
-    /// Rebuilds a tenant from its changes, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`].
-    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
-        let mut tenant = Self::default();
-        tenant.replay_after(changes)?;
-        Ok(tenant)
-    }
-
-    /// Takes in the changes that follow what the tenant holds, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`]; the tenant then holds what came before the malformed change.
-    pub fn replay_after<'c>(
-        &mut self,
-        changes: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<(), Error> {
-        for change in changes {
-            self.apply(&Change::decode(change)?);
-        }
-        Ok(())
-    }
-
-    /// Writes the whole tenant, in the form [`SNAPSHOT_FORMAT`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::UnknownFormat`] for a form of another release: replay the changes, if they are still there;
-    /// [`ErrorKind::Malformed`].
-    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
-        if format != SNAPSHOT_FORMAT {
-            return Err(ErrorKind::UnknownFormat.into());
-        }
-        from_cbor(bytes)
-    }
 }

@@ -4,12 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CertificateAuthorities, Denial, Reference, SNAPSHOT_FORMAT};
-use crate::cbor::{from_cbor, to_cbor};
+use crate::CaId;
 use crate::certificates::Certificate;
-use crate::{CaId, Error, ErrorKind};
+use crate::ledger::ledger;
 
 /// The longest change, in bytes: a certificate and a name.
 const MAX_CHANGE: usize = 32 << 10;
+
+ledger!(CertificateAuthorities, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
 /// Something that happened to an authority, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -82,76 +84,4 @@ pub enum Fact {
         /// Which.
         denial: Denial,
     },
-}
-
-impl Change {
-    /// Writes the change for the journal, as CBOR.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a change that was written by this or an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHANGE {
-            return Err(ErrorKind::Malformed.into());
-        }
-        from_cbor(bytes)
-    }
-}
-
-impl CertificateAuthorities {
-    /// Rebuilds the ledger from its changes, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`].
-    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
-        let mut authorities = Self::default();
-        authorities.replay_after(changes)?;
-        Ok(authorities)
-    }
-
-    /// Takes in the changes that follow what the ledger holds, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`]; the ledger then holds what came before the malformed change.
-    pub fn replay_after<'c>(
-        &mut self,
-        changes: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<(), Error> {
-        for change in changes {
-            self.apply(&Change::decode(change)?);
-        }
-        Ok(())
-    }
-
-    /// Writes the whole ledger, in the form [`SNAPSHOT_FORMAT`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::UnknownFormat`] for a form of another release; [`ErrorKind::Malformed`].
-    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
-        if format != SNAPSHOT_FORMAT {
-            return Err(ErrorKind::UnknownFormat.into());
-        }
-        from_cbor(bytes)
-    }
 }

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Issued, IssuedCertificates, Issuer, Profile, Reason, SNAPSHOT_FORMAT};
-use crate::cbor::{from_cbor, to_cbor};
 use crate::certificates::{Certificate, Digest, Serial};
-use crate::{CaId, Error, ErrorKind, ProfileId, RegistrationId, SealedSecret};
+use crate::ledger::ledger;
+use crate::{CaId, ProfileId, RegistrationId, SealedSecret};
 
 /// The longest change, in bytes: a certificate, a sealed key and a URL.
 const MAX_CHANGE: usize = 32 << 10;
+
+ledger!(IssuedCertificates, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
 /// Something that happened to a certificate, an issuer or a profile, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -97,78 +99,6 @@ pub enum Fact {
         /// Its number.
         number: u64,
     },
-}
-
-impl Change {
-    /// Writes the change for the journal, as CBOR.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a change that was written by this or an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] for bytes that are no change, are too long, or go on after it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHANGE {
-            return Err(ErrorKind::Malformed.into());
-        }
-        from_cbor(bytes)
-    }
-}
-
-impl IssuedCertificates {
-    /// Rebuilds the ledger from its changes, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`].
-    pub fn replay<'c>(changes: impl IntoIterator<Item = &'c [u8]>) -> Result<Self, Error> {
-        let mut certificates = Self::default();
-        certificates.replay_after(changes)?;
-        Ok(certificates)
-    }
-
-    /// Takes in the changes that follow what the ledger holds, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`]; the ledger then holds what came before the malformed change.
-    pub fn replay_after<'c>(
-        &mut self,
-        changes: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<(), Error> {
-        for change in changes {
-            self.apply(&Change::decode(change)?);
-        }
-        Ok(())
-    }
-
-    /// Writes the whole ledger, in the form [`SNAPSHOT_FORMAT`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Malformed`] should the encoder fail.
-    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        to_cbor(self)
-    }
-
-    /// Reads a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::UnknownFormat`] for a form of another release; [`ErrorKind::Malformed`].
-    pub fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
-        if format != SNAPSHOT_FORMAT {
-            return Err(ErrorKind::UnknownFormat.into());
-        }
-        from_cbor(bytes)
-    }
 }
 
 /// The ledger as it is written, without what follows from the rest.
