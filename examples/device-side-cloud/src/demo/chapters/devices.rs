@@ -151,17 +151,22 @@ pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error>
             "the device does not publish in CBOR: {publishing}"
         )));
     }
-    let published = event(device, "published").await?;
-    if published.get("code") != Some(&Value::from("2.04")) {
-        return Err(Error::plain(format!(
-            "the links were not taken: {published}"
-        )));
-    }
-    // In whatever order.
-    let mut missing = vec![THERMOSTAT, LIGHT];
+    // The cloud begins to observe when it has taken the links: that may overtake the answer to the publication.
+    let mut missing = vec!["published", THERMOSTAT, LIGHT];
     while !missing.is_empty() {
-        let observed = event(device, "observed").await?;
-        missing.retain(|href| observed.get("href") != Some(&Value::from(*href)));
+        let line = device
+            .wait_for(&format!("{missing:?}"), PATIENCE, |line| {
+                ["published", "observed"]
+                    .iter()
+                    .any(|name| is_event(line, name))
+            })
+            .await?;
+        let event = read_event(&line)?;
+        let what = event.get("href").or_else(|| event.get("event"));
+        missing.retain(|awaited| what != Some(&Value::from(*awaited)));
+        if event.get("code").is_some_and(|code| code != "2.04") {
+            return Err(Error::plain(format!("the links were not taken: {event}")));
+        }
     }
     story.saw(
         "the device publishes",
@@ -176,10 +181,18 @@ pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error>
 pub(super) async fn event(device: &mut Process, name: &str) -> Result<Value, Error> {
     let line = device
         .wait_for(&format!("\"{name}\""), PATIENCE, |line| {
-            line.contains(&format!("\"event\":\"{name}\""))
+            is_event(line, name)
         })
         .await?;
-    serde_json::from_str(&line).map_err(|cause| Error::new(format!("{line} is no JSON"), cause))
+    read_event(&line)
+}
+
+fn is_event(line: &str, name: &str) -> bool {
+    line.contains(&format!("\"event\":\"{name}\""))
+}
+
+fn read_event(line: &str) -> Result<Value, Error> {
+    serde_json::from_str(line).map_err(|cause| Error::new(format!("{line} is no JSON"), cause))
 }
 
 fn value(lines: &[(String, String)], name: &str) -> Result<String, Error> {
