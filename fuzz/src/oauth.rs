@@ -7,10 +7,12 @@ use account_linking::client::Callback;
 use account_linking::form::Form;
 use account_linking::server::access_token::check_claims_unverified;
 use account_linking::server::authorize::check_query;
-use account_linking::server::dpop::check_proof_unverified;
 use account_linking::server::client_authentication::parse_basic;
+use account_linking::server::dpop::check_proof_unverified;
 use account_linking::server::token::check_form;
-use account_linking::server::{Algorithm, Config, Dpop, Issuer, RefreshKey, Registration, SigningKey};
+use account_linking::server::{
+    Algorithm, Config, Dpop, Issuer, RefreshKey, Registration, SigningKey,
+};
 use account_linking::{RedirectUri, SecretBytes};
 use bytes::Bytes;
 
@@ -49,7 +51,10 @@ pub fn token_form(bytes: &[u8]) {
     if check_form(bytes).is_ok() {
         let form = form.expect("a token request is a form");
         assert!(form.get("grant_type").is_some());
-        assert!(!form.has_repeats_but("resource"), "RFC 6749, 3.2: no parameter twice");
+        assert!(
+            !form.has_repeats_but("resource"),
+            "RFC 6749, 3.2: no parameter twice"
+        );
     }
 }
 

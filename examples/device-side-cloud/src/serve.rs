@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use example_support::told_to_stop;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use uci_server_core::driver;
@@ -300,17 +300,4 @@ fn outbound(config: &Config, ca: &DevelopmentCa) -> Result<Outbound, Error> {
     let timeout = Duration::from_secs(config.notifications.timeout_seconds);
     let tls = client_config(&roots)?;
     Ok(Outbound::new(tls, Schemes::HttpsOnly, rule, timeout))
-}
-
-async fn told_to_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

@@ -14,13 +14,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use example_support::Error;
+use example_support::{Error, told_to_stop};
 use mqtt_bootstrap::{Door, Figures, Settings};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -110,17 +109,4 @@ fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Er
         .with_single_cert(chain, key)
         .map_err(|cause| Error::new("certificate and key do not fit", cause))?;
     Ok(Arc::new(config))
-}
-
-async fn told_to_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

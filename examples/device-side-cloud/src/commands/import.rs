@@ -1,10 +1,10 @@
 //! Enrolling the devices of a CSV file, some hundred at a time.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use csv::StringRecord;
+use example_support::progress::{ProgressLine, bar};
 use serde_json::{Map, Value};
 
 use crate::admin::{self, Order};
@@ -16,9 +16,6 @@ use crate::provisioning::{self, Enrolled};
 const MAX_ORDER: usize = 48 * 1024;
 /// How many devices one order has at most.
 const MAX_DEVICES: usize = 500;
-const BAR: usize = 24;
-/// How often a line is written where lines cannot be written over.
-const LINES: Duration = Duration::from_secs(5);
 /// The columns that say how a device proves itself, and those that say where it goes; all others are of the device.
 const AUTH: [&str; 4] = ["auth_type", "secret", "fingerprint", "identity"];
 const INFO: [&str; 3] = ["certificate_id", "allocation_strategy_type", "init_config"];
@@ -41,7 +38,7 @@ pub(crate) async fn run(data_dir: &Path, tenant: &str, path: &Path) -> Result<()
         tenant,
         batch: Vec::new(),
         length: 0,
-        total: Enrolled::default(),
+        total: Totals::default(),
         progress: Progress::new(all),
     };
     let mut record = StringRecord::new();
@@ -52,21 +49,28 @@ pub(crate) async fn run(data_dir: &Path, tenant: &str, path: &Path) -> Result<()
         import.take(line, device(&header, &record), read).await?;
     }
     import.send(all).await?;
-    import.progress.end();
-    let Enrolled {
+    import.progress.end(&import.total);
+    let Totals {
         created,
         present,
         refused,
     } = import.total;
     super::say(&format!(
-        "created: {created}\npresent: {present}\nrefused: {}",
-        refused.len()
+        "created: {created}\npresent: {present}\nrefused: {refused}"
     ));
-    if refused.is_empty() {
+    if refused == 0 {
         Ok(())
     } else {
         Err(Error::plain("some lines were not taken"))
     }
+}
+
+/// What came of the lines so far.
+#[derive(Debug, Default)]
+struct Totals {
+    created: usize,
+    present: usize,
+    refused: usize,
 }
 
 struct Import<'a> {
@@ -76,7 +80,7 @@ struct Import<'a> {
     batch: Vec<(u64, Value)>,
     /// How long they are as JSON.
     length: usize,
-    total: Enrolled,
+    total: Totals,
     progress: Progress,
 }
 
@@ -117,9 +121,8 @@ impl Import<'_> {
     }
 
     fn refuse(&mut self, line: u64, why: &str) {
-        self.progress.clear();
-        write(&format!("line {line}: {why}\n"));
-        self.total.refused.push((0, String::new()));
+        self.progress.line.say(&format!("line {line}: {why}"));
+        self.total.refused = self.total.refused.saturating_add(1);
     }
 }
 
@@ -165,69 +168,39 @@ fn device(header: &StringRecord, record: &StringRecord) -> Value {
     device.into()
 }
 
-/// A line of progress: on a terminal one that is written over, elsewhere a new one every few seconds.
+/// The line of progress, and what it is counted from.
 #[derive(Debug)]
 struct Progress {
-    terminal: bool,
+    line: ProgressLine,
     all: u64,
     since: Instant,
-    next: Instant,
 }
 
 impl Progress {
     fn new(all: u64) -> Self {
-        let since = clock::now();
         Self {
-            terminal: stderr().is_terminal(),
+            line: ProgressLine::to_stderr(),
             all,
-            since,
-            next: since,
+            since: clock::now(),
         }
     }
 
-    fn show(&mut self, read: u64, total: &Enrolled) {
-        let now = clock::now();
+    fn show(&mut self, read: u64, total: &Totals) {
+        let passed = clock::now().saturating_duration_since(self.since);
+        self.line.show(passed, &self.text(read, total, passed));
+    }
+
+    fn end(&self, total: &Totals) {
+        let passed = clock::now().saturating_duration_since(self.since);
+        self.line.end(&self.text(self.all, total, passed));
+    }
+
+    fn text(&self, read: u64, total: &Totals, passed: Duration) -> String {
         let done = total.created.saturating_add(total.present);
-        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
-        let rate = done as f64 / seconds.max(f64::MIN_POSITIVE);
-        let line = format!(
-            "[{}] {done} devices, {rate:.0}/s, {} refused",
-            bar(read, self.all),
-            total.refused.len()
-        );
-        if self.terminal {
-            write(&format!("\r\x1b[K{line}"));
-        } else if now >= self.next {
-            write(&format!("{line}\n"));
-            self.next = now.checked_add(LINES).unwrap_or(now);
-        }
+        let rate = done as f64 / passed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let (bar, refused) = (bar(read, self.all), total.refused);
+        format!("[{bar}] {done} devices, {rate:.0}/s, {refused} refused")
     }
-
-    fn clear(&self) {
-        if self.terminal {
-            write("\r\x1b[K");
-        }
-    }
-
-    fn end(&self) {
-        if self.terminal {
-            write("\n");
-        }
-    }
-}
-
-fn bar(done: u64, all: u64) -> String {
-    let width = u64::try_from(BAR).unwrap_or(0);
-    let filled = width.saturating_mul(done).checked_div(all).unwrap_or(width);
-    let filled = usize::try_from(filled).unwrap_or(BAR).min(BAR);
-    "#".repeat(filled) + &"-".repeat(BAR.saturating_sub(filled))
-}
-
-/// Nobody watches any more when this fails: the import goes on all the same.
-fn write(text: &str) {
-    let mut stderr = stderr().lock();
-    let _ = stderr.write_all(text.as_bytes());
-    let _ = stderr.flush();
 }
 
 #[cfg(test)]
@@ -260,13 +233,5 @@ mod tests {
                 "{wrong:?}"
             );
         }
-    }
-
-    #[test]
-    fn the_bar_is_empty_at_first_and_full_at_last() {
-        assert_eq!(
-            (bar(0, 10), bar(10, 10), bar(99, 10)),
-            ("-".repeat(BAR), "#".repeat(BAR), "#".repeat(BAR))
-        );
     }
 }
