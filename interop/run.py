@@ -13,6 +13,7 @@ import libcoap  # noqa: F401
 import linking  # noqa: F401
 import oauth_clients  # noqa: F401
 import refusals  # noqa: F401
+import pushed_and_bound  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
@@ -30,6 +31,7 @@ import operators  # noqa: F401
 import restart  # noqa: F401
 import posts  # noqa: F401
 import backups  # noqa: F401
+import keys  # noqa: F401
 import quotas  # noqa: F401
 import meta_schema  # noqa: F401
 import bad_input  # noqa: F401
