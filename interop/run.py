@@ -41,6 +41,7 @@ import monitoring  # noqa: F401
 import full_disk  # noqa: F401
 import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
+import provisioning_functions  # noqa: F401
 import provisioning_lwm2m  # noqa: F401
 import checks
 from cloud import Cloud

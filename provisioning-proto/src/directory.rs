@@ -19,7 +19,7 @@ use crate::{AccessPointId, RegistrationId, ScopeId, TenantId};
 
 pub use admission::Entry;
 pub use candidate::{Candidate, Principal};
-pub use evidence::{Evidence, Issuer};
+pub use evidence::{CertificateNames, Evidence, Issuer, IssuerNames};
 pub(crate) use holding::Holding;
 
 /// Every tenant with its devices.

@@ -3,8 +3,8 @@
 use provisioning_proto::certificates::authorities::State;
 use provisioning_proto::certificates::issuance::Subject;
 use provisioning_proto::certificates::{Certificate, CertificateError, CertificationRequest};
-use provisioning_proto::directory::{Evidence, Issuer};
-use provisioning_proto::{RegistrationId, ScopeId, TenantId};
+use provisioning_proto::directory::{CertificateNames, Evidence, Issuer};
+use provisioning_proto::{CaId, RegistrationId, ScopeId, TenantId};
 use tracing::info;
 
 use super::{Certification, Ring, Tenant};
@@ -18,7 +18,7 @@ impl Certification {
     /// What a device proves that completed a handshake with the key of the first of these certificates; `None` where that
     /// was revoked.
     ///
-    /// An authority vouches for the id in the common name and no other. A fingerprint is pinned to an id, whatever the name.
+    /// An authority vouches for the id in the common name or an alternative name and no other. A fingerprint is pinned to an id, whatever the name.
     pub(crate) async fn evidence(
         &self,
         scope: Option<ScopeId>,
@@ -30,13 +30,14 @@ impl Certification {
         let tenants = self.tenants.lock().await;
         for (name, tenant) in tenants.iter() {
             match tenant.judge(leaf, &id) {
-                Ok(issuer) => issuers.extend(issuer.map(|ca| Issuer::new(name.clone(), ca, false))),
+                Ok(issuer) => issuers.extend(issuer.map(|ca| tenant.own(name, ca))),
                 Err(cause) => {
                     info!(tenant = %name, device = %id, %cause, "a certificate was not taken");
                     return None;
                 }
             }
-            if leaf.common_name() == Some(id.as_str()) {
+            let others = &mut leaf.alternative_names();
+            if leaf.common_name() == Some(id.as_str()) || others.any(|other| other == id.as_str()) {
                 issuers.extend(tenant.vouching(name, shown));
             }
         }
@@ -47,6 +48,7 @@ impl Certification {
             id,
             issuers,
             fingerprints: fingerprints.collect(),
+            names: CertificateNames::of(leaf),
         })
     }
 
@@ -88,7 +90,7 @@ impl Tenant {
         &self,
         leaf: &Certificate,
         id: &RegistrationId,
-    ) -> Result<Option<provisioning_proto::CaId>, CertificateError> {
+    ) -> Result<Option<CaId>, CertificateError> {
         let issued = self.issued.ledger();
         match issued.authenticate(leaf, clock::wall()) {
             Ok(owner) if owner == id => {
@@ -109,6 +111,17 @@ impl Tenant {
         let path = authorities.verify_chain(shown, true, &Ring, at).ok()?;
         let authority = authorities.authority(&path.ca)?;
         let expired = authority.state(at) == State::Expired && !authority.accept_expired;
-        Some(Issuer::new(name.clone(), path.ca, expired))
+        let issuer = Issuer::new(name.clone(), path.ca, expired);
+        Some(issuer.named(&authority.name, &authority.certificate))
+    }
+
+    /// An issuer of this cloud's, which has the name of its id.
+    fn own(&self, tenant: &TenantId, ca: CaId) -> Issuer {
+        let issuer = Issuer::new(tenant.clone(), ca, false);
+        let name = issuer.ca.to_string();
+        match self.issued.ledger().issuers().get(&issuer.ca) {
+            Some(own) => issuer.named(&name, &own.certificate),
+            None => issuer,
+        }
     }
 }
