@@ -18,7 +18,10 @@ use crate::model::{
 use crate::mqtt::DeviceAction;
 use crate::roster::{self, Registration, Roster};
 use crate::time::unix_millis;
-use crate::{Code, GroupId, RegistrationId, SealedSecret, Secret, TenantId, limits};
+use crate::{
+    AccessPointId, ApplicationId, Code, GroupId, RegistrationId, SealedSecret, Secret, TenantId,
+    limits,
+};
 
 #[derive(Deserialize)]
 struct DeviceBody {
@@ -53,6 +56,16 @@ struct ActionBody {
 #[derive(Default, Deserialize)]
 struct ActionArgs {
     secret: Option<SecretText>,
+}
+
+/// Where a device is to go, as the vendor's functions say it; without an access point, the policies decide again.
+#[derive(Deserialize)]
+struct AllocationBody {
+    access_point_id: Option<AccessPointId>,
+    product_id: Option<ApplicationId>,
+    app_id: Option<ApplicationId>,
+    region_id: Option<String>,
+    authorizing_domain_id: Option<TenantId>,
 }
 
 pub(super) fn read(
@@ -101,6 +114,10 @@ pub(super) fn read(
                 expected(request)?,
                 StatusCode::OK,
             ))
+        }
+        Call::Below(id, Below::Allocation) => {
+            let expected = expected(request)?;
+            allocate(context, device_id(&id)?, body(request)?, expected)
         }
         Call::Below(..) => Err(Code::NOT_FOUND.into()),
     }
@@ -276,6 +293,55 @@ fn act(context: &Context<'_>, id: RegistrationId, given: &ActionBody) -> Result<
             })
         }
     }
+}
+
+/// Ties a device to an access point, or to none, and lets that be decided when it comes next.
+fn allocate(
+    context: &Context<'_>,
+    id: RegistrationId,
+    given: AllocationBody,
+    expected: Expected,
+) -> Result<Step, Failure> {
+    let mut enrollment = enrolled(context, &id)?.clone();
+    if let Some(point) = &given.access_point_id {
+        check_target(context, point, &given)?;
+    }
+    enrollment.entry.access_point = given.access_point_id;
+    let trigger = context.registration(&id, roster::Command::Trigger);
+    let step = enroll(context, id, enrollment, expected, StatusCode::OK);
+    Ok(match step {
+        Step::Edit(mut edit) => {
+            edit.commands.push(trigger);
+            Step::Edit(edit)
+        }
+        other => other,
+    })
+}
+
+/// What else the body says of the access point must be true of it: an entry names nothing but the access point.
+fn check_target(
+    context: &Context<'_>,
+    id: &AccessPointId,
+    given: &AllocationBody,
+) -> Result<(), Failure> {
+    entry::usable(context, id)?;
+    let point = context.directory.access_point(context.tenant, id);
+    let point = point.ok_or(Code::NOT_FOUND)?;
+    for application in given.product_id.iter().chain(&given.app_id) {
+        if point.default_application.as_ref() != Some(application) {
+            return Err(Code::APPLICATION.into());
+        }
+    }
+    let region = given.region_id.as_deref();
+    if region.is_some_and(|region| point.region.as_deref() != Some(region)) {
+        let text = format!("{id} is in another region");
+        return Err(Failure::malformed(text));
+    }
+    let owner = given.authorizing_domain_id.as_ref();
+    if owner.is_some_and(|owner| context.directory.owner_of(id) != Some(owner)) {
+        return Err(Code::NOT_AUTHORIZED.into());
+    }
+    Ok(())
 }
 
 fn enroll(

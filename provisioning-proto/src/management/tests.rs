@@ -18,6 +18,7 @@ use crate::{ErrorKind, SealedSecret, Secret, TenantId, tenant};
 /// A cloud with one tenant, `t1`, asked by its operators.
 struct Cloud {
     machine: Registrations,
+    authorities: CertificateAuthorities,
     start: Instant,
     asked: u8,
 }
@@ -26,6 +27,7 @@ impl Cloud {
     fn new() -> Self {
         let mut cloud = Self {
             machine: Registrations::new(Config::default(), [7; 32]),
+            authorities: CertificateAuthorities::default(),
             start: Instant::now(),
             asked: 0,
         };
@@ -81,16 +83,34 @@ impl Cloud {
             &seal,
             [self.asked; 32],
             self.wall(),
-        );
+        )
+        .with_authorities(&self.authorities);
         match begin(&context, request) {
             Step::Answer(response) => response,
             Step::Edit(edit) => {
-                let commands = edit.commands().to_vec();
-                let ends: Vec<_> = commands
-                    .into_iter()
-                    .map(|command| self.carry_out(command))
-                    .collect();
-                edit.answer(self.machine.directory(), *ends.last().unwrap())
+                for command in edit.preparations().to_vec() {
+                    let _ = self.carry_out(command);
+                }
+                let mut result = Err(ErrorKind::InvalidValue);
+                for command in edit.commands().to_vec() {
+                    result = self.carry_out(command);
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                edit.answer(self.machine.directory(), result)
+            }
+            Step::Authority(edit) => {
+                let (config, wall) = (authorities::Config::default(), self.wall());
+                let command = edit.command().clone();
+                let decided = self.authorities.decide(edit.ca(), command, &config, &Ring, wall);
+                let result = decided.map(|decision| {
+                    for change in &decision.changes {
+                        self.authorities.apply(change);
+                    }
+                    decision.reply
+                });
+                edit.answer(&self.authorities, result, wall)
             }
         }
     }
