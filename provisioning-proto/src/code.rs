@@ -102,6 +102,8 @@ codes! {
     UNAVAILABLE = 199_010, 503, "not now";
     /// A certificate authority has no code that could be signed, or needs none.
     NO_CODE = 199_011, 409, "no code is waiting to be signed";
+    /// What is to name a certificate authority names none that is there.
+    NO_AUTHORITY = 199_012, 400, "no such certificate authority";
 }
 
 impl Code {

@@ -63,6 +63,8 @@ pub struct Context<'a> {
     pub tenant: &'a TenantId,
     /// The tenant's certificate authorities; a request about them is not answered without.
     pub authorities: Option<&'a CertificateAuthorities>,
+    /// Judges the secret of a device that may be assigned to the local access point.
+    pub local_secret: Option<JudgeSecret<'a>>,
     /// Seals a secret for a stream and a field.
     pub seal: Seal<'a>,
     /// Of which ids and secrets are made; different for every request.
@@ -73,6 +75,9 @@ pub struct Context<'a> {
 
 /// Seals a secret for a stream and a field.
 pub type Seal<'a> = &'a dyn Fn(&str, &str, &Secret) -> Result<SealedSecret, SealFailed>;
+
+/// Says what is wrong with a secret, if something is.
+pub type JudgeSecret<'a> = &'a dyn Fn(&Secret) -> Result<(), String>;
 
 /// What follows from a request.
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl<'a> Context<'a> {
             directory,
             tenant,
             authorities: None,
+            local_secret: None,
             seal,
             entropy,
             wall,
@@ -132,6 +138,14 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_authorities(mut self, authorities: &'a CertificateAuthorities) -> Self {
         self.authorities = Some(authorities);
+        self
+    }
+
+    /// The same, where a local access point takes only some of the secrets that a device can have: others are refused when they
+    /// are set, and not when the device comes.
+    #[must_use]
+    pub fn with_local_secrets(mut self, judge: JudgeSecret<'a>) -> Self {
+        self.local_secret = Some(judge);
         self
     }
 

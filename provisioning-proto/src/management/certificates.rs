@@ -25,7 +25,7 @@ use crate::{CaId, Code, Error, ErrorKind, limits};
 #[must_use = "nothing is changed before its command is carried out"]
 pub struct AuthorityEdit {
     ca: CaId,
-    command: Command,
+    command: Box<Command>,
     status: StatusCode,
 }
 
@@ -133,7 +133,7 @@ pub(super) fn read(
 fn edit(ca: CaId, command: Command, status: StatusCode) -> (AuthorityEdit, CaId) {
     let edit = AuthorityEdit {
         ca: ca.clone(),
-        command,
+        command: Box::new(command),
         status,
     };
     (edit, ca)
@@ -243,11 +243,7 @@ fn refused(error: &Error) -> Failure {
 }
 
 /// An authority and the version of what is shown: an authority counts none, so it follows from the text.
-fn show(
-    authorities: &CertificateAuthorities,
-    ca: &CaId,
-    wall: SystemTime,
-) -> Option<(Value, u64)> {
+fn show(authorities: &CertificateAuthorities, ca: &CaId, wall: SystemTime) -> Option<(Value, u64)> {
     let authority = authorities.authority(ca)?;
     let shown = shown(ca, authority, wall);
     let digest = Sha256::digest(shown.to_string());
@@ -276,7 +272,11 @@ fn shown(ca: &CaId, authority: &Authority, wall: SystemTime) -> Value {
     });
     if let (State::Challenged, Some(challenge)) = (state, &authority.challenge) {
         put(&mut shown, "verify_code", challenge.code.as_str());
-        put(&mut shown, "verify_until", time::stamp(challenge.expires_at));
+        put(
+            &mut shown,
+            "verify_until",
+            time::stamp(challenge.expires_at),
+        );
     }
     shown
 }

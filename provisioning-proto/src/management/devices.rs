@@ -181,6 +181,7 @@ fn create(context: &Context<'_>, given: DeviceBody) -> Result<Step, Failure> {
                 Some(given) => given.0,
                 None => generated(context)?,
             };
+            check_local(context, &secret, given.entry.access_point())?;
             let sealed = sealed(context, &id, &secret)?;
             let attestation = Attestation::SymmetricKey {
                 primary: sealed,
@@ -279,6 +280,7 @@ fn act(context: &Context<'_>, id: RegistrationId, given: &ActionBody) -> Result<
                 Some(given) => given.0.clone(),
                 None => generated(context)?,
             };
+            check_local(context, &secret, enrollment.entry.access_point.as_ref())?;
             enrollment.attestation = Attestation::SymmetricKey {
                 primary: sealed(context, &id, &secret)?,
                 secondary: None,
@@ -395,6 +397,23 @@ fn sealed(
     let stream = Roster::stream(context.tenant, Roster::shard_of(id));
     let field = Roster::enrolled_secret_field(id);
     Ok((context.seal)(&stream, &field, secret)?)
+}
+
+/// Refuses a secret with which the device could not be at a local access point that it may be assigned to.
+fn check_local(
+    context: &Context<'_>,
+    secret: &Secret,
+    tied: Option<&AccessPointId>,
+) -> Result<(), Failure> {
+    let holding = context.directory.holding(context.tenant);
+    let mut points = holding.into_iter().flat_map(|one| {
+        let points = one.access_points.all().values();
+        points.filter(|point| tied.is_none_or(|tied| point.id == *tied))
+    });
+    match context.local_secret {
+        Some(judge) if points.any(|point| point.local) => judge(secret).map_err(Failure::malformed),
+        _ => Ok(()),
+    }
 }
 
 fn leaf(context: &Context<'_>, info: &AuthInfo) -> Result<Attestation, Failure> {

@@ -50,7 +50,6 @@ pub(super) fn read(
                 commands,
             )))
         }
-        (None, _) => Err(Failure::method("GET, POST")),
         (Some(to), &Method::DELETE) => {
             let to: TenantId = to.parse()?;
             if !own.value.grants.contains(&to) {
@@ -65,6 +64,6 @@ pub(super) fn read(
                 commands,
             )))
         }
-        (Some(_), _) => Err(Failure::method("DELETE")),
+        _ => Err(Code::NOT_FOUND.into()),
     }
 }

@@ -71,10 +71,14 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = request.method();
     match segments.as_slice() {
-        ["access-points", id, "grants"] => Ok(Route::Grants((*id).to_owned(), None)),
-        ["access-points", id, "grants", to] => {
-            Ok(Route::Grants((*id).to_owned(), Some((*to).to_owned())))
-        }
+        ["access-points", id, "grants"] => match *method {
+            Method::GET | Method::POST => Ok(Route::Grants((*id).to_owned(), None)),
+            _ => Err(Failure::method("GET, POST")),
+        },
+        ["access-points", id, "grants", to] => match *method {
+            Method::DELETE => Ok(Route::Grants((*id).to_owned(), Some((*to).to_owned()))),
+            _ => Err(Failure::method("DELETE")),
+        },
         ["access-points", rest @ ..] => {
             let below = [("applications", Below::Applications)];
             call(method, rest, &below, true).map(Route::AccessPoints)
