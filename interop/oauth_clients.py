@@ -73,40 +73,50 @@ def requests_oauthlib_links_refreshes_and_revokes_with_a_client_of_every_kind(wo
         raise AssertionError(f"{name}: a revoked refresh token was taken")
 
 
-def node_client(world, library, kind, client):
-    """Has a client of npm do it all; what it saw."""
-    packages = TARGET / "node"
-    if not (packages / "node_modules" / library).is_dir():
-        raise Skipped(f"{library} is not installed")
-    script = shutil.copy(ROOT / "interop" / "node" / "oauth.mjs", packages)
-    task = {
-        "library": library,
+def task_of(world, kind, client, **more):
+    """What a client in another language is told to do."""
+    return {
         "kind": kind,
         "issuer": world.cloud.url,
         "devices": f"{world.cloud.url}/api/v1/devices",
         "client_id": client.id,
         "client_secret": client.secret,
         "redirect_uri": client.redirect_uri,
+        **more,
     }
+
+
+def converse(world, name, command, client, environment=None):
+    """Runs a client that says where a browser has to go, and is told where that was sent; what it saw."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, **pipes)
+    try:
+        asks = process.stdout.readline()
+        expect(asks, f"{name}: {process.poll()} {asks}")
+        with linking.trusting(requests.Session(), world) as browser:
+            url = json.loads(asks)["url"]
+            answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
+        told, errors = process.communicate(answer + "\n", timeout=30)
+    except BaseException:
+        process.kill()
+        print(process.communicate()[1][-2000:])
+        raise
+    expect(process.returncode == 0, f"{name}: {errors[-2000:]}")
+    return json.loads(told)
+
+
+def node_client(world, library, kind, client, **more):
+    """Has a client of npm do it all; what it saw."""
+    packages = TARGET / "node"
+    if not (packages / "node_modules" / library).is_dir():
+        raise Skipped(f"{library} is not installed")
+    script = shutil.copy(ROOT / "interop" / "node" / "oauth.mjs", packages)
+    task = task_of(world, kind, client, library=library, **more)
     # Node 18, which is Debian's, has WebCrypto behind an option.
     environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(world.cloud.ca)}
     if subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.startswith("v18."):
         environment["NODE_OPTIONS"] = "--experimental-global-webcrypto"
-    node = subprocess.Popen(["node", script, json.dumps(task)], env=environment, **pipes)
-    try:
-        asks = node.stdout.readline()
-        expect(asks, f"{library} {kind}: {node.poll()} {asks}")
-        with linking.trusting(requests.Session(), world) as browser:
-            url = json.loads(asks)["url"]
-            answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
-        told, errors = node.communicate(answer + "\n", timeout=30)
-    except BaseException:
-        node.kill()
-        print(node.communicate()[1][-2000:])
-        raise
-    expect(node.returncode == 0, f"{library} {kind}: {errors[-2000:]}")
-    return json.loads(told)
+    return converse(world, f"{library} {kind}", ["node", script, json.dumps(task)], client, environment)
 
 
 @check
@@ -123,3 +133,33 @@ def clients_of_npm_link_refresh_introspect_and_revoke_as_clients_of_every_kind(w
             if library != "simple-oauth2" and kind != "public":
                 wanted |= {"active": True, "active_after": False}
             expect(seen == wanted, f"{library} {kind}: {seen}")
+
+
+@check
+def clients_of_npm_push_their_requests_and_bind_their_tokens_to_a_key(world):
+    """RFC 9126 and RFC 9449, each library with what it makes of them."""
+    for library in ("openid-client", "oauth4webapi"):
+        for kind, pushes, binds in (("basic", True, True), ("public", True, True), ("body", True, False), ("public", False, True)):
+            client = world.public_client if kind == "public" else world.client
+            seen = node_client(world, library, kind, client, pushes=pushes, binds=binds)
+            wanted = {"linked": 200, "refreshed": 200, "rotated": kind == "public", "revoked": 401, "refused": "invalid_grant"}
+            if binds:
+                wanted |= {"type": "dpop", "without_key": 401}
+            if kind != "public":
+                wanted |= {"active": True, "active_after": False}
+            expect(seen == wanted, f"{library} {kind} {pushes} {binds}: {seen}")
+
+
+@check
+def the_openidconnect_crate_links_refreshes_introspects_and_revokes_as_a_client_of_every_kind(world):
+    program = world.cloud.program.parent / "openidconnect-client"
+    if not program.is_file():
+        raise Skipped("there is no openidconnect-client (cargo build --manifest-path examples/openidconnect-client/Cargo.toml)")
+    for kind in ("basic", "body", "public"):
+        client = world.public_client if kind == "public" else world.client
+        task = task_of(world, kind, client, ca=str(world.cloud.ca))
+        seen = converse(world, f"openidconnect {kind}", [program, json.dumps(task)], client)
+        wanted = {"linked": 200, "refreshed": 200, "rotated": kind == "public", "revoked": 401, "refused": "invalid_grant"}
+        if kind != "public":
+            wanted |= {"active": True, "active_after": False}
+        expect(seen == wanted, f"openidconnect {kind}: {seen}")

@@ -13,6 +13,7 @@ import libcoap  # noqa: F401
 import linking  # noqa: F401
 import oauth_clients  # noqa: F401
 import refusals  # noqa: F401
+import pushed_and_bound  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
@@ -21,6 +22,7 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import engines  # noqa: F401
+import shards  # noqa: F401
 import gnutls  # noqa: F401
 import node  # noqa: F401
 import tinydtls  # noqa: F401
@@ -30,6 +32,7 @@ import operators  # noqa: F401
 import restart  # noqa: F401
 import posts  # noqa: F401
 import backups  # noqa: F401
+import keys  # noqa: F401
 import quotas  # noqa: F401
 import meta_schema  # noqa: F401
 import bad_input  # noqa: F401

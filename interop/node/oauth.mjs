@@ -1,5 +1,6 @@
 // OAuth clients of npm: each links, refreshes, introspects and revokes. `node oauth.mjs TASK`, TASK in JSON; it says where a
-// browser has to go, and reads on standard input where the browser was sent.
+// browser has to go, and reads on standard input where the browser was sent. With `pushes` the client pushes its request (RFC 9126),
+// with `binds` its tokens are bound to a key (RFC 9449).
 import { createInterface } from "node:readline/promises";
 import * as web from "oauth4webapi";
 import * as openid from "openid-client";
@@ -15,10 +16,7 @@ async function browse(url) {
   return new URL(value);
 }
 
-async function devices(token) {
-  const answer = await fetch(task.devices, { headers: { authorization: `Bearer ${token}` } });
-  return answer.status;
-}
+const bearer = (token) => fetch(task.devices, { headers: { authorization: `Bearer ${token}` } });
 
 const defined = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
@@ -31,12 +29,18 @@ const libraries = {
     const pkceCodeVerifier = openid.randomPKCECodeVerifier();
     const code_challenge = await openid.calculatePKCECodeChallenge(pkceCodeVerifier);
     const expectedState = openid.randomState();
+    const bound = task.binds ? { DPoP: openid.getDPoPHandle(config, await openid.randomDPoPKeyPair()) } : {};
+    const request = {
+      redirect_uri: task.redirect_uri, scope, state: expectedState, code_challenge, code_challenge_method: "S256",
+    };
     return {
-      ask: () => openid.buildAuthorizationUrl(config, {
-        redirect_uri: task.redirect_uri, scope, state: expectedState, code_challenge, code_challenge_method: "S256",
-      }),
-      redeem: (url) => openid.authorizationCodeGrant(config, url, { pkceCodeVerifier, expectedState }),
-      refresh: (token) => openid.refreshTokenGrant(config, token.refresh_token),
+      ask: () => task.pushes
+        ? openid.buildAuthorizationUrlWithPAR(config, request, bound)
+        : openid.buildAuthorizationUrl(config, request),
+      redeem: (url) => openid.authorizationCodeGrant(config, url, { pkceCodeVerifier, expectedState }, undefined, bound),
+      refresh: (token) => openid.refreshTokenGrant(config, token.refresh_token, undefined, bound),
+      get: (token) => openid.fetchProtectedResource(
+        config, token, new URL(task.devices), "GET", undefined, undefined, bound),
       introspect: (token) => openid.tokenIntrospection(config, token.access_token),
       revoke: (token) => openid.tokenRevocation(config, token.refresh_token),
     };
@@ -48,22 +52,30 @@ const libraries = {
     const verifier = web.generateRandomCodeVerifier();
     const challenge = await web.calculatePKCECodeChallenge(verifier);
     const state = web.generateRandomState();
+    const bound = task.binds ? { DPoP: web.DPoP(client, await web.generateKeyPair("ES256")) } : {};
     return {
-      ask() {
+      async ask() {
         const url = new URL(server.authorization_endpoint);
-        url.search = new URLSearchParams({
+        let request = {
           response_type: "code", client_id: task.client_id, redirect_uri: task.redirect_uri, scope, state,
           code_challenge: challenge, code_challenge_method: "S256",
-        });
+        };
+        if (task.pushes) {
+          const answer = await web.pushedAuthorizationRequest(server, client, auth, request, bound);
+          const { request_uri } = await web.processPushedAuthorizationResponse(server, client, answer);
+          request = { client_id: task.client_id, request_uri };
+        }
+        url.search = new URLSearchParams(request);
         return url;
       },
+      get: (token) => web.protectedResourceRequest(token, "GET", new URL(task.devices), undefined, undefined, bound),
       async redeem(url) {
         const answer = web.validateAuthResponse(server, client, url, state);
         return web.processAuthorizationCodeResponse(server, client,
-          await web.authorizationCodeGrantRequest(server, client, auth, answer, task.redirect_uri, verifier));
+          await web.authorizationCodeGrantRequest(server, client, auth, answer, task.redirect_uri, verifier, bound));
       },
       refresh: async (token) => web.processRefreshTokenResponse(server, client,
-        await web.refreshTokenGrantRequest(server, client, auth, token.refresh_token)),
+        await web.refreshTokenGrantRequest(server, client, auth, token.refresh_token, bound)),
       introspect: async (token) => web.processIntrospectionResponse(server, client,
         await web.introspectionRequest(server, client, auth, token.access_token)),
       revoke: async (token) => web.processRevocationResponse(
@@ -100,8 +112,21 @@ const libraries = {
 
 const steps = await libraries[task.library]();
 const told = {};
-const first = await steps.redeem(await browse(steps.ask()));
+async function devices(token) {
+  if (!task.binds) return (await bearer(token)).status;
+  try {
+    return (await steps.get(token)).status;
+  } catch (refused) {
+    // A challenge is an error to both.
+    return refused.status ?? refused.response?.status ?? String(refused);
+  }
+}
+const first = await steps.redeem(await browse(await steps.ask()));
 told.linked = await devices(first.access_token);
+if (task.binds) {
+  told.type = first.token_type.toLowerCase();
+  told.without_key = (await bearer(first.access_token)).status;
+}
 // A client whose refresh token stays is not given it again.
 const second = { refresh_token: first.refresh_token, ...(await steps.refresh(first)) };
 told.refreshed = await devices(second.access_token);
