@@ -297,30 +297,30 @@ fn act(context: &Context<'_>, id: RegistrationId, given: &ActionBody) -> Result<
     }
 }
 
-/// Ties a device to an access point, or to none, and lets that be decided when it comes next.
+/// Sends a device to an access point when it comes next, or leaves it to its entry and the policies.
 fn allocate(
     context: &Context<'_>,
     id: RegistrationId,
     given: AllocationBody,
     expected: Expected,
 ) -> Result<Step, Failure> {
-    let mut enrollment = enrolled(context, &id)?.clone();
+    let known = context.directory.registration(context.tenant, &id);
+    let known = known.ok_or(Code::DEVICE_NOT_FOUND)?;
+    if !expected.is_met(Some(known.entry_version)) {
+        return Err(Code::CHANGED.into());
+    }
     if let Some(point) = &given.access_point_id {
         check_target(context, point, &given)?;
     }
-    enrollment.entry.access_point = given.access_point_id;
+    let to = given.access_point_id;
+    let direct = context.registration(&id, roster::Command::Direct { to });
     let trigger = context.registration(&id, roster::Command::Trigger);
-    let step = enroll(context, id, enrollment, expected, StatusCode::OK);
-    Ok(match step {
-        Step::Edit(mut edit) => {
-            edit.commands.push(trigger);
-            Step::Edit(edit)
-        }
-        other => other,
-    })
+    let mut edit = context.edit(Subject::Device(id), StatusCode::OK, vec![direct]);
+    edit.commands.push(trigger);
+    Ok(Step::Edit(edit))
 }
 
-/// What else the body says of the access point must be true of it: an entry names nothing but the access point.
+/// What else the body says of the access point must be true of it: a device is sent to an access point and no further.
 fn check_target(
     context: &Context<'_>,
     id: &AccessPointId,
@@ -459,6 +459,12 @@ pub(super) fn show(
     if let Some(enrollment) = enrollment {
         object.extend(entry::show(directory, tenant, &enrollment.entry));
         object.insert("auth_info".to_owned(), auth_info(&enrollment.attestation));
+    }
+    if let Some(to) = &registration.directed {
+        object.insert(
+            "directed_to".to_owned(),
+            entry::point(directory, tenant, to),
+        );
     }
     if let Some(assignment) = assignment(directory, tenant, registration) {
         object.insert("assignment".to_owned(), assignment);
