@@ -22,6 +22,7 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import engines  # noqa: F401
+import shards  # noqa: F401
 import gnutls  # noqa: F401
 import node  # noqa: F401
 import tinydtls  # noqa: F401
@@ -43,6 +44,7 @@ import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
 import provisioning_functions  # noqa: F401
 import provisioning_lwm2m  # noqa: F401
+import provisioning_management  # noqa: F401
 import checks
 from cloud import Cloud
 

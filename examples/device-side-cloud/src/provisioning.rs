@@ -8,6 +8,7 @@ mod functions;
 mod geography;
 mod local;
 mod management;
+mod owners;
 mod secrets;
 mod streams;
 
@@ -81,6 +82,8 @@ struct State {
     done: BTreeMap<CommandId, oneshot::Sender<Result<Reply, ErrorKind>>>,
     /// At which version each stream was kept as a snapshot last.
     condensed: BTreeMap<String, u64>,
+    /// At which version each stream is.
+    versions: BTreeMap<String, u64>,
 }
 
 /// What a device asks for beside who it is.
@@ -132,6 +135,7 @@ impl Provisioning {
                 answers: BTreeMap::new(),
                 done: BTreeMap::new(),
                 condensed: BTreeMap::new(),
+                versions: BTreeMap::new(),
             }),
             wake: Notify::new(),
             store: store.clone(),
