@@ -40,7 +40,7 @@ fn proposal(based_on: u64, to: &str, entry_version: u64) -> Proposal {
     let mut proposal = Proposal::new(based_on, target(to), entry_version, class);
     proposal.policy = Some("p".parse().unwrap());
     proposal.initial_config = Some(InitialConfig::new(&b"{\"a\":1}"[..]).unwrap());
-    proposal.own_secret = Some(sealed(based_on as u8));
+    proposal.own_secret = Some(sealed(u8::try_from(based_on).unwrap()));
     proposal
 }
 
@@ -247,7 +247,7 @@ fn what_release_0_1_0_wrote_of_tenants_still_loads() {
         secondary: None,
         derivation: Derivation::IdAsKey,
     };
-    let points: BTreeSet<_> = ["a".parse().unwrap(), "b".parse().unwrap()].into();
+    let points: BTreeSet<provisioning_proto::AccessPointId> = ["a".parse().unwrap(), "b".parse().unwrap()].into();
     let weights: BTreeMap<_, _> = points
         .iter()
         .map(|point| (point.clone(), Weight::try_from(3).unwrap()))
@@ -366,7 +366,8 @@ fn what_release_0_1_0_wrote_of_tenants_still_loads() {
 
 #[test]
 fn what_release_0_1_0_wrote_of_migrations_still_loads() {
-    use migration::{AbortCause, Command::*};
+    use migration::AbortCause;
+    use migration::Command::{Abort, Begin, Confirm, EndAbort, Finish, Prepare};
     let transfer = || Way::Transfer {
         transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
         instance: "production".to_owned(),
