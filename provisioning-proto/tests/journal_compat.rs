@@ -247,7 +247,8 @@ fn what_release_0_1_0_wrote_of_tenants_still_loads() {
         secondary: None,
         derivation: Derivation::IdAsKey,
     };
-    let points: BTreeSet<provisioning_proto::AccessPointId> = ["a".parse().unwrap(), "b".parse().unwrap()].into();
+    let points: BTreeSet<provisioning_proto::AccessPointId> =
+        ["a".parse().unwrap(), "b".parse().unwrap()].into();
     let weights: BTreeMap<_, _> = points
         .iter()
         .map(|point| (point.clone(), Weight::try_from(3).unwrap()))

@@ -430,7 +430,7 @@ mod tests {
         );
         let store = store.expect("store");
         let mut kept = Kept::<Count>::load(&store, "counts/1").await.expect("load");
-        kept.record(&store, &vec![(); 1023]).await.expect("record");
+        kept.record(&store, &[(); 1023]).await.expect("record");
         let before = store.load("counts/1").await.expect("load");
         assert!(before.snapshot.is_none() && before.changes.len() == 1023);
         kept.record(&store, &[()]).await.expect("record");
