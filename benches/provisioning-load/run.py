@@ -3,7 +3,8 @@
     python3 benches/provisioning-load/run.py --cloud PATH/TO/device-side-cloud --load PATH/TO/provisioning-load
 
 Three runs: the many and another tenant's few; the few alone, which says what they can expect; and both beside a bad fleet that
-never gives up. The status is 1 when a good device was not assigned, or the few waited for the many longer than --patience says.
+never gives up. The status is 1 when a good device was not assigned, the few had to wait for most of the many, or the bad fleet
+held everyone up for longer than --patience says.
 """
 
 import argparse
@@ -67,7 +68,8 @@ def main():
     print("--- in seconds, until all were assigned")
     print(f"many: {beside[0][2]:.2f}; few: {alone[0][2]:.2f} alone, {beside[1][2]:.2f} beside the many")
     print(f"beside the bad fleet: many {raging[0][2]:.2f}, few {raging[1][2]:.2f}")
-    starved = beside[1][2] > beside[0][2] + 1
+    # They came in at the same moment, and are a hundredth.
+    starved = beside[1][2] > 0.75 * beside[0][2] + 1
     held_up = raging[0][2] > arguments.patience * beside[0][2] + 5
     if starved or held_up:
         print("the few had to wait for the many" if starved else "the bad fleet held the others up")
