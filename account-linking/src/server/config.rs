@@ -47,6 +47,9 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// A request that is not answered within this time is answered with 503.
     pub request_timeout: Duration,
+    /// The same for requests of clients, most of all at the token endpoint: the programmes that link accounts do not wait as
+    /// long as people do. No longer than `request_timeout` counts.
+    pub client_request_timeout: Duration,
     /// An append of unknown outcome is repeated after this time.
     pub append_retry: Duration,
     /// Logins of one user name, none of them successful, after which further ones are refused
@@ -99,6 +102,7 @@ impl Config {
             interaction_lifetime: Duration::from_secs(600),
             session_lifetime: Duration::from_secs(3600),
             request_timeout: Duration::from_secs(10),
+            client_request_timeout: Duration::from_secs(2),
             append_retry: Duration::from_millis(100),
             max_login_failures: 10,
             login_failure_window: Duration::from_secs(900),
@@ -129,6 +133,11 @@ impl Config {
         } else {
             Err(ErrorKind::InvalidConfig.into())
         }
+    }
+
+    /// Within which time a request of a client is answered.
+    pub(crate) fn patience_of_clients(&self) -> Duration {
+        self.client_request_timeout.min(self.request_timeout)
     }
 
     /// Whether access tokens are given out for this API.

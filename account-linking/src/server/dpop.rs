@@ -12,15 +12,10 @@ mod nonce;
 mod proof;
 mod replay;
 
-use core::fmt;
-use core::str::FromStr;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, ErrorKind};
-use crate::secret::{base64url, from_base64url};
 use crate::server::access_token::Algorithm;
+use crate::server::ids::byte_id;
 
 pub use key::ProofKey;
 pub(crate) use nonce::Nonces;
@@ -69,50 +64,7 @@ impl Dpop {
     }
 }
 
-/// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens and codes name it (`jkt`).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Thumbprint([u8; 32]);
-
-impl Thumbprint {
-    pub(crate) fn new(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-
-    /// The digest.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 32] {
-        self.0
-    }
-}
-
-impl FromStr for Thumbprint {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        from_base64url(text)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| ErrorKind::InvalidIdentifier.into())
-    }
-}
-
-impl TryFrom<String> for Thumbprint {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
-    }
-}
-
-impl From<Thumbprint> for String {
-    fn from(thumbprint: Thumbprint) -> Self {
-        thumbprint.to_string()
-    }
-}
-
-impl fmt::Display for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64url(&self.0))
-    }
+byte_id! {
+    /// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens and codes name it (`jkt`).
+    Thumbprint, 32
 }

@@ -60,6 +60,16 @@ pub(super) enum Work {
     Command(CommandWork),
 }
 
+impl Work {
+    /// Whether a program waits for the answer, and not a person.
+    fn is_of_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Token(_) | Self::Push(_) | Self::Revoke(_) | Self::Introspect(_)
+        )
+    }
+}
+
 /// A request of a person's browser.
 #[derive(Debug)]
 pub(super) struct BrowserWork {
@@ -143,7 +153,11 @@ impl AuthorizationServer {
             let answer = self.unavailable(id, work);
             return self.end(id, answer);
         }
-        let deadline = self.desk.after(self.config.request_timeout);
+        let patience = match work.is_of_client() {
+            true => self.config.patience_of_clients(),
+            false => self.config.request_timeout,
+        };
+        let deadline = self.desk.after(patience);
         self.wall = self.wall.max(since_epoch(wall));
         let task = Task {
             work,
