@@ -175,7 +175,10 @@ impl Rig {
         self.entropy += 1;
         let mut bytes = [3; 32];
         let number = self.entropy.to_be_bytes();
-        bytes.iter_mut().zip(number).for_each(|(to, from)| *to = from);
+        bytes
+            .iter_mut()
+            .zip(number)
+            .for_each(|(to, from)| *to = from);
         bytes
     }
 
