@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use account_linking::server::driver::drive;
-use account_linking::server::{Algorithm, AuthorizationServer, Config, Dpop, Issuer};
+use account_linking::server::{Algorithm, AuthorizationServer, Config, DeviceFlow, Dpop, Issuer};
 use tokio::sync::mpsc;
 use uci_server_core::driver::Handle as Cloud;
 
@@ -101,6 +101,8 @@ fn settings(config: &config::Config, keys: &Keys) -> Result<Config, Error> {
     let mut dpop = Dpop::default();
     dpop.algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
     settings.dpop = Some(dpop);
+    // Only for clients that are registered for it.
+    settings.device_flow = Some(DeviceFlow::default());
     Ok(settings)
 }
 

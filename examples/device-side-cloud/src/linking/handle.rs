@@ -126,6 +126,7 @@ impl Linking {
         };
         registration.require_pushed_requests = new.require_pushed_requests;
         registration.dpop_bound_access_tokens = new.dpop_bound;
+        registration.device_flow = new.device_flow;
         let resources = new.resources.iter().map(|uri| uri.parse::<Resource>());
         registration.resources = resources
             .collect::<Result<_, _>>()
