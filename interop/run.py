@@ -23,6 +23,7 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import engines  # noqa: F401
+import shards  # noqa: F401
 import gnutls  # noqa: F401
 import node  # noqa: F401
 import tinydtls  # noqa: F401

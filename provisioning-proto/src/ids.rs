@@ -104,6 +104,17 @@ text_id!(
 );
 
 text_id!(
+    /// Names one transfer of a registration from one instance to another: 32 lower-case hexadecimal digits, different from those of
+    /// every other.
+    TransferId,
+    "transfer id (32 lower-case hexadecimal digits)",
+    |text| in_length(text, 32, 32)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+);
+
+text_id!(
     /// Names a tenant, the unit of isolation: 1 to 64 ASCII letters, digits, `-` and `_`.
     TenantId,
     "tenant id (1 to 64 of letters, digits, '-' and '_')",

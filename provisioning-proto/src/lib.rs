@@ -6,6 +6,7 @@
 //! that choose an access point ([`allocation`]) to an assignment that its target knows before it is told. [`mqtt`] and [`lwm2m`]
 //! are the languages of devices, [`certificates`] trusts authorities and issues certificates, [`limiter`] keeps bad fleets away.
 //! What is durable is in ledgers: `decide` turns a command into changes and touches nothing, `apply` takes them in and cannot fail.
+//! [`migration`] moves devices to other access points and instances, make before break.
 //! [`registry`] is the ledger of the devices of a cloud that is itself a target.
 //!
 //! # A registration, from request to answer
@@ -166,6 +167,7 @@ pub mod limiter;
 pub mod limits;
 pub mod lwm2m;
 pub mod management;
+pub mod migration;
 pub mod model;
 pub mod mqtt;
 pub mod registration;
@@ -175,12 +177,14 @@ mod secret;
 mod template;
 pub mod tenant;
 mod time;
+mod timers;
 
 pub use code::Code;
 pub use error::{Error, ErrorKind};
 pub use ids::{
     AccessPointId, AccountId, ApplicationId, CaId, DeviceId, DeviceKey, Fingerprint, GroupId,
     ParseIdError, PolicyId, ProductKey, ProfileId, PskIdentity, RegistrationId, ScopeId, TenantId,
+    TransferId,
 };
 pub use secret::{SealedSecret, Secret};
 pub use template::Template;

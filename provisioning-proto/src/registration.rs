@@ -44,8 +44,9 @@ pub use output::{
 };
 pub use request::{Command, RegistrationRequest};
 
+use crate::timers::Timers;
 use operation::Operation;
-use timers::{Timer, Timers};
+use timers::Timer;
 use writing::{Coming, Intent, Stream};
 
 /// Whose registration it is.
@@ -67,6 +68,8 @@ pub struct Registrations {
     held: BTreeMap<OperationId, Box<Answer>>,
     /// What was asked of the outside, and for whom.
     exchanges: BTreeMap<ExchangeId, Exchange>,
+    /// Commands that import a registration and wait until its target knows the device.
+    imports: BTreeMap<CommandId, ExchangeId>,
     /// Former targets that are being told, until it is noted that they were.
     retiring: BTreeMap<Key, (ExchangeId, Target)>,
     appends: BTreeMap<AppendId, StreamId>,
@@ -75,7 +78,7 @@ pub struct Registrations {
     /// Settings are changed one after another, because scopes and access points are everybody's.
     settings_busy: bool,
     commands: BTreeSet<CommandId>,
-    timers: Timers,
+    timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     geography: Option<GeoTable>,
     append_prefix: u64,
@@ -90,6 +93,7 @@ enum Exchange {
     Target(OperationId),
     Issuer(OperationId),
     Retirement(Key, Target),
+    Import(CommandId),
 }
 
 impl Registrations {
@@ -109,6 +113,7 @@ impl Registrations {
             joined: BTreeMap::new(),
             held: BTreeMap::new(),
             exchanges: BTreeMap::new(),
+            imports: BTreeMap::new(),
             retiring: BTreeMap::new(),
             appends: BTreeMap::new(),
             coming: Coming::default(),
@@ -262,6 +267,8 @@ impl Registrations {
             Some(Exchange::Retirement(key, target)) => {
                 self.retired(&key, target, done, wall, now);
             }
+            Some(Exchange::Import(command)) if done => self.done(command, Ok(Reply::Done)),
+            Some(Exchange::Import(command)) => self.done(command, Err(ErrorKind::Unavailable)),
             Some(other) => {
                 self.exchanges.insert(exchange, other);
             }
@@ -412,6 +419,9 @@ impl Registrations {
     }
 
     fn done(&mut self, command: CommandId, result: Result<Reply, ErrorKind>) {
+        if let Some(exchange) = self.imports.remove(&command) {
+            self.exchanges.remove(&exchange);
+        }
         if self.commands.remove(&command) {
             self.timers.cancel(&Timer::Command(command));
             self.outputs.push_back(Output::Done { command, result });
@@ -434,5 +444,7 @@ fn is_operators(command: &roster::Command) -> bool {
             | roster::Command::Retire
             | roster::Command::Reset
             | roster::Command::Import { .. }
+            | roster::Command::Withdraw { .. }
+            | roster::Command::Direct { .. }
     )
 }

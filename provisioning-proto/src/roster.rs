@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Assignment, Enrollment, Record, Target};
-use crate::{RegistrationId, SealedSecret, TenantId};
+use crate::{AccessPointId, RegistrationId, SealedSecret, TenantId, TransferId};
 
 pub use change::{Change, Fact};
 pub use decide::{Command, Decision, Proposal, Reply};
@@ -25,6 +25,8 @@ pub const SNAPSHOT_FORMAT: u32 = 1;
 const MAX_RECORDS: usize = 16;
 /// How many targets of a device may wait to be told that it has gone.
 const MAX_PREVIOUS: usize = 8;
+/// How many transfers that were taken back are remembered of a device, so that a late offer of one is refused.
+const MAX_WITHDRAWN: usize = 8;
 
 /// The registrations of one shard of a tenant's devices.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -115,6 +117,15 @@ pub struct Registration {
     pub rebind_approved: bool,
     /// An operator took it out of service.
     pub retired: bool,
+    /// The one access point that it is sent to, whatever its entry and the policies say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directed: Option<AccessPointId>,
+    /// The transfer that brought its registration from another instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+    /// Transfers that were taken back.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub withdrawn: VecDeque<TransferId>,
     /// What happened to it last, oldest first.
     pub records: VecDeque<Record>,
     /// How many records there ever were.
@@ -131,7 +142,31 @@ pub struct Pending {
     pub own_secret: Option<SealedSecret>,
 }
 
+/// A registration that came from another instance.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// The transfer.
+    pub id: TransferId,
+    /// The generation that the assignment has here.
+    pub generation: u64,
+    /// Whether its enrollment came along.
+    pub enrolled: bool,
+}
+
 impl Registration {
+    /// Whether the device was seen here after this transfer brought its registration, so that it can no more be taken back.
+    #[must_use]
+    pub fn was_seen_after(&self, transfer: &TransferId) -> bool {
+        let taken = self.transfer.as_ref().filter(|one| one.id == *transfer);
+        taken.is_some_and(|taken| {
+            self.current.as_ref().is_none_or(|current| {
+                current.generation != taken.generation
+                    || current.state == crate::model::AssignmentState::Confirmed
+            })
+        })
+    }
+
     /// The first assignment whose target is to be told now that the device has gone: the present one was seen to work, there is
     /// none, or the other came to nothing. A target that was superseded otherwise waits until `superseded_before`.
     #[must_use]
@@ -153,6 +188,9 @@ impl Registration {
 
     /// Whether nothing is worth keeping of it.
     fn is_void(&self) -> bool {
-        self.enrollment.is_none() && self.generation == 0 && !self.retired
+        self.enrollment.is_none()
+            && self.generation == 0
+            && !self.retired
+            && self.withdrawn.is_empty()
     }
 }

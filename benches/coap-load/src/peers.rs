@@ -13,7 +13,7 @@ use crate::process::Server;
 pub(crate) const KEY: &str = "0123456789abcdef";
 const PRODUCT: &str = "load";
 /// How many requests, or handshakes, are under way at one time.
-const WINDOW: usize = 64;
+pub(crate) const WINDOW: usize = 64;
 /// Longer than any round takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 

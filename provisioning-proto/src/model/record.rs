@@ -65,6 +65,10 @@ pub enum Step {
     Reset,
     /// Its registration was taken over from another instance.
     Imported,
+    /// The registration that was taken over was given back before the device was seen.
+    Withdrawn,
+    /// An operator sent it to one access point, or left it to the policies again.
+    Directed,
 }
 
 /// Why a registration failed. The words are for the operator; how much of them a device sees is the composition's choice.

@@ -4,13 +4,15 @@ use std::time::{Instant, SystemTime};
 
 use crate::model::{Assignment, Attestation, Cause, Migration};
 use crate::roster::{self, Registration};
-use crate::{AccountId, RegistrationId, TenantId};
+use crate::{AccountId, ErrorKind, RegistrationId, TenantId};
 
 use super::operation::{Operation, Stage, Waiting};
 use super::output::DeviceSecret;
 use super::timers::Timer;
 use super::writing::Intent;
-use super::{Answer, ExchangeId, Key, OperationId, Output, Registrations, Roster};
+use super::{
+    Answer, CommandId, Exchange, ExchangeId, Key, OperationId, Output, Registrations, Roster,
+};
 
 impl Registrations {
     /// What makes the device known at the target of the assignment with this generation.
@@ -77,6 +79,22 @@ impl Registrations {
         let exchange = ExchangeId(self.next_id());
         if let Ok(output) = self.upsert(key, generation, exchange) {
             self.outputs.push_back(output);
+        }
+    }
+
+    /// The target of a registration that came from another instance is told; only then is its import done.
+    pub(super) fn tell_of_import(&mut self, command: CommandId, key: &Key) {
+        let registration = self.directory.registration(&key.0, &key.1);
+        let generation = registration.and_then(Registration::current_generation);
+        let exchange = ExchangeId(self.next_id());
+        let output = generation.and_then(|generation| self.upsert(key, generation, exchange).ok());
+        match output {
+            Some(output) => {
+                self.imports.insert(command, exchange);
+                self.exchanges.insert(exchange, Exchange::Import(command));
+                self.outputs.push_back(output);
+            }
+            None => self.done(command, Err(ErrorKind::Conflict)),
         }
     }
 

@@ -152,7 +152,8 @@ impl Registrations {
             return self.prepare(id, generation, true, wall, now);
         }
         let (name, settings) = (entry.name, entry.settings.clone());
-        let selection = match &settings.access_point {
+        let directed = registration.and_then(|known| known.directed.clone());
+        let selection = match directed.as_ref().or(settings.access_point.as_ref()) {
             Some(point) => Selection::AccessPoint(point),
             None if settings.policies.is_empty() => Selection::All,
             None => Selection::Listed(&settings.policies),
@@ -332,6 +333,10 @@ fn asks_again(
     // A weaker proof than that of the assignment moves nothing.
     if class < current.class || current.state == AssignmentState::Retired {
         return false;
+    }
+    let directed = registration.directed.as_ref();
+    if directed.is_some_and(|to| *to != current.target.access_point) {
+        return true;
     }
     match policy {
         ReprovisioningPolicy::Never => false,

@@ -10,7 +10,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-        pub struct $name(pub(super) u64);
+        pub struct $name(pub(crate) u64);
     };
 }
 
@@ -29,7 +29,7 @@ number!(
 
 /// Names an append for the journal; the same for a repetition, different from every other, also of another run.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct AppendId(pub(super) [u8; 16]);
+pub struct AppendId(pub(crate) [u8; 16]);
 
 impl AppendId {
     /// The bytes.

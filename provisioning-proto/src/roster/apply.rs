@@ -1,6 +1,8 @@
-use crate::RegistrationId;
 use crate::model::{Assignment, AssignmentState, Attestation, Record, Step};
-use crate::roster::{Change, Fact, MAX_RECORDS, Pending, Registration, Roster};
+use crate::roster::{
+    Change, Fact, MAX_RECORDS, MAX_WITHDRAWN, Pending, Registration, Roster, Transfer,
+};
+use crate::{RegistrationId, TransferId};
 
 impl Roster {
     /// Takes in a change. Cannot fail: what does not fit has no effect.
@@ -88,13 +90,27 @@ impl Registration {
             Fact::Imported {
                 assignment,
                 own_secret,
+                transfer,
+                enrollment,
             } => {
                 self.generation = self.generation.max(assignment.generation);
                 self.own_secret.clone_from(own_secret);
                 self.first_assigned_at.get_or_insert(at);
                 self.committed_at = at;
+                self.previous.retain(|one| one.target != assignment.target);
                 self.current = Some(assignment.clone());
+                self.transfer = transfer.clone().map(|id| Transfer {
+                    id,
+                    generation: assignment.generation,
+                    enrolled: enrollment.is_some(),
+                });
+                if let Some(enrollment) = enrollment {
+                    self.enrollment = Some((**enrollment).clone());
+                    self.entry_version = self.entry_version.saturating_add(1);
+                }
             }
+            Fact::Withdrawn { transfer } => self.withdraw(transfer),
+            Fact::Directed { to } => self.directed.clone_from(to),
         }
         self.record_count = self.record_count.saturating_add(1);
         record.number = self.record_count;
@@ -144,6 +160,27 @@ impl Registration {
         }
     }
 
+    /// Its target is told to forget it; an offer that comes late is refused by its number.
+    fn withdraw(&mut self, transfer: &TransferId) {
+        if let Some(taken) = self.transfer.take_if(|taken| taken.id == *transfer) {
+            let imported = self
+                .current
+                .take_if(|current| current.generation == taken.generation);
+            if let Some(imported) = imported {
+                self.own_secret = None;
+                self.supersede(imported);
+            }
+            if taken.enrolled {
+                self.enrollment = None;
+                self.entry_version = self.entry_version.saturating_add(1);
+            }
+        }
+        self.withdrawn.push_back(transfer.clone());
+        while self.withdrawn.len() > MAX_WITHDRAWN {
+            self.withdrawn.pop_front();
+        }
+    }
+
     fn supersede(&mut self, mut assignment: Assignment) {
         assignment.state = AssignmentState::Superseded;
         self.previous.retain(|one| one.target != assignment.target);
@@ -168,6 +205,8 @@ impl Registration {
             Fact::Retired => Step::Retired,
             Fact::Reset => Step::Reset,
             Fact::Imported { .. } => Step::Imported,
+            Fact::Withdrawn { .. } => Step::Withdrawn,
+            Fact::Directed { .. } => Step::Directed,
         };
         let assignment = match fact {
             Fact::Proposed { assignment, .. } | Fact::Imported { assignment, .. } => {
@@ -177,6 +216,10 @@ impl Registration {
                 self.pending.as_ref().map(|pending| &pending.assignment)
             }
             Fact::Returned { .. } | Fact::Confirmed { .. } | Fact::Retired => self.current.as_ref(),
+            Fact::Withdrawn { transfer } => {
+                let taken = self.transfer.as_ref().filter(|taken| taken.id == *transfer);
+                taken.and(self.current.as_ref())
+            }
             Fact::TargetRetired { target } => {
                 self.previous.iter().find(|one| one.target == *target)
             }

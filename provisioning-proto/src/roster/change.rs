@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::ledger;
 use crate::model::{Assignment, Cause, Enrollment, Fingerprint, Target};
 use crate::roster::{Roster, SNAPSHOT_FORMAT};
-use crate::{GroupId, RegistrationId, SealedSecret};
+use crate::{AccessPointId, GroupId, RegistrationId, SealedSecret, TransferId};
 
-/// The longest change, in bytes; the longest possible one holds one initial configuration.
-const MAX_CHANGE: usize = 128 << 10;
+/// The longest change, in bytes; the longest possible one holds two initial configurations.
+const MAX_CHANGE: usize = 256 << 10;
 
 ledger!(Roster, Change, longest: MAX_CHANGE, snapshot: SNAPSHOT_FORMAT);
 
@@ -97,5 +97,21 @@ pub enum Fact {
         assignment: Assignment,
         /// The secret that the device was given with it.
         own_secret: Option<SealedSecret>,
+        /// The transfer that brought it; none where an operator wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transfer: Option<TransferId>,
+        /// The enrollment that came with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        enrollment: Option<Box<Enrollment>>,
+    },
+    /// A transfer was taken back before the device was seen.
+    Withdrawn {
+        /// The transfer.
+        transfer: TransferId,
+    },
+    /// It was sent to one access point, whatever the policies say, or left to the policies again.
+    Directed {
+        /// Where to.
+        to: Option<AccessPointId>,
     },
 }

@@ -6,7 +6,9 @@ use crate::model::{
 };
 use crate::roster::{Change, Fact, MAX_PREVIOUS, Registration, Roster};
 use crate::time::unix_millis;
-use crate::{ErrorKind, GroupId, PolicyId, RegistrationId, SealedSecret};
+use crate::{
+    AccessPointId, ErrorKind, GroupId, PolicyId, RegistrationId, SealedSecret, TransferId,
+};
 
 /// The longest name of a device, in bytes.
 const MAX_NAME: usize = 256;
@@ -78,12 +80,28 @@ pub enum Command {
     Retire,
     /// Puts it back into service, without its own secret; the policies are asked again.
     Reset,
-    /// Takes an assignment over from another instance.
+    /// Takes an assignment over from another instance; its target here knows the device before the command is done. Repeated under
+    /// the same transfer it only tells the target again; under one that was withdrawn it is a conflict.
     Import {
-        /// The assignment as it was there.
+        /// The assignment as it was there, with the target that it has here.
         assignment: Assignment,
         /// The secret that the device was given with it.
         own_secret: Option<SealedSecret>,
+        /// The transfer that brings it; none where an operator writes it.
+        transfer: Option<TransferId>,
+        /// The enrollment that comes with it.
+        enrollment: Option<Enrollment>,
+    },
+    /// Takes a transfer back, also one that has not come yet. [`ErrorKind::InUse`] once the device was seen here.
+    Withdraw {
+        /// The transfer.
+        transfer: TransferId,
+    },
+    /// Sends the device to one access point when it registers next, whatever its entry and the policies say, or leaves it to them
+    /// again. Assignments that are under way to another one come to nothing.
+    Direct {
+        /// Where to.
+        to: Option<AccessPointId>,
     },
 }
 
@@ -193,6 +211,7 @@ impl Registration {
             Command::Enroll { .. }
             | Command::Propose(_)
             | Command::Retire
+            | Command::Withdraw { .. }
             | Command::Import { .. } => self.fact(command, at),
             // Whoever holds a group's credential must not fill the memory with names.
             Command::Refuse { .. } => Ok((None, Reply::Done)),
@@ -259,16 +278,56 @@ impl Registration {
             Command::Import {
                 assignment,
                 own_secret,
-            } => {
-                if self.generation > 0 || self.retired {
-                    return Err(ErrorKind::Exists);
+                transfer,
+                enrollment,
+            } => self.import(assignment, own_secret, transfer, enrollment),
+            Command::Withdraw { transfer } => {
+                if self.was_seen_after(&transfer) {
+                    return Err(ErrorKind::InUse);
                 }
-                done(Some(Fact::Imported {
-                    assignment,
-                    own_secret,
-                }))
+                let known = self.withdrawn.contains(&transfer);
+                done((!known).then_some(Fact::Withdrawn { transfer }))
+            }
+            Command::Direct { to } => done((self.directed != to).then_some(Fact::Directed { to })),
+        }
+    }
+
+    fn import(
+        &self,
+        mut assignment: Assignment,
+        own_secret: Option<SealedSecret>,
+        transfer: Option<TransferId>,
+        enrollment: Option<Enrollment>,
+    ) -> Outcome {
+        if let Some(transfer) = &transfer {
+            if self.withdrawn.contains(transfer) {
+                return Err(ErrorKind::Conflict);
+            }
+            if self
+                .transfer
+                .as_ref()
+                .is_some_and(|one| one.id == *transfer)
+            {
+                return Ok((None, Reply::Done));
             }
         }
+        let enrolled = enrollment.is_some() && self.enrollment.is_some();
+        if self.current.is_some() || self.pending.is_some() || self.retired || enrolled {
+            return Err(ErrorKind::Exists);
+        }
+        if let Some(enrollment) = &enrollment {
+            check_enrollment(enrollment)?;
+        }
+        // What it was told before, here, is of the past.
+        assignment.generation = assignment.generation.max(self.generation.saturating_add(1));
+        assignment.state = AssignmentState::Committed;
+        let fact = Fact::Imported {
+            assignment,
+            own_secret,
+            transfer,
+            enrollment: enrollment.map(Box::new),
+        };
+        Ok((Some(fact), Reply::Done))
     }
 
     fn enroll(&self, enrollment: Enrollment, expected: Expected) -> Outcome {
@@ -276,15 +335,7 @@ impl Registration {
         if !expected.is_met(version) {
             return Err(ErrorKind::Conflict);
         }
-        let name = enrollment.name.as_deref().unwrap_or("-");
-        let pins = match &enrollment.attestation {
-            Attestation::X509Leaf { fingerprints, .. } => fingerprints.len(),
-            _ => 0,
-        };
-        let policies = enrollment.entry.policies.len();
-        if name.is_empty() || name.len() > MAX_NAME || pins > 2 || policies > MAX_POLICIES {
-            return Err(ErrorKind::InvalidValue);
-        }
+        check_enrollment(&enrollment)?;
         if self.enrollment.as_ref() == Some(&enrollment) {
             return Ok((None, Reply::Version(self.entry_version)));
         }
@@ -361,6 +412,14 @@ impl Registration {
 
     /// An individual entry, where there is one, wins over any group, and must be the one that was decided on.
     fn check_entry(&self, assignment: &Assignment) -> Result<(), ErrorKind> {
+        let to = &assignment.target.access_point;
+        if self
+            .directed
+            .as_ref()
+            .is_some_and(|directed| directed != to)
+        {
+            return Err(ErrorKind::Conflict);
+        }
         match (&self.enrollment, &assignment.group) {
             (None, Some(_)) => Ok(()),
             (Some(enrollment), None) => {
@@ -387,4 +446,17 @@ impl Registration {
     pub fn current_generation(&self) -> Option<u64> {
         self.current.as_ref().map(|current| current.generation)
     }
+}
+
+fn check_enrollment(enrollment: &Enrollment) -> Result<(), ErrorKind> {
+    let name = enrollment.name.as_deref().unwrap_or("-");
+    let pins = match &enrollment.attestation {
+        Attestation::X509Leaf { fingerprints, .. } => fingerprints.len(),
+        _ => 0,
+    };
+    let policies = enrollment.entry.policies.len();
+    if name.is_empty() || name.len() > MAX_NAME || pins > 2 || policies > MAX_POLICIES {
+        return Err(ErrorKind::InvalidValue);
+    }
+    Ok(())
 }

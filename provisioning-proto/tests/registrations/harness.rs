@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) records: Vec<(RegistrationId, Record)>,
     /// Which devices each access point knows.
     pub(crate) known: BTreeMap<AccessPointId, BTreeSet<RegistrationId>>,
+    /// With which secret, as it was told last.
+    pub(crate) secrets: BTreeMap<(AccessPointId, RegistrationId), Option<SealedSecret>>,
     /// What happened outside, in order.
     pub(crate) log: Vec<String>,
     applied: BTreeSet<AppendId>,
@@ -74,6 +76,7 @@ impl World {
             done: BTreeMap::new(),
             records: Vec::new(),
             known: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             log: Vec::new(),
             applied: BTreeSet::new(),
         }
@@ -158,11 +161,14 @@ impl World {
                 exchange,
                 id,
                 assignment,
+                secret,
                 ..
             } => {
                 let point = assignment.target.access_point.clone();
                 if well {
                     self.log.push(format!("upsert {id} {point}"));
+                    let secret = secret.map(|secret| secret.sealed);
+                    self.secrets.insert((point.clone(), id.clone()), secret);
                     self.known.entry(point).or_default().insert(id);
                 }
                 self.machine.handle_target_reply(exchange, well, wall, now);

@@ -10,24 +10,24 @@ pub(super) struct ByAddress(BTreeMap<Place, u64>);
 
 /// An IPv6 address, or an IPv4 address as one, the port and the scope; the flow says nothing of where a peer is.
 ///
-/// As bytes, because the standard library's address takes half as many again. In front is what differs most: the end of the address
-/// and the port.
+/// Shorter than the standard library's address by a third. In front is what differs most: the end of the address and the port.
 #[derive(Clone, Copy, Eq, PartialEq)]
-struct Place([u8; 22]);
+struct Place {
+    front: [u8; 8],
+    rest: [u16; 7],
+}
 
 impl Place {
     /// As a number, which is compared more quickly than bytes.
-    fn front(&self) -> u64 {
-        self.0
-            .first_chunk()
-            .map_or(0, |front| u64::from_be_bytes(*front))
+    const fn front(&self) -> u64 {
+        u64::from_be_bytes(self.front)
     }
 }
 
 impl Ord for Place {
     fn cmp(&self, other: &Self) -> Ordering {
         let fronts = self.front().cmp(&other.front());
-        fronts.then_with(|| self.0.cmp(&other.0))
+        fronts.then_with(|| self.rest.cmp(&other.rest))
     }
 }
 
@@ -43,20 +43,27 @@ impl From<SocketAddr> for Place {
             SocketAddr::V4(address) => (address.ip().to_ipv6_mapped(), 0),
             SocketAddr::V6(address) => (*address.ip(), address.scope_id()),
         };
-        let octets = ip.octets();
-        let (first, last) = octets.split_at(10);
-        let parts = last
-            .iter()
-            .copied()
-            .chain(address.port().to_be_bytes())
-            .chain(first.iter().copied())
-            .chain(scope.to_be_bytes());
-        let mut place = [0; 22];
-        for (to, from) in place.iter_mut().zip(parts) {
-            *to = from;
+        let [a, b, c, d, e, f, g, h] = ip.segments();
+        let front = [f, g, h, address.port()];
+        let [i, j, k, l] = scope.to_be_bytes();
+        Self {
+            front: bytes(front),
+            rest: [
+                a,
+                b,
+                c,
+                d,
+                e,
+                u16::from_be_bytes([i, j]),
+                u16::from_be_bytes([k, l]),
+            ],
         }
-        Self(place)
     }
+}
+
+fn bytes(numbers: [u16; 4]) -> [u8; 8] {
+    let [[a, b], [c, d], [e, f], [g, h]] = numbers.map(u16::to_be_bytes);
+    [a, b, c, d, e, f, g, h]
 }
 
 /// Whether two addresses are the same as far as connections are found by them.

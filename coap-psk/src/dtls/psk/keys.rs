@@ -82,14 +82,15 @@ impl MasterSecret {
     }
 }
 
-/// The premaster secret of plain PSK: as many zeros as the key has bytes, and the key. (RFC 4279, 2)
+/// What stands before a key of 16 bytes in its premaster secret: as many zeros, each of the two with its length. (RFC 4279, 2)
+const BEFORE_KEY: [u8; 20] = [0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16];
+
+/// The premaster secret of plain PSK.
 fn premaster(key: &PskKey) -> Zeroizing<[u8; 36]> {
     let mut secret = Zeroizing::new([0; 36]);
-    let zeros = [0; 16];
-    let parts: [&[u8]; 4] = [&[0, 16], &zeros, &[0, 16], key.expose()];
-    for (to, from) in secret.iter_mut().zip(parts.into_iter().flatten()) {
-        *to = *from;
-    }
+    let (before, own) = secret.split_at_mut(BEFORE_KEY.len());
+    before.copy_from_slice(&BEFORE_KEY);
+    own.copy_from_slice(key.expose());
     secret
 }
 

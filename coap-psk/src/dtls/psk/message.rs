@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::iter;
 
-use super::wire::{Reader, put_u24};
+use super::wire::{Reader, u24};
 
 pub(super) const HEADER_LEN: usize = 12;
 
@@ -105,7 +105,7 @@ pub(super) struct Message {
 impl Message {
     pub(super) fn new(kind: MessageType, number: u16, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(HEADER_LEN.saturating_add(body.len()));
-        put_header(kind, body.len(), number, 0, body.len(), &mut bytes);
+        bytes.extend(header(kind, body.len(), number, 0, body.len()));
         bytes.extend(body);
         Self {
             kind,
@@ -136,31 +136,22 @@ impl Message {
             let part = body.chunks(size).nth(index).unwrap_or_default();
             let offset = index.saturating_mul(size);
             let mut bytes = Vec::with_capacity(HEADER_LEN.saturating_add(part.len()));
-            put_header(
-                self.kind,
-                body.len(),
-                self.number,
-                offset,
-                part.len(),
-                &mut bytes,
-            );
+            let header = header(self.kind, body.len(), self.number, offset, part.len());
+            bytes.extend(header);
             bytes.extend(part);
             bytes
         })
     }
 }
 
-fn put_header(
+fn header(
     kind: MessageType,
     len: usize,
     number: u16,
     offset: usize,
     fragment_len: usize,
-    out: &mut Vec<u8>,
-) {
-    out.push(kind.number());
-    put_u24(out, len);
-    out.extend(number.to_be_bytes());
-    put_u24(out, offset);
-    put_u24(out, fragment_len);
+) -> [u8; HEADER_LEN] {
+    let [a, b] = number.to_be_bytes();
+    let [[c, d, e], [f, g, h], [i, j, k]] = [len, offset, fragment_len].map(u24);
+    [kind.number(), c, d, e, a, b, f, g, h, i, j, k]
 }

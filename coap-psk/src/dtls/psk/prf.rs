@@ -29,9 +29,8 @@ pub(super) fn prf(keyed: &Hmac<Sha256>, label: &[u8], seed: &[&[u8]], out: &mut 
             Some(chain) => hash(chain.as_slice(), false),
         };
         let block = hash(next.as_slice(), true);
-        for (to, from) in chunk.iter_mut().zip(block.iter()) {
-            *to = *from;
-        }
+        let (block, _) = block.split_at(chunk.len());
+        chunk.copy_from_slice(block);
         chain = Some(next);
     }
 }

@@ -71,21 +71,21 @@ impl<'a> Reader<'a> {
 pub(super) fn put_vector8(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
     out.push(len);
-    out.extend(bytes.iter().take(len.into()));
+    out.extend(bytes.get(..len.into()).unwrap_or(bytes));
 }
 
 /// Writes a vector with a length of two bytes; what does not fit it is left out.
 pub(super) fn put_vector16(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     out.extend(len.to_be_bytes());
-    out.extend(bytes.iter().take(len.into()));
+    out.extend(bytes.get(..len.into()).unwrap_or(bytes));
 }
 
-/// Writes a number of three bytes; one that does not fit becomes the largest.
-pub(super) fn put_u24(out: &mut Vec<u8>, number: usize) {
+/// A number of three bytes; one that does not fit becomes the largest.
+pub(super) fn u24(number: usize) -> [u8; 3] {
     let [_, high, middle, low] = u32::try_from(number)
         .unwrap_or(u32::MAX)
         .min(0x00ff_ffff)
         .to_be_bytes();
-    out.extend([high, middle, low]);
+    [high, middle, low]
 }

@@ -124,8 +124,34 @@ impl Registrations {
         let settings = self.directory.tenant(tenant);
         let settings = settings.filter(|settings| settings.name().is_some());
         let settings = settings.ok_or(ErrorKind::UnknownTenant)?;
-        let roster::Command::Enroll { enrollment, .. } = command else {
-            return Ok(None);
+        let enrollment = match command {
+            roster::Command::Enroll { enrollment, .. } => enrollment,
+            roster::Command::Import {
+                assignment,
+                enrollment,
+                ..
+            } => {
+                let key = (tenant.clone(), device.clone());
+                if self.is_retiring(&key, &assignment.target) {
+                    return Err(ErrorKind::InUse);
+                }
+                let known = self.directory.registration(tenant, device);
+                let has = known.is_some_and(|known| known.current.is_some());
+                let checked = self
+                    .directory
+                    .check_target(tenant, &assignment.target, has, 0);
+                checked.map_err(|_| ErrorKind::NotGranted)?;
+                match enrollment {
+                    Some(enrollment) => enrollment,
+                    None => return Ok(None),
+                }
+            }
+            roster::Command::Direct { to: Some(to) }
+                if self.directory.access_point(tenant, to).is_none() =>
+            {
+                return Err(ErrorKind::NotGranted);
+            }
+            _ => return Ok(None),
         };
         let entry = &enrollment.entry;
         let known = |policy| settings.policies().contains_key(policy);

@@ -49,9 +49,14 @@ impl Registrations {
         };
         match item.intent {
             Intent::Settings(..) => {}
-            Intent::Command(command, id, _) => {
-                self.done(command, Ok(item.reply));
-                self.plan_retirement(&(tenant.clone(), id), wall, now);
+            Intent::Command(command, id, given) => {
+                let key = (tenant.clone(), id);
+                if matches!(given, roster::Command::Import { .. }) {
+                    self.tell_of_import(command, &key);
+                } else {
+                    self.done(command, Ok(item.reply));
+                }
+                self.plan_retirement(&key, wall, now);
             }
             Intent::Note(id, command) => {
                 let key = (tenant.clone(), id);

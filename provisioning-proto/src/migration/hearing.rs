@@ -1,0 +1,139 @@
+//! What is heard of a device: how it is registered here, and what the other instance says.
+
+use std::time::{Instant, SystemTime};
+
+use super::{AbortCause, Command, Key, Migration, Migrations, Output, Stage, Way};
+use crate::model::AssignmentState;
+use crate::roster::Registration;
+use crate::{AccessPointId, RegistrationId, TenantId, TransferId};
+
+/// What another instance says of a transfer. Each stays true.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum News {
+    /// Its target knows the device.
+    Accepted,
+    /// It does not take it.
+    Refused,
+    /// It has seen the device, and keeps it.
+    Seen,
+    /// It has given it back, and will not take it under this transfer any more.
+    Withdrawn,
+}
+
+impl Migrations {
+    /// How a device is registered here, as it is durable: when [`Output::Look`] asks, and as often as it changes. `None` for one
+    /// that is not.
+    pub fn handle_registration(
+        &mut self,
+        tenant: &TenantId,
+        id: &RegistrationId,
+        registration: Option<&Registration>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        self.advance(now);
+        let key: Key = (tenant.clone(), id.clone());
+        let Some(migration) = self.migration(&key) else {
+            return;
+        };
+        let next = match &migration.way {
+            Way::Direct { to } => directed(migration, to, registration),
+            Way::Transfer { .. } => transferred(migration, registration),
+        };
+        let (tenant, id) = key.clone();
+        match next {
+            Next::Wait => {}
+            Next::Note(command) => self.note(&key, command, wall),
+            Next::Direct(to) => self.outputs.push_back(Output::Direct { tenant, id, to }),
+            Next::Retire => self.outputs.push_back(Output::Retire { tenant, id }),
+        }
+    }
+
+    /// The other instance says something of a transfer. Of another transfer than the present one it changes nothing.
+    pub fn handle_news(
+        &mut self,
+        tenant: &TenantId,
+        id: &RegistrationId,
+        transfer: &TransferId,
+        news: News,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        self.advance(now);
+        let key: Key = (tenant.clone(), id.clone());
+        let present = self.migration(&key).map(|migration| &migration.way);
+        if !matches!(present, Some(Way::Transfer { transfer: present, .. }) if present == transfer)
+        {
+            return;
+        }
+        let command = match news {
+            News::Accepted => Command::Prepare,
+            News::Refused => Command::Abort {
+                cause: AbortCause::Refused,
+            },
+            News::Seen => Command::Confirm,
+            News::Withdrawn => Command::EndAbort,
+        };
+        self.note(&key, command, wall);
+    }
+}
+
+/// What follows from how a device is registered.
+enum Next {
+    Wait,
+    Note(Command),
+    Direct(AccessPointId),
+    Retire,
+}
+
+/// Of a device that knows provisioning.
+fn directed(
+    migration: &Migration,
+    to: &AccessPointId,
+    registration: Option<&Registration>,
+) -> Next {
+    let Some(registration) = registration else {
+        // Nobody is there who could be moved.
+        return match migration.stage {
+            Stage::Aborting => Next::Note(Command::EndAbort),
+            _ => Next::Wait,
+        };
+    };
+    let leads = registration.directed.as_ref();
+    let current = registration.current.as_ref();
+    let there = current.filter(|current| current.target.access_point == *to);
+    match migration.stage {
+        Stage::Planned if leads == Some(to) => Next::Note(Command::Begin),
+        Stage::Planned => Next::Direct(to.clone()),
+        Stage::Begun | Stage::Prepared => match there.map(|current| current.state) {
+            Some(AssignmentState::Confirmed) => Next::Note(Command::Confirm),
+            Some(_) => Next::Note(Command::Prepare),
+            None => Next::Wait,
+        },
+        Stage::Confirmed => {
+            let former = &registration.previous;
+            let knows = former
+                .iter()
+                .any(|one| one.target.access_point == migration.from);
+            if knows {
+                Next::Wait
+            } else {
+                Next::Note(Command::Finish)
+            }
+        }
+        // First no assignment to the new place can be committed any more; then it counts where the device is.
+        Stage::Aborting if leads != Some(&migration.from) => Next::Direct(migration.from.clone()),
+        Stage::Aborting if there.is_none() => Next::Note(Command::EndAbort),
+        Stage::Aborting | Stage::Finished | Stage::Aborted => Next::Wait,
+    }
+}
+
+/// Of a device whose registration went to another instance.
+fn transferred(migration: &Migration, registration: Option<&Registration>) -> Next {
+    match (migration.stage, registration) {
+        (Stage::Confirmed, Some(registration)) if !registration.retired => Next::Retire,
+        (Stage::Confirmed, _) => Next::Note(Command::Finish),
+        _ => Next::Wait,
+    }
+}

@@ -1,0 +1,22 @@
+//! Migrations, driven as a composition drives them, with journals, messages and programs that fail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_imports,
+    dead_code,
+    missing_docs
+)]
+
+#[path = "migrations/directed.rs"]
+mod directed;
+#[path = "registrations/harness.rs"]
+mod harness;
+#[path = "migrations/ledger.rs"]
+mod ledger;
+#[path = "migrations/mover.rs"]
+mod mover;
+#[path = "migrations/transferred.rs"]
+mod transferred;

@@ -1,0 +1,115 @@
+//! The rules of the ledger: deciding is pure, applying is total, replaying gives the same byte for byte.
+
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+use provisioning_proto::ErrorKind;
+use provisioning_proto::migration::*;
+
+use crate::harness::{device, point};
+
+fn command() -> impl Strategy<Value = Command> {
+    let ways = prop_oneof![
+        Just(Way::Direct { to: point("b") }),
+        Just(Way::Transfer {
+            transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
+            instance: "new".to_owned(),
+        }),
+    ];
+    prop_oneof![
+        3 => (ways, 1..4_usize).prop_map(|(way, most)| Command::Plan { plan: Plan::new(point("a"), way), most }),
+        3 => Just(Command::Begin),
+        3 => Just(Command::Prepare),
+        3 => Just(Command::Confirm),
+        3 => Just(Command::Finish),
+        2 => prop_oneof![
+            Just(AbortCause::Operator), Just(AbortCause::TimedOut), Just(AbortCause::Refused)
+        ].prop_map(|cause| Command::Abort { cause }),
+        2 => Just(Command::EndAbort),
+    ]
+}
+
+fn run(commands: &[(u8, Command, u32)]) -> (Plans, Vec<Vec<u8>>) {
+    let mut plans = Plans::default();
+    let mut stored = Vec::new();
+    for (number, command, seconds) in commands {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(*seconds));
+        let id = device(&format!("dev-{number}"));
+        let before = plans.clone();
+        let decision = plans.decide(&id, command.clone(), wall);
+        assert_eq!(plans, before, "deciding touched the ledger");
+        for change in decision.into_iter().flat_map(|decision| decision.changes) {
+            stored.push(change.encode().unwrap());
+            plans.apply(&change);
+        }
+        assert!(plans.migrations().len() <= 4);
+    }
+    (plans, stored)
+}
+
+fn slices(stored: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    stored.iter().map(Vec::as_slice)
+}
+
+proptest! {
+    #[test]
+    fn replaying_gives_the_same_migrations(
+        commands in prop::collection::vec((0..5_u8, command(), any::<u32>()), 0..60),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (plans, stored) = run(&commands);
+        let cut = cut.index(stored.len() + 1);
+        let half = Plans::replay(slices(&stored[..cut])).unwrap();
+        let mut rest = Plans::restore(SNAPSHOT_FORMAT, &half.snapshot().unwrap()).unwrap();
+        rest.replay_after(slices(&stored[cut..])).unwrap();
+        prop_assert_eq!(rest.snapshot().unwrap(), plans.snapshot().unwrap());
+        prop_assert_eq!(Plans::replay(slices(&stored)).unwrap(), plans);
+        // In any other order they are taken in too.
+        prop_assert!(Plans::replay(stored.iter().rev().map(Vec::as_slice)).is_ok());
+    }
+
+    #[test]
+    fn reading_any_bytes_ends(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(change) = Change::decode(&bytes) {
+            prop_assert_eq!(Change::decode(&change.encode().unwrap()).unwrap(), change);
+        }
+        let _ = Plans::restore(SNAPSHOT_FORMAT, &bytes);
+        let _ = Bundle::decode(&bytes);
+    }
+}
+
+#[test]
+fn the_oldest_that_has_ended_goes_where_there_is_no_room() {
+    let plan = |most| Command::Plan {
+        plan: Plan::new(point("a"), Way::Direct { to: point("b") }),
+        most,
+    };
+    let commands = [
+        (0, plan(2), 1),
+        (1, plan(2), 2),
+        (
+            1,
+            Command::Abort {
+                cause: AbortCause::Operator,
+            },
+            3,
+        ),
+        (1, Command::EndAbort, 4),
+        (2, plan(2), 5),
+    ];
+    let (plans, _) = run(&commands);
+    let kept: Vec<_> = plans.migrations().keys().map(ToString::to_string).collect();
+    assert_eq!(kept, ["dev-0", "dev-2"]);
+    let wall = SystemTime::UNIX_EPOCH;
+    assert_eq!(
+        plans.decide(&device("dev-3"), plan(2), wall),
+        Err(ErrorKind::Full)
+    );
+    assert_eq!(
+        plans.decide(&device("dev-0"), plan(9), wall),
+        Err(ErrorKind::Exists)
+    );
+    let unknown = plans.decide(&device("dev-9"), commands[2].1.clone(), wall);
+    assert_eq!(unknown, Err(ErrorKind::UnknownEntry));
+    assert!(Plans::restore(SNAPSHOT_FORMAT + 1, &plans.snapshot().unwrap()).is_err());
+}

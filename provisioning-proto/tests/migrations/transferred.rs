@@ -1,0 +1,393 @@
+//! A device that knows nothing of provisioning goes from one instance to another with its registration.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use provisioning_proto::migration::{Bundle, News, Output, Stage, Way};
+use provisioning_proto::registration::{Command, CommandId};
+use provisioning_proto::roster::{self, Registration};
+use provisioning_proto::{ErrorKind, TransferId};
+
+use crate::harness::*;
+use crate::mover::{DEVICE, Mover, SECRET};
+
+const TRANSFER: &str = "00112233445566778899aabbccddeeff";
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// One of an instance's outputs is done, well or not.
+    Perform(bool, prop::sample::Index, bool),
+    /// One of the migration machine's outputs is done, or lost.
+    Move(prop::sample::Index, bool),
+    /// A message arrives; it may arrive again, or is the last time that it does.
+    Deliver(prop::sample::Index, bool),
+    Lose(prop::sample::Index),
+    /// The device's address leads to one of the instances.
+    Turn(bool),
+    Connect,
+    Pass(u64),
+    Abort,
+    Restart(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        12 => (any::<bool>(), index(), prop::bool::weighted(0.85)).prop_map(|(old, at, well)| Event::Perform(old, at, well)),
+        12 => (index(), prop::bool::weighted(0.85)).prop_map(|(at, well)| Event::Move(at, well)),
+        10 => (index(), prop::bool::weighted(0.7)).prop_map(|(at, last)| Event::Deliver(at, last)),
+        1 => index().prop_map(Event::Lose),
+        2 => any::<bool>().prop_map(Event::Turn),
+        4 => Just(Event::Connect),
+        3 => prop_oneof![Just(1000_u64), Just(31_000), Just(61_000), Just(3_600_000)].prop_map(Event::Pass),
+        1 => Just(Event::Abort),
+        1 => any::<bool>().prop_map(Event::Restart),
+    ]
+}
+
+/// What goes between the instances.
+#[derive(Clone, Debug)]
+enum Message {
+    Offer(Vec<u8>),
+    Ask,
+    Withdraw,
+    News(News),
+}
+
+/// Two instances, the migrations of the old one, and the device.
+struct Run {
+    old: World,
+    new: World,
+    mover: Mover,
+    wire: Vec<Message>,
+    /// Commands of the new instance that are to be answered.
+    taking: Vec<(CommandId, bool)>,
+    /// Whether the device's address leads to the new instance.
+    turned: bool,
+}
+
+fn transfer() -> TransferId {
+    TRANSFER.parse().unwrap()
+}
+
+impl Run {
+    fn new() -> Self {
+        let (mut old, new) = (World::furnished(), World::furnished());
+        old.enroll(DEVICE, SECRET, |_| {}).unwrap();
+        let principal = old.by_secret(DEVICE, SECRET).unwrap();
+        let answer = old.register(principal).unwrap();
+        old.seen(DEVICE, answer.assignment.generation);
+        let mut mover = Mover::new();
+        let way = Way::Transfer {
+            transfer: transfer(),
+            instance: "new".to_owned(),
+        };
+        mover.plan("a", way, 6, &old);
+        Self {
+            old,
+            new,
+            mover,
+            wire: Vec::new(),
+            taking: Vec::new(),
+            turned: false,
+        }
+    }
+
+    fn do_move(&mut self, output: Output, well: bool) {
+        match output {
+            Output::Append(append) => self.mover.store(&append, well, &self.old),
+            _ if !well => {}
+            Output::Look { .. } => self.mover.look(&self.old),
+            Output::Offer { transfer, id, .. } => {
+                let known = self.old.registration(DEVICE).unwrap();
+                let bundle = Bundle::of(transfer, id, known).unwrap();
+                let same = bundle.resealed(|_, sealed| Ok::<_, ErrorKind>(sealed.clone()));
+                let bytes = same.unwrap().encode().unwrap();
+                self.wire.push(Message::Offer(bytes));
+            }
+            Output::Ask { .. } => self.wire.push(Message::Ask),
+            Output::Withdraw { .. } => self.wire.push(Message::Withdraw),
+            Output::Retire { .. } => self.command(true, roster::Command::Retire),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn command(&mut self, old: bool, command: roster::Command) {
+        let withdraws = matches!(command, roster::Command::Withdraw { .. });
+        let world = if old { &mut self.old } else { &mut self.new };
+        let command = Command::Registration {
+            tenant: Mover::tenant(),
+            id: Mover::id(),
+            command,
+        };
+        let (wall, now) = (world.wall(), world.now());
+        let id = world.machine.command(command, wall, now).unwrap();
+        world.drain();
+        if !old {
+            self.taking.push((id, withdraws));
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match message {
+            Message::Offer(bytes) => {
+                let bundle = Bundle::decode(&bytes).unwrap();
+                self.command(false, bundle.into_import(target("b")));
+            }
+            Message::Ask => {
+                let known = self.new.registration(DEVICE);
+                if known.is_some_and(|known| known.was_seen_after(&transfer())) {
+                    self.wire.push(Message::News(News::Seen));
+                }
+            }
+            Message::Withdraw => {
+                let transfer = transfer();
+                self.command(false, roster::Command::Withdraw { transfer });
+            }
+            Message::News(news) => {
+                let (tenant, id) = (Mover::tenant(), Mover::id());
+                let (wall, now) = (self.old.wall(), self.old.now());
+                let machine = &mut self.mover.machine;
+                machine.handle_news(&tenant, &id, &transfer(), news, wall, now);
+                self.mover.drain();
+            }
+        }
+    }
+
+    /// What came of the new instance's commands is said to the old one.
+    fn tell(&mut self) {
+        let new = &mut self.new;
+        let wire = &mut self.wire;
+        self.taking.retain(|(id, withdraws)| {
+            let Some(result) = new.done.remove(id) else {
+                return true;
+            };
+            let news = match (withdraws, result) {
+                (false, Ok(_)) => Some(News::Accepted),
+                (false, Err(ErrorKind::Exists)) => Some(News::Refused),
+                (true, Ok(_)) => Some(News::Withdrawn),
+                (true, Err(ErrorKind::InUse)) => Some(News::Seen),
+                (_, Err(_)) => None,
+            };
+            wire.extend(news.map(Message::News));
+            false
+        });
+    }
+
+    fn connect(&mut self) {
+        let (world, name) = match self.turned {
+            true => (&mut self.new, "b"),
+            false => (&mut self.old, "a"),
+        };
+        let generation = world
+            .registration(DEVICE)
+            .and_then(Registration::current_generation);
+        if let Some(generation) = generation
+            && world.knows(name, DEVICE)
+        {
+            let (wall, now) = (world.wall(), world.now());
+            let (tenant, id) = (Mover::tenant(), Mover::id());
+            world
+                .machine
+                .handle_target_seen(&tenant, &id, generation, wall, now);
+            world.drain();
+        }
+    }
+
+    fn step(&mut self, event: &Event) {
+        match event {
+            Event::Perform(old, at, well) => {
+                let world = if *old { &mut self.old } else { &mut self.new };
+                if !world.waiting.is_empty() {
+                    let output = world.take(at.index(world.waiting.len()));
+                    world.perform(output, *well);
+                }
+            }
+            Event::Move(at, well) => {
+                if !self.mover.waiting.is_empty() {
+                    let at = at.index(self.mover.waiting.len());
+                    let output = self.mover.waiting.remove(at);
+                    self.do_move(output, *well);
+                }
+            }
+            Event::Deliver(at, last) => {
+                if !self.wire.is_empty() {
+                    let at = at.index(self.wire.len());
+                    let message = match last {
+                        true => self.wire.remove(at),
+                        false => self.wire[at].clone(),
+                    };
+                    self.deliver(message);
+                }
+            }
+            Event::Lose(at) => {
+                if !self.wire.is_empty() {
+                    let at = at.index(self.wire.len());
+                    self.wire.remove(at);
+                }
+            }
+            Event::Turn(turned) => self.turned = *turned,
+            Event::Connect => self.connect(),
+            Event::Pass(millis) => {
+                let time = Duration::from_millis(*millis);
+                self.old.pass(time);
+                self.new.pass(time);
+                self.mover.pass(&self.old);
+            }
+            Event::Abort => self.mover.abort(&self.old),
+            Event::Restart(true) => {
+                self.old.restart();
+                self.mover.restart(&self.old);
+            }
+            Event::Restart(false) => {
+                self.new.restart();
+                self.taking.clear();
+            }
+        }
+        self.tell();
+        self.check();
+    }
+
+    /// I45, whatever crashed and whatever was lost.
+    fn check(&self) {
+        let (old, new) = (self.old.knows("a", DEVICE), self.new.knows("b", DEVICE));
+        match self.mover.stage() {
+            Some(Stage::Prepared) => assert!(old && new),
+            Some(Stage::Confirmed | Stage::Finished) => assert!(new),
+            _ => assert!(old),
+        }
+        let secret = sealed(SECRET.as_bytes());
+        for (world, name, known) in [(&self.old, "a", old), (&self.new, "b", new)] {
+            if known {
+                let place = (point(name), Mover::id());
+                assert_eq!(world.secrets[&place].as_ref(), Some(&secret));
+            }
+        }
+    }
+
+    /// Nothing is lost any more, and the operator turns the address to where the device belongs.
+    fn end(mut self) {
+        for _ in 0..80 {
+            self.old.settle();
+            self.new.settle();
+            self.tell();
+            if let Some(stage) = self.mover.stage() {
+                self.turned = matches!(stage, Stage::Prepared | Stage::Confirmed | Stage::Finished);
+            }
+            while !self.mover.waiting.is_empty() {
+                let output = self.mover.waiting.remove(0);
+                self.do_move(output, true);
+            }
+            while !self.wire.is_empty() {
+                let message = self.wire.remove(0);
+                self.deliver(message);
+                self.new.settle();
+                self.tell();
+            }
+            self.step(&Event::Connect);
+            self.step(&Event::Pass(61_000));
+        }
+        self.mover.check_journal();
+        let (old, new) = (self.old.knows("a", DEVICE), self.new.knows("b", DEVICE));
+        match self.mover.stage().unwrap() {
+            Stage::Finished => assert!(new && !old),
+            Stage::Aborted => assert!(old && !new),
+            open => panic!("it ends {open:?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_device_that_is_transferred_is_reachable_in_every_interleaving(
+        events in prop::collection::vec(event(), 0..150),
+    ) {
+        let mut run = Run::new();
+        for event in &events {
+            run.step(event);
+        }
+        run.end();
+    }
+
+    /// The same inputs give the same outputs.
+    #[test]
+    fn migrations_are_a_function_of_their_inputs(
+        events in prop::collection::vec(event(), 0..60),
+    ) {
+        let logs: Vec<_> = (0..2).map(|_| {
+            let mut run = Run::new();
+            for event in &events {
+                run.step(event);
+            }
+            (run.mover.waiting, run.mover.stages, run.old.log, run.new.log)
+        }).collect();
+        prop_assert_eq!(&logs[0], &logs[1]);
+    }
+}
+
+#[test]
+fn an_abort_that_comes_after_the_device_was_seen_ends_the_migration_instead() {
+    let mut run = Run::new();
+    while run.mover.stage() != Some(Stage::Prepared) {
+        while let Some(output) = run.mover.waiting.pop() {
+            run.do_move(output, true);
+        }
+        while let Some(message) = run.wire.pop() {
+            run.deliver(message);
+            run.new.settle();
+            run.tell();
+        }
+    }
+    run.turned = true;
+    run.step(&Event::Connect);
+    run.new.settle();
+    run.step(&Event::Abort);
+    run.end_as(Stage::Finished);
+}
+
+#[test]
+fn an_offer_that_comes_after_its_withdrawal_is_refused() {
+    let mut run = Run::new();
+    while run.wire.is_empty() {
+        let output = run.mover.waiting.remove(0);
+        run.do_move(output, true);
+    }
+    let late = run.wire.remove(0);
+    run.step(&Event::Abort);
+    while run.mover.stage() != Some(Stage::Aborted) {
+        while let Some(output) = run.mover.waiting.pop() {
+            run.do_move(output, true);
+        }
+        while let Some(message) = run.wire.pop() {
+            run.deliver(message);
+            run.new.settle();
+            run.tell();
+        }
+    }
+    run.deliver(late);
+    run.new.settle();
+    assert!(!run.new.knows("b", DEVICE) && run.old.knows("a", DEVICE));
+    let known = run.new.registration(DEVICE).unwrap();
+    assert!(known.current.is_none() && known.enrollment.is_none());
+}
+
+impl Run {
+    fn end_as(self, stage: Stage) {
+        let mut run = self;
+        for _ in 0..40 {
+            while let Some(output) = run.mover.waiting.pop() {
+                run.do_move(output, true);
+                run.old.settle();
+            }
+            while let Some(message) = run.wire.pop() {
+                run.deliver(message);
+                run.new.settle();
+                run.tell();
+            }
+            run.step(&Event::Pass(61_000));
+        }
+        assert_eq!(run.mover.stage(), Some(stage));
+    }
+}
