@@ -41,7 +41,8 @@ def decide(world, user, url, typed=None, decision="allow"):
         form = read_forms(page)[0]
         if ("decision", decision) not in form.buttons:
             return page
-        expect("A television" in page.text and (typed or found) in page.text and "before you" in page.text, page.text)
+        shown = (typed or found).upper().replace(" ", "-")
+        expect("A television" in page.text and shown in page.text and "before you" in page.text, page.text)
         page = submit(browser, page, form, button=("decision", decision))
         expect(page.status_code == 200, f"the decision is answered {page.status_code}")
         return page
@@ -104,11 +105,15 @@ def openid_client_waits_for_a_person_who_confirms_the_code_of_a_link(world):
     if subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.startswith("v18."):
         environment["NODE_OPTIONS"] = "--experimental-global-webcrypto"
     node = subprocess.Popen(["node", script, json.dumps(task)], env=environment, stdout=subprocess.PIPE, text=True)
-    with threading.Timer(60, node.kill) as _, node:
-        codes = json.loads(node.stdout.readline())
-        decide(world, server.user, codes["verification_uri_complete"])
-        seen = json.loads(node.stdout.readline() or "null")
-        node.wait(10)
+    patience = threading.Timer(60, node.kill)
+    patience.start()
+    try:
+        with node:
+            codes = json.loads(node.stdout.readline())
+            decide(world, server.user, codes["verification_uri_complete"])
+            seen = json.loads(node.stdout.readline() or "null")
+    finally:
+        patience.cancel()
     expect(seen == {"linked": 200, "refreshed": 200, "rotated": True}, f"{seen}")
 
 

@@ -34,6 +34,8 @@ pub struct Dpop {
     /// For how long a nonce is good at least, when the server's own endpoints demand one (RFC 9449 8);
     /// twice as long at most. A restart makes all of them anew.
     pub nonce_lifetime: Option<Duration>,
+    /// Whether the protected APIs and userinfo demand a nonce, too (RFC 9449 9); then `nonce_lifetime` says for how long.
+    pub nonces_at_apis: bool,
     /// Most proofs remembered, in memory, each for twice the window at most; beyond, requests with a proof are answered with 503,
     /// since a proof that is not remembered could be sent again.
     pub max_proofs: usize,
@@ -46,6 +48,7 @@ impl Default for Dpop {
             algorithms: vec![Algorithm::Es256],
             window: Duration::from_secs(60),
             nonce_lifetime: None,
+            nonces_at_apis: false,
             max_proofs: 131_072,
         }
     }
@@ -58,6 +61,7 @@ impl Dpop {
         !self.algorithms.is_empty()
             && self.max_proofs > 0
             && self.window >= whole_second
+            && (self.nonce_lifetime.is_some() || !self.nonces_at_apis)
             && self
                 .nonce_lifetime
                 .is_none_or(|lifetime| lifetime >= whole_second)
@@ -67,4 +71,9 @@ impl Dpop {
 byte_id! {
     /// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens and codes name it (`jkt`).
     Thumbprint, 32
+}
+
+byte_id! {
+    /// What a client puts into its next proof (`nonce`); not a secret.
+    DpopNonce, 32
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::server::access_token::{Algorithm, Refusal};
 use crate::server::authorize::AuthorizeError;
+use crate::server::dpop::DpopNonce;
 
 /// The error codes of the token, revocation, introspection, pushed request and device authorization
 /// endpoints (RFC 6749 5.2, RFC 8628 3.5, RFC 8707 2, RFC 9126 2.3, RFC 9449 5 and 8).
@@ -124,8 +125,19 @@ pub(crate) fn token_refusal(refusal: Refusal, dpop: &[Algorithm]) -> Response<By
     if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    if let Some(nonce) = refusal.dpop_nonce() {
+        say_nonce(&mut response, nonce);
+    }
     say_when_to_come_again(&mut response);
     response
+}
+
+/// The nonce of the next proof (RFC 9449 8.2).
+pub(crate) fn say_nonce(response: &mut Response<Bytes>, nonce: DpopNonce) {
+    if let Ok(nonce) = HeaderValue::try_from(nonce.to_string()) {
+        let name = HeaderName::from_static("dpop-nonce");
+        response.headers_mut().insert(name, nonce);
+    }
 }
 
 /// An answer without a body that no cache may keep.

@@ -220,6 +220,8 @@ pub(crate) struct Linking {
     pub(crate) answer_clients_within_milliseconds: NonZeroU64,
     /// Whether every client has to push its authorization requests.
     pub(crate) require_pushed_requests: bool,
+    /// For how long a nonce of a proof is good, in seconds; absent: none is demanded.
+    pub(crate) dpop_nonce_seconds: Option<NonZeroU64>,
     /// APIs beside this cloud's that tokens are given out for, by URI.
     pub(crate) resources: Vec<String>,
     /// Pages, words and style that take the place of this program's, those of them that are in the folder.
@@ -233,6 +235,7 @@ impl Default for Linking {
             answer_within_seconds: NonZeroU64::MIN.saturating_add(9),
             answer_clients_within_milliseconds: NonZeroU64::MIN.saturating_add(1999),
             require_pushed_requests: false,
+            dpop_nonce_seconds: None,
             resources: Vec::new(),
             pages_dir: None,
         }

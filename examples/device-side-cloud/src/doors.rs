@@ -135,6 +135,11 @@ impl Doors {
         if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(nonce) = refused.dpop_nonce()
+            && let Ok(nonce) = HeaderValue::try_from(nonce.to_string())
+        {
+            headers.insert("dpop-nonce", nonce);
+        }
         if refused == Refusal::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

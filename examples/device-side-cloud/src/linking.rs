@@ -100,6 +100,9 @@ fn settings(config: &config::Config, keys: &Keys) -> Result<Config, Error> {
     // What ring verifies.
     let mut dpop = Dpop::default();
     dpop.algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
+    let nonces = linking.dpop_nonce_seconds;
+    dpop.nonce_lifetime = nonces.map(|seconds| Duration::from_secs(seconds.get()));
+    dpop.nonces_at_apis = nonces.is_some();
     settings.dpop = Some(dpop);
     // Only for clients that are registered for it.
     settings.device_flow = Some(DeviceFlow::default());
