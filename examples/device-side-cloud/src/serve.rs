@@ -134,12 +134,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         store: store.clone(),
         access_token_lifetime: Duration::from_secs(config.linking.access_token_seconds),
         certification: certification.clone(),
+        provisioning: Arc::default(),
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
     let provisioning = provisioning(&config, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
+        certification.tell(&provisioning);
+        operator.finish_forgetting(&provisioning).await?;
         if let Some(socket) = bootstraps {
             let lwm2m = lwm2m::serve(socket, config.lwm2m.clone(), provisioning.clone());
             tasks.spawn(lwm2m);
