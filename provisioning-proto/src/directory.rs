@@ -68,7 +68,6 @@ impl Directory {
     }
 
     /// A tenant's registrations in the order of their ids, from behind `after` on.
-    #[must_use]
     pub fn registrations<'d>(
         &'d self,
         tenant: &TenantId,
