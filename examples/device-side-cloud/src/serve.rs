@@ -73,7 +73,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let certification = Certification::load(&store, &config.issuer()).await?;
 
     let (cloud, cloud_commands) = driver::handle(QUEUE);
-    let (linking, linking_machine) =
+    let (linking, linking_running) =
         linking::prepare(&config, store.clone(), users.clone(), cloud.clone())?;
     let (calls, shards) = gateway::shards(&config.coaps);
     let (ask, asked) = mpsc::channel(QUEUE);
@@ -103,7 +103,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         outbound,
         ask.clone(),
     ));
-    tasks.spawn(linking_machine.run());
+    tasks.spawn(linking_running);
     // First what has ended ends everywhere; only then may anything leave, and devices speak.
     let unsettled = linking.settle().await?;
     uci::wake_all(&store, &cloud, &unsettled).await?;
