@@ -24,8 +24,24 @@ def derive_key(secret):
     return hashlib.sha256(secret.encode()).digest()[8:24]
 
 
+def configured(sample, settings):
+    """The sample with other values: `settings` has them as TOML by `section.key`, or by `key` for what stands before the sections."""
+    lines, section, left = [], "", dict(settings)
+    for line in sample.splitlines():
+        if begins := re.fullmatch(r"\[(\w+)\]", line):
+            section = begins[1] + "."
+        elif set_here := re.match(r"(?:# )?(\w+) = ", line):
+            name = section + set_here[1]
+            if name in left:
+                line = f"{set_here[1]} = {left.pop(name)}"
+        lines.append(line)
+    if left:
+        raise RuntimeError(f"the sample configuration has no {sorted(left)}")
+    return "\n".join(lines) + "\n"
+
+
 class Cloud:
-    """Use as a context manager; `with Cloud(program) as cloud`. `settings` are keys of the sample with other values."""
+    """Use as a context manager; `with Cloud(program) as cloud`. `settings` are as `configured` takes them."""
 
     def __init__(self, program, data=None, private_receivers=False, arguments=(), environment=None, settings=None):
         self.program = program
@@ -46,20 +62,15 @@ class Cloud:
 
     def __enter__(self):
         subprocess.run([self.program, "init", self.path], check=True, stdout=subprocess.DEVNULL)
-        text = self.config.read_text()
-        for old, new in (
-            (r'"127\.0\.0\.1:8443"', f'"127.0.0.1:{self.https_port}"'),
-            (r'"127\.0\.0\.1:5684"', f'"127.0.0.1:{self.coaps_port}"'),
-            (r'"https://localhost:8443/?"', f'"{self.url}"'),
-            (r'"127\.0\.0\.1:9464"', f'"127.0.0.1:{self.monitoring_port}"'),
-            (r'(?m)^data_dir = "data"', f'data_dir = "{self.data}"'),
-            (r"(?m)^allow_private_addresses = false", f"allow_private_addresses = {str(self.private_receivers).lower()}"),
-            *((rf"(?m)^(# )?{key} = .*", f"{key} = {value}") for key, value in self.settings.items()),
-        ):
-            text, count = re.subn(old, new, text)
-            if count == 0:
-                raise RuntimeError(f"the sample configuration has no {old}")
-        self.config.write_text(text)
+        settings = {
+            "data_dir": f'"{self.data}"',
+            "https.listen": f'"127.0.0.1:{self.https_port}"',
+            "https.public_url": f'"{self.url}"',
+            "coaps.listen": f'"127.0.0.1:{self.coaps_port}"',
+            "monitoring.listen": f'"127.0.0.1:{self.monitoring_port}"',
+            "notifications.allow_private_addresses": str(self.private_receivers).lower(),
+        }
+        self.config.write_text(configured(self.config.read_text(), {**settings, **self.settings}))
         self.start()
         return self
 

@@ -13,7 +13,7 @@ BYTES_PER_MINUTE = 6000
 
 @check
 def a_client_that_asks_too_often_gets_429_until_it_has_waited_as_told(world):
-    with Cloud(world.cloud.program, settings={"requests_per_minute": PER_MINUTE}) as cloud:
+    with Cloud(world.cloud.program, settings={"quotas.requests_per_minute": PER_MINUTE}) as cloud:
         ours = type(world)(cloud)
         greedy, _, _ = linking.link(ours, ours.client)
         modest, _, _ = linking.link(ours, ours.public_client)
@@ -40,7 +40,7 @@ def a_client_that_asks_too_often_gets_429_until_it_has_waited_as_told(world):
 
 @check
 def a_client_that_sends_too_much_gets_429_until_it_has_waited_as_told(world):
-    with Cloud(world.cloud.program, settings={"body_bytes_per_minute": BYTES_PER_MINUTE}) as cloud:
+    with Cloud(world.cloud.program, settings={"quotas.body_bytes_per_minute": BYTES_PER_MINUTE}) as cloud:
         ours = type(world)(cloud)
         ours.link, _, _ = linking.link(ours, ours.client)
         path, body = f"/devices/{ours.device.di}/light/1", '{"text":"' + "x" * (BYTES_PER_MINUTE - 200) + '"}'
