@@ -18,7 +18,9 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Pictures for a person to look at.
 PICTURES = TARGET / "screenshots"
 VIEWS = ("phone", "desktop")
-PAGES = ("login", "login-failed", "consent", "error", "links", "signed-out")
+PAGES = (
+    "login", "login-failed", "consent", "error", "links", "signed-out", "device", "device-failed", "device-consent", "device-linked",
+)
 
 
 class Person:
@@ -54,6 +56,14 @@ def authorization_url(world, server, session):
     return url, state, verifier
 
 
+def device_code(world, server, client):
+    """What a device shows: a code, and where to type it."""
+    endpoint = server["device_authorization_endpoint"]
+    answer = requests.post(endpoint, data={"client_id": client}, verify=world.cloud.ca, timeout=10)
+    expect(answer.status_code == 200, f"a device is answered {answer.status_code}")
+    return answer.json()
+
+
 @check
 def a_browser_denies_links_and_unlinks_by_keyboard_without_script(world):
     with Cloud(world.cloud.program) as cloud:
@@ -86,7 +96,9 @@ def pages_fit_a_phone_and_a_desktop_and_axe_has_nothing_serious_to_say(world):
         linking.link(ours, ours.public_client)
         url, _, _ = authorization_url(ours, server, linking.session_for(ours, ours.client))
         broken_url = f"{server['authorization_endpoint']}?client_id=nobody"
-        told = person.does("look", url=url, broken_url=broken_url)
+        television = cloud.admin("client", "add", "A television", "--public", "--device-flow")["client_id"]
+        devices = {view: device_code(ours, server, television) for view in VIEWS}
+        told = person.does("look", url=url, broken_url=broken_url, devices=devices)
         expect(not told["findings"], "\n".join(told["findings"]))
         wanted = {f"{page}-{view}" for page in PAGES for view in VIEWS}
         expect(set(told["pages"]) == wanted, f"pages seen: {told['pages']}")

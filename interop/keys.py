@@ -94,7 +94,9 @@ def roll(world):
 
 @check
 def a_programme_that_the_cloud_does_not_meet_is_told(world):
-    made = world.cloud.admin("client", "add", "Alexa", "--programme", "alexa", "--own", "M2AAAAAAAAAAAA")
-    expect("longer than is waited for" in made.get("unmet", ""), f"{made}")
-    made = world.cloud.admin("client", "add", "SmartThings", "--programme", "smartthings")
-    expect("unmet" not in made, f"{made}")
+    long = f"https://client.example/{'p' * 700}"
+    made = world.cloud.admin("client", "add", "AWS", "--programme", "aws", "--own", long)
+    expect("URL of an authorization request is too long" in made.get("unmet", ""), f"{made}")
+    for programme, own in (("aws", "https://client.example/callback"), ("alexa", "M2AAAAAAAAAAAA"), ("google", "a-project"), ("smartthings", "")):
+        made = world.cloud.admin("client", "add", programme, "--programme", programme, *(("--own", own) if own else ()))
+        expect("unmet" not in made, f"{programme}: {made}")

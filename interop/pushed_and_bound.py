@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from checks import check, expect
+from cloud import Cloud
+from oauth_clients import node_client
 from refusals import VERIFIER, Server, expect_refused
 
 
@@ -241,3 +243,22 @@ def a_bound_token_opens_nothing_without_a_proof_for_that_request(world):
     plain = server.tokens()["access_token"]
     answer = ask(("DPoP", key.proof("GET", api, plain)), token=plain)
     expect(answer.status_code == 401, f"a token that is not bound, as a bound one: {answer.status_code}")
+
+
+@check
+def clients_of_npm_put_the_nonces_that_are_demanded_into_their_proofs(world):
+    with Cloud(world.cloud.program, settings={"dpop_nonce_seconds": "60"}) as cloud:
+        ours = type(world)(cloud)
+        server, key = Server(ours), Key()
+        url, held = server.at["token_endpoint"], server.tokens()["refresh_token"]
+        pairs = {"grant_type": "refresh_token", "refresh_token": held}
+        answer = server.post("token_endpoint", pairs, ours.client, **with_proof(key.proof("POST", url)))
+        expect_refused("without a nonce", answer, 400, "use_dpop_nonce")
+        proof = key.proof("POST", url, nonce=answer.headers["dpop-nonce"])
+        answer = server.post("token_endpoint", pairs, ours.client, **with_proof(proof))
+        expect(answer.status_code == 200, f"with that nonce: {answer.status_code} {answer.text[:200]}")
+        # It asks again by itself when it is given a nonce.
+        seen = node_client(ours, "openid-client", "public", ours.public_client, pushes=True, binds=True)
+        wanted = {"linked": 200, "refreshed": 200, "type": "dpop", "without_key": 401, "rotated": True, "refused": "invalid_grant"}
+        expect({name: seen.get(name) for name in wanted} == wanted, f"{seen}")
+        expect(cloud.stop() == 0, "the cloud did not stop in good order")

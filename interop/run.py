@@ -14,6 +14,7 @@ import linking  # noqa: F401
 import oauth_clients  # noqa: F401
 import refusals  # noqa: F401
 import pushed_and_bound  # noqa: F401
+import device_flow  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
@@ -22,6 +23,7 @@ import descriptions  # noqa: F401
 import tcp  # noqa: F401
 import engine  # noqa: F401
 import engines  # noqa: F401
+import shards  # noqa: F401
 import gnutls  # noqa: F401
 import node  # noqa: F401
 import tinydtls  # noqa: F401
@@ -43,6 +45,7 @@ import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
 import provisioning_lwm2m  # noqa: F401
 import provisioning_cloud  # noqa: F401
+import provisioning_management  # noqa: F401
 import checks
 from cloud import Cloud
 

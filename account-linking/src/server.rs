@@ -11,6 +11,7 @@ mod browser;
 pub mod client_authentication;
 pub mod config;
 mod credential;
+pub mod device;
 pub mod dpop;
 #[cfg(feature = "tokio")]
 pub mod driver;
@@ -33,6 +34,7 @@ pub mod token;
 pub use access_token::{Algorithm, Principal, Refusal};
 pub use authorization_server::AuthorizationServer;
 pub use config::{Config, Issuer, RefreshKey, SigningKey};
+pub use device::DeviceFlow;
 pub use dpop::Dpop;
 pub use grants::{EndReason, GrantSummary};
 pub use ids::{ClientId, GrantId, RequestId};

@@ -13,6 +13,8 @@
 mod answers;
 #[path = "server/contract.rs"]
 mod contract;
+#[path = "server/device_flow.rs"]
+mod device_flow;
 #[path = "server/dpop.rs"]
 mod dpop;
 #[path = "server/harness.rs"]

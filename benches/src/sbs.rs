@@ -13,6 +13,7 @@
     reason = "a benchmark that cannot run stops, and its figures go to the terminal"
 )]
 
+mod authorization;
 mod fixtures;
 mod goals;
 mod net;

@@ -66,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     ("oauth_authorize_query", oauth::authorize_query),
     ("oauth_basic_header", oauth::basic_header),
     ("oauth_redirect_uri", oauth::redirect_uri),
+    ("oauth_user_code", oauth::user_code),
     ("oauth_access_token", oauth::access_token),
     ("oauth_dpop_proof", oauth::dpop_proof),
     ("oauth_token_response", oauth::token_response),

@@ -8,6 +8,7 @@ use account_linking::form::Form;
 use account_linking::server::access_token::check_claims_unverified;
 use account_linking::server::authorize::check_query;
 use account_linking::server::client_authentication::parse_basic;
+use account_linking::server::device::UserCode;
 use account_linking::server::dpop::check_proof_unverified;
 use account_linking::server::token::check_form;
 use account_linking::server::{
@@ -77,6 +78,18 @@ pub fn redirect_uri(bytes: &[u8]) {
     };
     if let Ok(uri) = text.parse::<RedirectUri>() {
         assert_eq!(uri.as_str(), text, "compared as text, so kept as text");
+    }
+}
+
+/// A code that a person types: what is read is shown again as one that reads the same.
+pub fn user_code(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(code) = text.parse::<UserCode>() {
+        let shown = code.to_string();
+        assert_eq!(shown.len(), 9, "two groups of four");
+        assert_eq!(shown.parse::<UserCode>().expect("its own form"), code);
     }
 }
 

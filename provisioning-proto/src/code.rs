@@ -100,6 +100,10 @@ codes! {
     IMMUTABLE = 199_009, 400, "it cannot be changed any more";
     /// The service cannot do it now.
     UNAVAILABLE = 199_010, 503, "not now";
+    /// A certificate authority has no code that could be signed, or needs none.
+    NO_CODE = 199_011, 409, "no code is waiting to be signed";
+    /// What is to name a certificate authority names none that is there.
+    NO_AUTHORITY = 199_012, 400, "no such certificate authority";
 }
 
 impl Code {

@@ -11,11 +11,12 @@ mod holding;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::allocation::AccessPoint;
-use crate::model::PskIdentity;
+use crate::allocation::{AccessPoint, Rule};
+use crate::certificates::authorities::Reference;
+use crate::model::{Attestation, PskIdentity};
 use crate::roster::{Registration, Roster};
 use crate::tenant::Tenant;
-use crate::{AccessPointId, RegistrationId, ScopeId, TenantId};
+use crate::{AccessPointId, CaId, RegistrationId, ScopeId, TenantId};
 
 pub use admission::Entry;
 pub use candidate::{Candidate, Principal};
@@ -114,6 +115,34 @@ impl Directory {
     #[must_use]
     pub fn access_point(&self, tenant: &TenantId, id: &AccessPointId) -> Option<&AccessPoint> {
         self.tenants.get(tenant)?.access_points.access_point(id)
+    }
+
+    /// What of a tenant names a certificate authority: groups, policies, and then devices, of which all are looked at.
+    pub fn references_to<'d>(
+        &'d self,
+        tenant: &TenantId,
+        ca: &'d CaId,
+    ) -> impl Iterator<Item = Reference> + use<'d> {
+        let holding = self.tenants.get(tenant);
+        let settings = holding.map(|holding| &holding.settings);
+        let groups = settings.into_iter().flat_map(|one| one.groups());
+        let groups = groups.filter(move |(_, group)| group.value.attestation.ca() == Some(ca));
+        let policies = settings.into_iter().flat_map(|one| one.policies());
+        let policies = policies.filter(
+            move |(_, one)| matches!(&one.value.rule, Rule::Certificate { authority, .. } if authority == ca),
+        );
+        let rosters = holding.into_iter().flat_map(|one| one.rosters.values());
+        let devices = rosters.flat_map(Roster::registrations);
+        let devices = devices.filter(move |(_, registration)| {
+            let enrollment = registration.enrollment.as_ref();
+            let attestation = enrollment.map(|one| &one.attestation);
+            matches!(attestation, Some(Attestation::X509Ca { ca: named, .. }) if named == ca)
+        });
+        let groups = groups.map(|(id, _)| Reference::Group(id.clone()));
+        let policies = policies.map(|(id, _)| Reference::Policy(id.clone()));
+        groups
+            .chain(policies)
+            .chain(devices.map(|(id, _)| Reference::Device(id.clone())))
     }
 
     /// The device that has a PSK identity.

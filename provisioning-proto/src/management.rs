@@ -3,19 +3,22 @@
 //!
 //! [`begin`] reads a request against what is known in a [`Directory`]. What only asks is answered at once; what changes something
 //! becomes an [`Edit`]: its commands go to the [registration machine](crate::registration) one after another, and what came of
-//! the last one makes the answer. Who may ask is the caller's to decide before: the tenant stands in the path
+//! the last one makes the answer. Certificate authorities have a ledger of their own, which an [`AuthorityEdit`] changes. Who may ask is the caller's to decide before: the tenant stands in the path
 //! ([`tenant_of`]), the operator's token in `X-Auth-Token`.
 //!
 //! Beside what the vendor documents, entries have an `ETag` and heed `If-Match` and `If-None-Match: *`, access points can be made,
-//! changed and removed, and a device shows what it was assigned, why, and what happened to it. [`OPENAPI`] describes all of it.
+//! changed, granted to other tenants and removed, a certificate authority can be revoked and refuse certificates below it, and a device shows what it was assigned, why, and what happened to it. [`OPENAPI`] describes all of it.
 
 mod access_points;
+mod certificates;
 mod devices;
 mod entry;
 mod failure;
+mod grants;
 mod groups;
 mod page;
 mod policies;
+mod products;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -28,18 +31,21 @@ use http::{Request, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::allocation::Rule;
+use crate::certificates::authorities::CertificateAuthorities;
 use crate::directory::Directory;
-use crate::model::Expected;
+use crate::model::{Attestation, Expected, GroupAttestation};
 use crate::registration::{Command, Reply};
 use crate::{
-    AccessPointId, Code, ErrorKind, GroupId, PolicyId, RegistrationId, SealedSecret, Secret,
+    AccessPointId, CaId, Code, ErrorKind, GroupId, PolicyId, RegistrationId, SealedSecret, Secret,
     TenantId, roster, tenant,
 };
 
+pub use certificates::AuthorityEdit;
 pub use entry::SealFailed;
 use failure::{Failure, of_kind};
 use route::Route;
-pub use route::tenant_of;
+pub use route::{is_about_authorities, tenant_of};
 
 /// The interface as an OpenAPI 3.1 document.
 pub const OPENAPI: &str = include_str!("management/openapi.json");
@@ -55,6 +61,10 @@ pub struct Context<'a> {
     pub directory: &'a Directory,
     /// Whose it is.
     pub tenant: &'a TenantId,
+    /// The tenant's certificate authorities; a request about them is not answered without.
+    pub authorities: Option<&'a CertificateAuthorities>,
+    /// Judges the secret of a device that may be assigned to the local access point.
+    pub local_secret: Option<JudgeSecret<'a>>,
     /// Seals a secret for a stream and a field.
     pub seal: Seal<'a>,
     /// Of which ids and secrets are made; different for every request.
@@ -66,6 +76,9 @@ pub struct Context<'a> {
 /// Seals a secret for a stream and a field.
 pub type Seal<'a> = &'a dyn Fn(&str, &str, &Secret) -> Result<SealedSecret, SealFailed>;
 
+/// Says what is wrong with a secret, if something is.
+pub type JudgeSecret<'a> = &'a dyn Fn(&Secret) -> Result<(), String>;
+
 /// What follows from a request.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "each of them must be acted on")]
@@ -74,6 +87,8 @@ pub enum Step {
     Answer(Response<Bytes>),
     /// Something is to be changed first.
     Edit(Edit),
+    /// A certificate authority is to be changed first.
+    Authority(AuthorityEdit),
 }
 
 /// Something that is to be changed, and how that is answered.
@@ -81,6 +96,7 @@ pub enum Step {
 #[must_use = "nothing is changed before its commands are carried out"]
 pub struct Edit {
     tenant: TenantId,
+    preparations: Vec<Command>,
     commands: Vec<Command>,
     subject: Subject,
     status: StatusCode,
@@ -110,10 +126,27 @@ impl<'a> Context<'a> {
         Self {
             directory,
             tenant,
+            authorities: None,
+            local_secret: None,
             seal,
             entropy,
             wall,
         }
+    }
+
+    /// The same, for a request about the tenant's certificate authorities.
+    #[must_use]
+    pub fn with_authorities(mut self, authorities: &'a CertificateAuthorities) -> Self {
+        self.authorities = Some(authorities);
+        self
+    }
+
+    /// The same, where a local access point takes only some of the secrets that a device can have: others are refused when they
+    /// are set, and not when the device comes.
+    #[must_use]
+    pub fn with_local_secrets(mut self, judge: JudgeSecret<'a>) -> Self {
+        self.local_secret = Some(judge);
+        self
     }
 
     fn settings(&self) -> Result<&'a tenant::Tenant, Failure> {
@@ -147,10 +180,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn edit(&self, subject: Subject, status: StatusCode, commands: Vec<Command>) -> Edit {
+    /// The last of the commands is what is wanted; those before make what it needs.
+    fn edit(&self, subject: Subject, status: StatusCode, mut commands: Vec<Command>) -> Edit {
+        let wanted = commands.pop();
         Edit {
             tenant: self.tenant.clone(),
-            commands,
+            preparations: commands,
+            commands: wanted.into_iter().collect(),
             subject,
             status,
             secret: None,
@@ -167,14 +203,27 @@ impl std::fmt::Debug for Context<'_> {
 }
 
 impl Edit {
-    /// The commands, to be carried out in this order. Only the last one's end counts: the others make what it needs, and fail when
-    /// that is there already.
+    /// Commands to be carried out first. How they end does not count: they make what the others need, and fail when that is
+    /// there already.
+    #[must_use]
+    pub fn preparations(&self) -> &[Command] {
+        &self.preparations
+    }
+
+    /// The commands, to be carried out in this order until one is refused.
     #[must_use]
     pub fn commands(&self) -> &[Command] {
         &self.commands
     }
 
-    /// The answer, from what the last command came to and the directory as it is now.
+    /// The certificate authority that something names from now on. It must be there, and must stay while the commands are
+    /// carried out.
+    #[must_use]
+    pub fn authority(&self) -> Option<&CaId> {
+        self.commands.iter().find_map(named)
+    }
+
+    /// The answer, from what the last command that was carried out came to and the directory as it is now.
     #[must_use]
     pub fn answer(
         self,
@@ -221,6 +270,33 @@ fn read(context: &Context<'_>, request: &Request<Bytes>) -> Result<Step, Failure
         Route::Policies(kind, call) => policies::read(context, kind, call, request),
         Route::Groups(call) => groups::read(context, call, request),
         Route::Devices(call) => devices::read(context, call, request),
+        Route::Certificates(call) => certificates::read(context, call, request),
+        Route::Products(call) => products::read(context, call, request),
+        Route::Grants(point, to) => grants::read(context, &point, to.as_deref(), request),
+    }
+}
+
+/// The certificate authority that a command names.
+fn named(command: &Command) -> Option<&CaId> {
+    match command {
+        Command::Settings { command, .. } => match command {
+            tenant::Command::SetGroup { value, .. } => match &value.attestation {
+                GroupAttestation::X509Ca { ca, .. } => Some(ca),
+                GroupAttestation::GroupKey { .. } => None,
+            },
+            tenant::Command::SetPolicy { policy, .. } => match &policy.rule {
+                Rule::Certificate { authority, .. } => Some(authority),
+                _ => None,
+            },
+            _ => None,
+        },
+        Command::Registration { command, .. } => match command {
+            roster::Command::Enroll { enrollment, .. } => match &enrollment.attestation {
+                Attestation::X509Ca { ca, .. } => Some(ca),
+                _ => None,
+            },
+            _ => None,
+        },
     }
 }
 

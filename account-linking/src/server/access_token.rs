@@ -10,7 +10,7 @@ use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::{MAX_SECRET_LENGTH, base64url, from_base64url};
 use crate::server::config::{Config, SigningKey};
-use crate::server::dpop::Thumbprint;
+use crate::server::dpop::{DpopNonce, Thumbprint};
 use crate::server::ids::{ClientId, GrantId};
 use crate::user_id::UserId;
 
@@ -69,6 +69,9 @@ pub enum Refusal {
     /// The token is bound to a key, and the proof that belongs to it is missing, not good or came
     /// before (RFC 9449 4.3): 401 `invalid_dpop_proof`.
     InvalidProof,
+    /// The same of a proof without a nonce of lately, where the API demands one (RFC 9449 9): 401
+    /// `use_dpop_nonce`, with this one in the header `DPoP-Nonce`.
+    NonceNeeded(DpopNonce),
     /// The state of the grant cannot be read now: 503.
     Unavailable,
 }
@@ -78,9 +81,11 @@ impl Refusal {
     #[must_use]
     pub fn status(self) -> http::StatusCode {
         match self {
-            Self::Missing | Self::Invalid | Self::InvalidBound | Self::InvalidProof => {
-                http::StatusCode::UNAUTHORIZED
-            }
+            Self::Missing
+            | Self::Invalid
+            | Self::InvalidBound
+            | Self::InvalidProof
+            | Self::NonceNeeded(_) => http::StatusCode::UNAUTHORIZED,
             Self::Malformed => http::StatusCode::BAD_REQUEST,
             Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -95,7 +100,17 @@ impl Refusal {
             Self::Invalid => Some(r#"Bearer error="invalid_token""#),
             Self::InvalidBound => Some(r#"DPoP error="invalid_token""#),
             Self::InvalidProof => Some(r#"DPoP error="invalid_dpop_proof""#),
+            Self::NonceNeeded(_) => Some(r#"DPoP error="use_dpop_nonce""#),
             Self::Unavailable => None,
+        }
+    }
+
+    /// The value of `DPoP-Nonce`, when one belongs in the answer.
+    #[must_use]
+    pub fn dpop_nonce(self) -> Option<DpopNonce> {
+        match self {
+            Self::NonceNeeded(nonce) => Some(nonce),
+            _ => None,
         }
     }
 
@@ -110,7 +125,9 @@ impl Refusal {
         let names: Vec<_> = algorithms.iter().map(|one| one.as_str()).collect();
         let names = names.join(" ");
         Some(match self {
-            Self::InvalidBound | Self::InvalidProof => format!(r#"{challenge}, algs="{names}""#),
+            Self::InvalidBound | Self::InvalidProof | Self::NonceNeeded(_) => {
+                format!(r#"{challenge}, algs="{names}""#)
+            }
             _ => format!(r#"{challenge}, DPoP algs="{names}""#),
         })
     }

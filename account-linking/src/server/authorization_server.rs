@@ -13,6 +13,7 @@
 mod browser_steps;
 mod client_steps;
 mod command_steps;
+mod device_steps;
 mod links_steps;
 mod proof_steps;
 mod push_steps;
@@ -33,6 +34,7 @@ use crate::secret::{ClientSecret, SecretBytes};
 use crate::server::access_token::{Principal, Refusal};
 use crate::server::browser::Browsers;
 use crate::server::config::{Config, RefreshKey, SigningKey};
+use crate::server::device::Devices;
 use crate::server::dpop::{Nonces, Proofs};
 use crate::server::grants::Grants;
 use crate::server::ids::{ClientId, GrantId, RequestId};
@@ -56,6 +58,9 @@ pub struct AuthorizationServer {
     browsers: Browsers,
     throttle: Throttle,
     pushed: Pushed,
+    devices: Devices,
+    /// User codes that were not right, by user.
+    guesses: Throttle,
     proofs: Proofs,
     nonces: Option<Nonces>,
     tasks: BTreeMap<RequestId, Task>,
@@ -94,16 +99,22 @@ impl AuthorizationServer {
             let lifetime = dpop.nonce_lifetime?;
             Some(Nonces::new(&SecretBytes::new(seed), lifetime))
         });
+        let throttle = || {
+            Throttle::new(
+                config.max_login_failures,
+                config.login_failure_window,
+                config.max_sessions,
+            )
+        };
+        let flow = config.device_flow.as_ref();
         let max_proofs = config.dpop.as_ref().map_or(0, |dpop| dpop.max_proofs);
         Ok(Self {
             clients: Streams::new(config.max_streams),
             grants: Streams::new(config.max_streams),
             browsers: Browsers::new(config.max_sessions),
-            throttle: Throttle::new(
-                config.max_login_failures,
-                config.login_failure_window,
-                config.max_sessions,
-            ),
+            throttle: throttle(),
+            guesses: throttle(),
+            devices: Devices::new(flow.map_or(0, |flow| flow.max_devices)),
             pushed: Pushed::new(config.max_pushed_requests),
             proofs: Proofs::new(max_proofs),
             nonces,
@@ -426,6 +437,8 @@ impl AuthorizationServer {
             self.browsers.next_deadline(),
             self.throttle.next_deadline(),
             self.pushed.next_deadline(),
+            self.devices.next_deadline(),
+            self.guesses.next_deadline(),
             self.proofs.next_deadline(),
         ]
         .into_iter()
@@ -455,6 +468,8 @@ impl AuthorizationServer {
         self.browsers.handle_timeout(now);
         self.throttle.handle_timeout(now);
         self.pushed.handle_timeout(now);
+        self.devices.handle_timeout(now);
+        self.guesses.handle_timeout(now);
         self.proofs.handle_timeout(now);
     }
 

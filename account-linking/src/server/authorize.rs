@@ -183,6 +183,21 @@ impl Wanted {
         })
     }
 
+    /// What a device asks for (RFC 8628 3.1): of the usual parameters, the scopes and APIs.
+    pub(crate) fn of_device(
+        form: &Form,
+        registration: &Registration,
+        config: &Config,
+    ) -> Result<Self, AuthorizeError> {
+        Ok(Self {
+            challenge: None,
+            scopes: Self::scopes(form, registration)?,
+            resources: target::requested(form, registration, config)
+                .ok_or(AuthorizeError::InvalidTarget)?,
+            key: None,
+        })
+    }
+
     fn challenge(
         form: &Form,
         registration: &Registration,

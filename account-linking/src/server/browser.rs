@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::secret::{SecretBytes, base64url, same, sha256};
-use crate::server::authorize::AuthorizeRequest;
+use crate::server::authorize::{AuthorizeRequest, Wanted};
+use crate::server::device::{Name, UserCode};
+use crate::server::ids::ClientId;
 use crate::user_id::UserId;
 
 /// The cookie that names a session.
@@ -40,6 +42,21 @@ pub(crate) enum Purpose {
     Link(Box<Asked>),
     /// The person looks at what is linked.
     Links,
+    /// The person has a code of a device to type, or followed a link with one.
+    Device(Option<UserCode>),
+    /// A device wants to be linked.
+    AllowDevice(Box<AskedByDevice>),
+}
+
+/// What a device asks for, on its way to a decision.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedByDevice {
+    pub(crate) name: Name,
+    pub(crate) user_code: UserCode,
+    pub(crate) client: ClientId,
+    pub(crate) wanted: Wanted,
+    pub(crate) client_name: String,
+    pub(crate) client_owner: String,
 }
 
 /// An authorization request on its way to a decision.
@@ -67,7 +84,7 @@ impl Interaction {
     pub(crate) fn asked(&self) -> Option<&Asked> {
         match &self.purpose {
             Purpose::Link(asked) => Some(asked),
-            Purpose::Links => None,
+            Purpose::Links | Purpose::Device(_) | Purpose::AllowDevice(_) => None,
         }
     }
 
@@ -83,16 +100,16 @@ impl Interaction {
 }
 
 /// The hash of a cookie, by which a session is found.
-type Name = [u8; 32];
+type CookieHash = [u8; 32];
 
 /// All sessions and interactions.
 #[derive(Debug)]
 pub(crate) struct Browsers {
-    sessions: BTreeMap<Name, Session>,
+    sessions: BTreeMap<CookieHash, Session>,
     /// When the sessions that somebody logged in to expire.
-    logins: BTreeSet<(Instant, Name)>,
+    logins: BTreeSet<(Instant, CookieHash)>,
     /// When the others expire; the first of them makes room for a new one.
-    visits: BTreeSet<(Instant, Name)>,
+    visits: BTreeSet<(Instant, CookieHash)>,
     interactions: BTreeMap<String, Interaction>,
     /// When interactions expire; the first of them makes room for a new one.
     ages: BTreeSet<(Instant, String)>,

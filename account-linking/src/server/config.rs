@@ -11,6 +11,7 @@ use crate::redirect_uri::is_loopback;
 use crate::resource::Resource;
 use crate::secret::SecretBytes;
 use crate::server::access_token::Algorithm;
+use crate::server::device::DeviceFlow;
 use crate::server::dpop::Dpop;
 
 /// Settings of an [`AuthorizationServer`](crate::server::AuthorizationServer).
@@ -31,6 +32,8 @@ pub struct Config {
     pub require_pushed_requests: bool,
     /// How DPoP is offered (RFC 9449); `None`: not at all, and proofs are ignored.
     pub dpop: Option<Dpop>,
+    /// How the device flow is offered (RFC 8628); `None`: not at all. Which clients may use it is in their registration.
+    pub device_flow: Option<DeviceFlow>,
     /// How long a pushed authorization request may wait for its browser; 5 to 600 s (RFC 9126 2.2).
     pub pushed_request_lifetime: Duration,
     /// How long a code may wait for its redemption; at most 10 minutes (RFC 6749 4.1.2).
@@ -47,10 +50,14 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// A request that is not answered within this time is answered with 503.
     pub request_timeout: Duration,
+    /// The same for requests of clients, most of all at the token endpoint: the programmes that link accounts do not wait as
+    /// long as people do. No longer than `request_timeout` counts.
+    pub client_request_timeout: Duration,
     /// An append of unknown outcome is repeated after this time.
     pub append_retry: Duration,
     /// Logins of one user name, none of them successful, after which further ones are refused
-    /// until `login_failure_window` has passed since the first.
+    /// until `login_failure_window` has passed since the first. The same for wrong user codes of
+    /// one user (RFC 8628 5.1).
     pub max_login_failures: u32,
     /// See `max_login_failures`.
     pub login_failure_window: Duration,
@@ -91,6 +98,7 @@ impl Config {
             refresh_keys: vec![refresh_key],
             require_pushed_requests: false,
             dpop: None,
+            device_flow: None,
             pushed_request_lifetime: Duration::from_secs(60),
             code_lifetime: Duration::from_secs(60),
             access_token_lifetime: Duration::from_secs(3600),
@@ -99,6 +107,7 @@ impl Config {
             interaction_lifetime: Duration::from_secs(600),
             session_lifetime: Duration::from_secs(3600),
             request_timeout: Duration::from_secs(10),
+            client_request_timeout: Duration::from_secs(2),
             append_retry: Duration::from_millis(100),
             max_login_failures: 10,
             login_failure_window: Duration::from_secs(900),
@@ -114,8 +123,9 @@ impl Config {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] when there is no key, two keys share an id, a code would last
-    /// longer than 10 minutes, a pushed request less than 5 s or longer than 10 minutes, or DPoP is
-    /// offered without an algorithm, room, or a window or nonces of a second at least.
+    /// longer than 10 minutes, a pushed request less than 5 s or longer than 10 minutes, DPoP is
+    /// offered without an algorithm, room, or a window or nonces of a second at least, or the device
+    /// flow without room, with an interval of less than a second, or for longer than 30 minutes.
     pub fn check(&self) -> Result<(), Error> {
         let signing: Vec<_> = self.signing_keys.iter().map(SigningKey::id).collect();
         let refresh: Vec<_> = self.refresh_keys.iter().map(|key| key.id).collect();
@@ -124,11 +134,17 @@ impl Config {
             && self.code_lifetime <= Duration::from_secs(600)
             && (5..=600).contains(&self.pushed_request_lifetime.as_secs())
             && self.dpop.as_ref().is_none_or(Dpop::is_usable)
+            && self.device_flow.as_ref().is_none_or(DeviceFlow::is_usable)
         {
             Ok(())
         } else {
             Err(ErrorKind::InvalidConfig.into())
         }
+    }
+
+    /// Within which time a request of a client is answered.
+    pub(crate) fn patience_of_clients(&self) -> Duration {
+        self.client_request_timeout.min(self.request_timeout)
     }
 
     /// Whether access tokens are given out for this API.

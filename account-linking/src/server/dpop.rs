@@ -12,15 +12,10 @@ mod nonce;
 mod proof;
 mod replay;
 
-use core::fmt;
-use core::str::FromStr;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, ErrorKind};
-use crate::secret::{base64url, from_base64url};
 use crate::server::access_token::Algorithm;
+use crate::server::ids::byte_id;
 
 pub use key::ProofKey;
 pub(crate) use nonce::Nonces;
@@ -39,6 +34,8 @@ pub struct Dpop {
     /// For how long a nonce is good at least, when the server's own endpoints demand one (RFC 9449 8);
     /// twice as long at most. A restart makes all of them anew.
     pub nonce_lifetime: Option<Duration>,
+    /// Whether the protected APIs and userinfo demand a nonce, too (RFC 9449 9); then `nonce_lifetime` says for how long.
+    pub nonces_at_apis: bool,
     /// Most proofs remembered, in memory, each for twice the window at most; beyond, requests with a proof are answered with 503,
     /// since a proof that is not remembered could be sent again.
     pub max_proofs: usize,
@@ -51,6 +48,7 @@ impl Default for Dpop {
             algorithms: vec![Algorithm::Es256],
             window: Duration::from_secs(60),
             nonce_lifetime: None,
+            nonces_at_apis: false,
             max_proofs: 131_072,
         }
     }
@@ -63,56 +61,19 @@ impl Dpop {
         !self.algorithms.is_empty()
             && self.max_proofs > 0
             && self.window >= whole_second
+            && (self.nonce_lifetime.is_some() || !self.nonces_at_apis)
             && self
                 .nonce_lifetime
                 .is_none_or(|lifetime| lifetime >= whole_second)
     }
 }
 
-/// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens and codes name it (`jkt`).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Thumbprint([u8; 32]);
-
-impl Thumbprint {
-    pub(crate) fn new(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-
-    /// The digest.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 32] {
-        self.0
-    }
+byte_id! {
+    /// The SHA-256 thumbprint of a public key (RFC 7638), by which tokens and codes name it (`jkt`).
+    Thumbprint, 32
 }
 
-impl FromStr for Thumbprint {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        from_base64url(text)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| ErrorKind::InvalidIdentifier.into())
-    }
-}
-
-impl TryFrom<String> for Thumbprint {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
-    }
-}
-
-impl From<Thumbprint> for String {
-    fn from(thumbprint: Thumbprint) -> Self {
-        thumbprint.to_string()
-    }
-}
-
-impl fmt::Display for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64url(&self.0))
-    }
+byte_id! {
+    /// What a client puts into its next proof (`nonce`); not a secret.
+    DpopNonce, 32
 }

@@ -6,7 +6,6 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
-use crate::secret::{base64url, from_base64url};
 
 /// A registered client: `client-` and 1 to 57 characters of `[a-zA-Z0-9_.-]`.
 ///
@@ -57,52 +56,65 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// One consent of one user to one client; unguessable, but not a secret.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct GrantId([u8; 16]);
+/// A name of so many bytes, in base64url on the wire and in the store.
+macro_rules! byte_id {
+    ($(#[$docs:meta])* $name:ident, $length:literal) => {
+        $(#[$docs])*
+        #[derive(
+            Clone, Copy, Debug, serde::Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize,
+        )]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; $length]);
 
-impl GrantId {
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
+        impl $name {
+            pub(crate) fn from_bytes(bytes: [u8; $length]) -> Self {
+                Self(bytes)
+            }
 
-    /// The id as bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
+            /// The bytes.
+            #[must_use]
+            pub fn to_bytes(self) -> [u8; $length] {
+                self.0
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = $crate::error::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::secret::from_base64url(text)
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .map(Self)
+                    .ok_or_else(|| $crate::error::ErrorKind::InvalidIdentifier.into())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::error::Error;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(&$crate::secret::base64url(&self.0))
+            }
+        }
+    };
 }
+pub(crate) use byte_id;
 
-impl FromStr for GrantId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        from_base64url(text)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| ErrorKind::InvalidIdentifier.into())
-    }
-}
-
-impl TryFrom<String> for GrantId {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
-    }
-}
-
-impl From<GrantId> for String {
-    fn from(id: GrantId) -> Self {
-        id.to_string()
-    }
-}
-
-impl fmt::Display for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64url(&self.0))
-    }
+byte_id! {
+    /// One consent of one user to one client; unguessable, but not a secret.
+    GrantId, 16
 }
 
 /// Names a request, a check or a command between the machine and its driver.

@@ -6,12 +6,16 @@ use serde_json::{Value, json};
 
 use crate::resource::Resource;
 use crate::server::config::Config;
+use crate::server::device::GRANT_TYPE;
 use crate::server::response::public_json;
 
 /// The metadata document; arrays without elements are left out.
 pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
     let issuer = &config.issuer;
     let methods = json!(["client_secret_basic", "client_secret_post"]);
+    let device_flow = config.device_flow.is_some();
+    let mut grant_types = vec!["authorization_code", "refresh_token"];
+    grant_types.extend(device_flow.then_some(GRANT_TYPE));
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.endpoint("/authorize"),
@@ -24,7 +28,7 @@ pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
         "jwks_uri": issuer.endpoint("/jwks"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": grant_types,
         "token_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "none"],
         "revocation_endpoint_auth_methods_supported":
@@ -42,6 +46,13 @@ pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
             members.insert(name.to_owned(), value);
         }
     };
+    // RFC 8628, 4
+    if device_flow {
+        add(
+            "device_authorization_endpoint",
+            issuer.endpoint("/device_authorization").into(),
+        );
+    }
     if !algorithms.is_empty() {
         add("dpop_signing_alg_values_supported", json!(algorithms));
     }

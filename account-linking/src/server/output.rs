@@ -243,6 +243,11 @@ pub enum Event {
         /// The request.
         request: RequestId,
     },
+    /// A user code was not right, or its user has guessed too often; the driver may slow down the source.
+    UserCodeRefused {
+        /// The request.
+        request: RequestId,
+    },
     /// A stream holds what this version cannot read; requests for it are answered with 503.
     StreamUnreadable {
         /// The stream.

@@ -14,6 +14,10 @@ pub trait Pages: fmt::Debug + Send + Sync {
     fn consent(&self, page: &ConsentPage) -> String;
     /// What is linked to an account, with a way to end each link.
     fn links(&self, page: &LinksPage) -> String;
+    /// The form for the code that a device shows (RFC 8628 3.3).
+    fn device(&self, page: &DevicePage) -> String;
+    /// That the device was allowed, or was not: there is no client to go back to.
+    fn device_decided(&self, allowed: bool) -> String;
     /// That nobody is logged in any more in this browser.
     fn signed_out(&self) -> String;
     /// What went wrong, when the browser cannot be sent back to the client.
@@ -52,12 +56,34 @@ pub struct ConsentPage {
     pub client_name: String,
     /// Who runs it; may be empty.
     pub client_owner: String,
+    /// The code that the device shows which is to be linked (RFC 8628): the page asks whether it is on a device that the person
+    /// has before them, since somebody else may have sent it. `None` when there is no device.
+    pub device: Option<String>,
     /// The name the user logged in with.
     pub account: String,
     /// The scopes asked for.
     pub scopes: Vec<String>,
     /// The APIs asked for, as URIs; empty when it is the usual one (RFC 8707).
     pub resources: Vec<String>,
+}
+
+/// What a page for the code of a device shows: a form posted to `action` with the fields
+/// `interaction`, `csrf` and `user_code`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DevicePage {
+    /// Where the form goes.
+    pub action: String,
+    /// Value of the hidden field `interaction`.
+    pub interaction: String,
+    /// Value of the hidden field `csrf`.
+    pub csrf: String,
+    /// The name the user logged in with.
+    pub account: String,
+    /// The code of the link that led here; empty when there is none.
+    pub user_code: String,
+    /// Whether the last code was refused; the page does not say why.
+    pub failed: bool,
 }
 
 /// What a page of links shows: a form for each link, posted to `action` with the fields
@@ -152,10 +178,17 @@ impl Pages for PlainPages {
         } else {
             format!(" ({})", escape(&page.client_owner))
         };
+        let device = page.device.as_ref().map_or_else(String::new, |code| {
+            format!(
+                "<p>It is for the device that shows {}. Go on only if you have it before you: whoever \
+                 sent you this code would get into your account.</p>",
+                escape(code)
+            )
+        });
         document(
             "Allow access?",
             &format!(
-                "<p>You are signed in as {}.</p><p>{}{owner} asks for:</p><ul>{scopes}</ul>\
+                "<p>You are signed in as {}.</p><p>{}{owner} asks for:</p><ul>{scopes}</ul>{device}\
                  <p>Go on only if you started this yourself.</p>\
                  <form method=\"post\" action=\"{}\">{}\
                  <button name=\"decision\" value=\"allow\">Allow</button> \
@@ -202,6 +235,37 @@ impl Pages for PlainPages {
             "Linked accounts",
             &format!("<p>You are signed in as {account}.</p>{links}{out}"),
         )
+    }
+
+    fn device(&self, page: &DevicePage) -> String {
+        let failed = if page.failed {
+            "<p role=\"alert\">That is not the code of a device that waits. Please try again.</p>"
+        } else {
+            ""
+        };
+        document(
+            "Link a device",
+            &format!(
+                "<p>You are signed in as {}.</p>{failed}\
+                 <form method=\"post\" action=\"{}\">{}\
+                 <p><label>The code on your device <input name=\"user_code\" value=\"{}\" \
+                 autocomplete=\"off\" autocapitalize=\"characters\" required></label></p>\
+                 <p><button>Go on</button></p></form>",
+                escape(&page.account),
+                escape(&page.action),
+                hidden(&page.interaction, &page.csrf),
+                escape(&page.user_code),
+            ),
+        )
+    }
+
+    fn device_decided(&self, allowed: bool) -> String {
+        let (title, text) = if allowed {
+            ("Linked", "Your device goes on by itself.")
+        } else {
+            ("Cancelled", "Nothing was linked.")
+        };
+        document(title, &format!("<p>{text}</p>"))
     }
 
     fn signed_out(&self) -> String {
@@ -266,11 +330,12 @@ mod tests {
             csrf: "c".to_owned(),
             client_name: "<b>&'".to_owned(),
             client_owner: String::new(),
+            device: Some("<em>".to_owned()),
             account: "<i>".to_owned(),
             scopes: vec!["<u>".to_owned()],
             resources: vec!["<a>".to_owned()],
         });
-        for text in ["<script>", "<b>", "<i>", "<u>", "<a>"] {
+        for text in ["<script>", "<b>", "<i>", "<u>", "<a>", "<em>"] {
             assert!(!html.contains(text), "{text}");
         }
     }

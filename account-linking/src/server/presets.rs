@@ -79,8 +79,8 @@ pub enum Unmet {
     AccessTokenLifetime,
     /// [`Config::refresh_idle_lifetime`], or [`Config::refresh_absolute_lifetime`], is too short.
     RefreshLifetime,
-    /// [`Config::request_timeout`] is longer than the programme waits.
-    RequestTimeout,
+    /// [`Config::client_request_timeout`] is longer than the programme waits.
+    ClientRequestTimeout,
     /// The registration has too many scopes.
     Scopes,
     /// The registration gives no refresh tokens.
@@ -94,7 +94,7 @@ impl fmt::Display for Unmet {
         f.write_str(match self {
             Self::AccessTokenLifetime => "access tokens do not last long enough",
             Self::RefreshLifetime => "refresh tokens do not last long enough",
-            Self::RequestTimeout => "the token endpoint may take longer than is waited for",
+            Self::ClientRequestTimeout => "the token endpoint may take longer than is waited for",
             Self::Scopes => "the client has too many scopes",
             Self::RefreshTokens => "the client gets no refresh tokens",
             Self::AuthorizationUrl => "the URL of an authorization request is too long",
@@ -245,8 +245,8 @@ impl Programme {
                 Unmet::RefreshLifetime,
             ),
             (
-                config.request_timeout <= needs.token_answer_within,
-                Unmet::RequestTimeout,
+                config.patience_of_clients() <= needs.token_answer_within,
+                Unmet::ClientRequestTimeout,
             ),
             (client.scopes.iter().count() <= needs.scopes, Unmet::Scopes),
             (client.refresh_tokens, Unmet::RefreshTokens),

@@ -69,6 +69,9 @@ pub struct Registration {
     /// Whether all its access tokens are bound to a key, so that it has to send a DPoP proof (RFC 9449 5.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
+    /// Whether it may ask for codes for a device without a browser (RFC 8628); it needs no redirect URI then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub device_flow: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -103,6 +106,7 @@ impl Registration {
             resources: BTreeSet::new(),
             require_pushed_requests: false,
             dpop_bound_access_tokens: false,
+            device_flow: false,
         }
     }
 
@@ -131,11 +135,12 @@ impl Registration {
     /// Checks the rules between the fields.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] when there is no redirect URI or no scope though it is not a
-    /// resource server, the name is empty, a window is longer than [`MAX_ROTATION_WINDOW`], or a
+    /// [`ErrorKind::InvalidConfig`] when there is no redirect URI nor the device flow, or no scope,
+    /// though it is not a resource server, the name is empty, a window is longer than [`MAX_ROTATION_WINDOW`], or a
     /// public client lacks PKCE, rotation or the end on replay, or is a resource server.
     pub fn check(&self) -> Result<(), Error> {
-        let can_link = !self.redirect_uris.is_empty() && !self.scopes.is_empty();
+        let is_answered = !self.redirect_uris.is_empty() || self.device_flow;
+        let can_link = is_answered && !self.scopes.is_empty();
         let window_fits = self
             .rotation_window
             .is_none_or(|window| window <= MAX_ROTATION_WINDOW);

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::server::access_token::{Algorithm, Refusal};
 use crate::server::authorize::AuthorizeError;
+use crate::server::dpop::DpopNonce;
 
-/// The error codes of the token, revocation, introspection and pushed request endpoints (RFC 6749
-/// 5.2, RFC 8707 2, RFC 9126 2.3, RFC 9449 5 and 8).
+/// The error codes of the token, revocation, introspection, pushed request and device authorization
+/// endpoints (RFC 6749 5.2, RFC 8628 3.5, RFC 8707 2, RFC 9126 2.3, RFC 9449 5 and 8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TokenError {
     InvalidRequest,
@@ -26,8 +27,12 @@ pub(crate) enum TokenError {
     InvalidTarget,
     InvalidDpopProof,
     UseDpopNonce,
-    /// What is wrong with a pushed authorization request.
-    Pushed(AuthorizeError),
+    /// What is wrong with an authorization request that came from the client itself.
+    Refused(AuthorizeError),
+    AuthorizationPending,
+    SlowDown,
+    AccessDenied,
+    ExpiredToken,
     TemporarilyUnavailable,
 }
 
@@ -43,7 +48,11 @@ impl TokenError {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
-            Self::Pushed(error) => error.code(),
+            Self::Refused(error) => error.code(),
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
@@ -60,7 +69,11 @@ impl TokenError {
             | Self::InvalidTarget
             | Self::InvalidDpopProof
             | Self::UseDpopNonce
-            | Self::Pushed(_) => StatusCode::BAD_REQUEST,
+            | Self::Refused(_)
+            | Self::AuthorizationPending
+            | Self::SlowDown
+            | Self::AccessDenied
+            | Self::ExpiredToken => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -112,8 +125,19 @@ pub(crate) fn token_refusal(refusal: Refusal, dpop: &[Algorithm]) -> Response<By
     if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    if let Some(nonce) = refusal.dpop_nonce() {
+        say_nonce(&mut response, nonce);
+    }
     say_when_to_come_again(&mut response);
     response
+}
+
+/// The nonce of the next proof (RFC 9449 8.2).
+pub(crate) fn say_nonce(response: &mut Response<Bytes>, nonce: DpopNonce) {
+    if let Ok(nonce) = HeaderValue::try_from(nonce.to_string()) {
+        let name = HeaderName::from_static("dpop-nonce");
+        response.headers_mut().insert(name, nonce);
+    }
 }
 
 /// An answer without a body that no cache may keep.

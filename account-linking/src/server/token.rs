@@ -8,8 +8,9 @@ use crate::error::{Error, ErrorKind};
 use crate::form::Form;
 use crate::pkce::PkceVerifier;
 use crate::scope::ScopeSet;
-use crate::secret::RefreshToken;
+use crate::secret::{RefreshToken, sha256};
 use crate::server::credential::{PresentedCode, PresentedRefresh, parse_code, parse_refresh};
+use crate::server::device::{GRANT_TYPE, Name};
 use crate::server::response::{self, TokenError};
 
 /// What a token request asks for.
@@ -23,6 +24,9 @@ pub(crate) enum TokenRequest {
     Refresh {
         token: PresentedRefresh,
         scopes: Option<ScopeSet>,
+    },
+    Device {
+        device: Name,
     },
 }
 
@@ -56,6 +60,11 @@ impl TokenRequest {
                     token: parse_refresh(token).ok_or(TokenError::InvalidGrant)?,
                     scopes,
                 })
+            }
+            Some(GRANT_TYPE) => {
+                let code = form.get("device_code").ok_or(TokenError::InvalidRequest)?;
+                let device = sha256(code.as_bytes());
+                Ok(Self::Device { device })
             }
             Some(_) => Err(TokenError::UnsupportedGrantType),
             None => Err(TokenError::InvalidRequest),

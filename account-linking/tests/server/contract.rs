@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use account_linking::server::{AuthorizationServer, Output, PlainPages, RequestId};
+use account_linking::server::{AuthorizationServer, DeviceFlow, Output, PlainPages, RequestId};
 use account_linking::{AppendId, Appended, Loaded, UserId};
 use bytes::Bytes;
 use http::Request;
@@ -64,7 +64,7 @@ fn request(kind: u8) -> Request<Bytes> {
     };
     let get = |path: &str| Request::get(path).body(Bytes::new()).unwrap();
     let me = "client_id=client-acme&client_secret=s";
-    match kind % 10 {
+    match kind % 13 {
         0 => get(&authorize_path("client-acme", &[])),
         1 => post(
             "/oauth/token",
@@ -92,6 +92,15 @@ fn request(kind: u8) -> Request<Bytes> {
             request.headers_mut().insert("dpop", proof.parse().unwrap());
             request
         }
+        9 => post(
+            "/oauth/device_authorization",
+            "client_id=client-acme&client_secret=s",
+        ),
+        10 => post(
+            "/oauth/token",
+            &format!("{me}&grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=x"),
+        ),
+        11 => get("/oauth/device?user_code=BCDF-GHJK"),
         _ => post("/oauth/token", "grant_type=%"),
     }
 }
@@ -108,8 +117,10 @@ fn sample_token() -> String {
 
 impl Bench {
     fn new(start: std::time::Instant) -> Self {
+        let mut settings = settings();
+        settings.device_flow = Some(DeviceFlow::default());
         let server =
-            AuthorizationServer::new(settings(), Box::new(PlainPages), [1; 32], start).unwrap();
+            AuthorizationServer::new(settings, Box::new(PlainPages), [1; 32], start).unwrap();
         Self {
             server,
             start,

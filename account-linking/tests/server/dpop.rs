@@ -346,6 +346,54 @@ fn where_nonces_are_demanded_a_proof_needs_one_of_lately() {
 }
 
 #[test]
+fn where_apis_demand_nonces_too_a_proof_there_needs_one_of_lately() {
+    let mut settings = settings();
+    let dpop = settings.dpop.as_mut().unwrap();
+    dpop.nonces_at_apis = true;
+    assert!(settings.check().is_err(), "nobody says for how long");
+    settings.dpop.as_mut().unwrap().nonce_lifetime = Some(Duration::from_secs(30));
+    let (mut world, _) = World::with_settings(settings, &[public()]);
+    let code = obtain_code(&mut world, "client-app", "user-1", &[]);
+    let mut holder = Holder::new(1);
+    let proof = holder.for_token(&world);
+    let refused = redeem_with(&mut world, None, "client-app", &proof, &code);
+    let nonce = refused.headers()["dpop-nonce"].to_str().unwrap().to_owned();
+    let mut claims = holder.claims(&world, "POST", &format!("{ISSUER}/token"));
+    claims["nonce"] = nonce.into();
+    let proof = holder.sign(&claims);
+    let linked = tokens(&redeem_with(&mut world, None, "client-app", &proof, &code));
+
+    let bare = bound_request(&linked.access, &holder.for_api(&world, &linked.access));
+    let refused = world.judge(None, &bare).unwrap_err();
+    assert_eq!(refused.status(), 401);
+    let challenge = refused.challenge_with_dpop(&[Algorithm::Es256]).unwrap();
+    assert_eq!(challenge, r#"DPoP error="use_dpop_nonce", algs="ES256""#);
+    let nonce = refused.dpop_nonce().unwrap().to_string();
+    let mut with = |world: &mut World, nonce: &str| {
+        let proof = holder.for_api_with(world, &linked.access, Some(nonce));
+        world.judge(None, &bound_request(&linked.access, &proof))
+    };
+    assert!(matches!(
+        with(&mut world, "made up"),
+        Err(Refusal::NonceNeeded(_))
+    ));
+    assert!(with(&mut world, &nonce).is_ok());
+    world.pass(Duration::from_secs(61));
+    assert!(matches!(
+        with(&mut world, &nonce),
+        Err(Refusal::NonceNeeded(_))
+    ));
+    let mut userinfo = bare.clone();
+    *userinfo.uri_mut() = "/oauth/userinfo".parse().unwrap();
+    let claims = holder.claims_for(&world, "GET", &format!("{ISSUER}/userinfo"), &linked.access);
+    let proof = holder.sign(&claims).parse().unwrap();
+    userinfo.headers_mut().insert("dpop", proof);
+    let answer = world.request(&userinfo);
+    assert_eq!(answer.status(), 401);
+    assert!(answer.headers().contains_key("dpop-nonce"));
+}
+
+#[test]
 fn a_client_registered_for_bound_tokens_gets_no_others() {
     let mut strict = confidential();
     strict.dpop_bound_access_tokens = true;

@@ -63,9 +63,35 @@ impl Holder {
 
     /// A proof for the protected API with this token.
     pub(crate) fn for_api(&mut self, world: &World, token: &str) -> String {
-        let mut claims = self.claims(world, "GET", "https://cloud.example/api/v1/devices");
-        claims["ath"] = BASE64.encode(Sha256::digest(token)).into();
+        self.for_api_with(world, token, None)
+    }
+
+    /// The same with a nonce.
+    pub(crate) fn for_api_with(
+        &mut self,
+        world: &World,
+        token: &str,
+        nonce: Option<&str>,
+    ) -> String {
+        let url = "https://cloud.example/api/v1/devices";
+        let mut claims = self.claims_for(world, "GET", url, token);
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
         self.sign(&claims)
+    }
+
+    /// The claims of a new proof that goes with a token.
+    pub(crate) fn claims_for(
+        &mut self,
+        world: &World,
+        method: &str,
+        url: &str,
+        token: &str,
+    ) -> Value {
+        let mut claims = self.claims(world, method, url);
+        claims["ath"] = BASE64.encode(Sha256::digest(token)).into();
+        claims
     }
 }
 

@@ -507,3 +507,30 @@ fn a_code_does_not_show_its_challenge() {
     assert!(!code.contains(challenge.as_str()));
     assert!(!bytes.windows(hash.len()).any(|window| window == hash));
 }
+
+#[test]
+fn a_client_is_answered_sooner_than_a_person() {
+    let (world, secrets) = World::with_clients(&[confidential()]);
+    let body = form(&[
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "x"),
+        ("client_id", "client-acme"),
+        ("client_secret", secrets[0].as_deref().unwrap()),
+    ]);
+    let token = Request::post("/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from(body))
+        .unwrap();
+    let page = Request::get(authorize_path("client-acme", &[]))
+        .body(Bytes::new())
+        .unwrap();
+    for (request, patience) in [(token, 2000), (page, 10_000)] {
+        let mut world = World::with_store(config(), world.store.clone(), 2);
+        world.store.faults.push_back(Fault::SilentLoad);
+        let id = world.send(&request);
+        world.pass(Duration::from_millis(patience - 1));
+        assert!(!world.responses.contains_key(&id));
+        world.pass(Duration::from_millis(1));
+        assert_eq!(world.responses[&id].status(), 503);
+    }
+}

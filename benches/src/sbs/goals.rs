@@ -4,6 +4,7 @@ mod codec;
 mod history;
 mod http;
 mod journal;
+mod linking;
 pub(super) mod memory;
 mod notify;
 mod registrations;
@@ -28,6 +29,16 @@ pub(super) const ALL: &[Goal] = &[
         name: "3",
         what: "`GET /devices/{id}`",
         measure: http::device,
+    },
+    Goal {
+        name: "4",
+        what: "the check of an access token",
+        measure: linking::check,
+    },
+    Goal {
+        name: "5",
+        what: "an access token for a refresh token",
+        measure: linking::issue,
     },
     Goal {
         name: "6",

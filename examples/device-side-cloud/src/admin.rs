@@ -30,6 +30,8 @@ pub(crate) struct NewClient {
     pub(crate) require_pushed_requests: bool,
     /// All its access tokens are bound to a key.
     pub(crate) dpop_bound: bool,
+    /// It may ask for codes for devices without a browser.
+    pub(crate) device_flow: bool,
     /// APIs beside this cloud's that it may name.
     pub(crate) resources: Vec<String>,
 }

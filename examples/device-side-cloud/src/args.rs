@@ -223,7 +223,7 @@ pub(crate) enum Client {
         /// What users see on the consent page.
         name: String,
         /// A complete redirect URI; may be given several times.
-        #[arg(long = "redirect-uri", required_unless_present = "programme")]
+        #[arg(long = "redirect-uri", required_unless_present_any = ["programme", "device_flow"])]
         redirect_uris: Vec<String>,
         /// A client that cannot keep a secret.
         #[arg(long)]
@@ -241,6 +241,9 @@ pub(crate) enum Client {
         /// All its access tokens are bound to a key of its own (RFC 9449).
         #[arg(long)]
         dpop_bound: bool,
+        /// It may ask for codes for devices without a browser, which a person types in at `/device` (RFC 8628).
+        #[arg(long)]
+        device_flow: bool,
         /// An API beside this cloud's that it may ask tokens for, one of `linking.resources`; may be given several times.
         #[arg(long = "resource", value_name = "URI")]
         resources: Vec<String>,

@@ -5,6 +5,7 @@ mod expiry;
 mod issuing;
 mod ledgers;
 mod lists;
+mod naming;
 mod order;
 mod signatures;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use provisioning_proto::certificates::authorities::{self, CertificateAuthorities};
@@ -23,9 +24,11 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock;
 use crate::error::Error;
+use crate::provisioning::WeakProvisioning;
 use crate::store::{Kept, Store};
 use lists::Lists;
 pub(crate) use lists::PREFIX as LISTS;
+use naming::Namings;
 pub(crate) use order::{AuthorityDeed, CertificateDeed};
 pub(crate) use signatures::Ring;
 
@@ -42,6 +45,8 @@ pub(crate) struct Certification {
     base: Arc<str>,
     /// Told when something was issued, which ends some time.
     issued: Arc<tokio::sync::Notify>,
+    namings: Namings,
+    provisioning: Arc<OnceLock<WeakProvisioning>>,
 }
 
 #[derive(Debug)]
@@ -90,6 +95,8 @@ impl Certification {
             lists: Lists::default(),
             base: base.trim_end_matches('/').into(),
             issued: Arc::default(),
+            namings: Namings::default(),
+            provisioning: Arc::default(),
         })
     }
 
@@ -133,22 +140,8 @@ impl Certification {
     ) -> Result<authorities::Reply, Error> {
         let mut tenants = self.tenants.lock().await;
         let found = self.found(&mut tenants, tenant).await?;
-        if matches!(command, authorities::Command::Upload { .. })
-            && found.issued.ledger().issuers().contains_key(ca)
-        {
-            return Err(taken(ca));
-        }
-        let config = authorities::Config::default();
-        let decision = found
-            .authorities
-            .ledger()
-            .decide(ca, command, &config, &Ring, clock::wall())
-            .map_err(|cause| Error::new("the authority was not changed", cause))?;
-        found
-            .authorities
-            .record(&self.store, &decision.changes)
-            .await?;
-        Ok(decision.reply)
+        let changed = self.change(found, tenant, ca, command).await;
+        changed.map_err(|cause| Error::new("the authority was not changed", cause))
     }
 
     /// Carries a command out on a tenant's issued certificates.

@@ -152,6 +152,7 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         own,
         require_pushed_requests,
         dpop_bound,
+        device_flow,
         resources,
         file,
     } = command;
@@ -163,6 +164,7 @@ pub(crate) async fn client(command: Client) -> Result<(), Error> {
         own,
         require_pushed_requests,
         dpop_bound,
+        device_flow,
         resources,
     });
     ask(&file, order).await

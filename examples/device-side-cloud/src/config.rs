@@ -214,10 +214,14 @@ impl Default for Notifications {
 pub(crate) struct Linking {
     /// How long an access token lives, in seconds.
     pub(crate) access_token_seconds: u64,
-    /// Within which time every endpoint answers, if only with 503, in seconds.
+    /// Within which time every page answers, if only with 503, in seconds.
     pub(crate) answer_within_seconds: NonZeroU64,
+    /// The same of what clients ask, in milliseconds.
+    pub(crate) answer_clients_within_milliseconds: NonZeroU64,
     /// Whether every client has to push its authorization requests.
     pub(crate) require_pushed_requests: bool,
+    /// For how long a nonce of a proof is good, in seconds; absent: none is demanded.
+    pub(crate) dpop_nonce_seconds: Option<NonZeroU64>,
     /// APIs beside this cloud's that tokens are given out for, by URI.
     pub(crate) resources: Vec<String>,
     /// Pages, words and style that take the place of this program's, those of them that are in the folder.
@@ -229,7 +233,9 @@ impl Default for Linking {
         Self {
             access_token_seconds: 3600,
             answer_within_seconds: NonZeroU64::MIN.saturating_add(9),
+            answer_clients_within_milliseconds: NonZeroU64::MIN.saturating_add(1999),
             require_pushed_requests: false,
+            dpop_nonce_seconds: None,
             resources: Vec::new(),
             pages_dir: None,
         }

@@ -73,7 +73,7 @@ impl Doors {
         response
     }
 
-    async fn pass(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+    async fn pass(&self, request: Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
         if path == "/" {
             return refusal(StatusCode::OK, "device-side-cloud\n");
@@ -94,7 +94,8 @@ impl Doors {
         if path != "/api/v1" && !path.starts_with("/api/v1/") {
             return self.linking.answer(request).await;
         }
-        let authentication = match self.linking.authenticate(&request).await {
+        let (head, body) = request.into_parts();
+        let authentication = match self.linking.authenticate(&head).await {
             Ok(principal) => match granted(&principal) {
                 Some(principal) => Authentication::Granted(principal),
                 None => Authentication::Invalid,
@@ -103,6 +104,7 @@ impl Doors {
             Err(Refusal::Invalid) => Authentication::Invalid,
             Err(refusal) => return self.refuse(refusal),
         };
+        let mut request = Request::from_parts(head, body);
         request.extensions_mut().insert(authentication);
         let mut response = self.cloud.answer(request).await;
         if response.status() == StatusCode::UNAUTHORIZED {
@@ -132,6 +134,11 @@ impl Doors {
         let challenge = refused.challenge_with_dpop(self.linking.dpop_algorithms());
         if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = refused.dpop_nonce()
+            && let Ok(nonce) = HeaderValue::try_from(nonce.to_string())
+        {
+            headers.insert("dpop-nonce", nonce);
         }
         if refused == Refusal::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

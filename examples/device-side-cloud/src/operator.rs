@@ -4,6 +4,7 @@ mod keys;
 mod ownership;
 mod people;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use coap_psk::measurepoint::Template;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::gateway;
 use crate::linking::Linking;
 use crate::products::{Name, Products};
+use crate::provisioning::WeakProvisioning;
 use crate::store::Store;
 use crate::users::Users;
 
@@ -35,6 +37,8 @@ pub(crate) struct Operator {
     pub(crate) store: Store,
     pub(crate) access_token_lifetime: Duration,
     pub(crate) certification: Certification,
+    /// Who has owners of devices, too; set when it is there.
+    pub(crate) provisioning: Arc<OnceLock<WeakProvisioning>>,
 }
 
 impl Operator {

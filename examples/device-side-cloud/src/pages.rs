@@ -11,7 +11,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use account_linking::server::Pages;
-use account_linking::server::pages::{ConsentPage, LinkOnPage, LinksPage, LoginPage, PageError};
+use account_linking::server::pages::{
+    ConsentPage, DevicePage, LinkOnPage, LinksPage, LoginPage, PageError,
+};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Deserialize;
@@ -31,6 +33,9 @@ struct Texts {
     consent_title: String,
     links_title: String,
     signed_out_title: String,
+    device_title: String,
+    device_allowed_title: String,
+    device_denied_title: String,
     error_title: String,
     wants_to_use: String,
     sign_in_to_see: String,
@@ -43,6 +48,14 @@ struct Texts {
     only_if_you: String,
     allow: String,
     cancel: String,
+    user_code: String,
+    user_code_hint: String,
+    user_code_failed: String,
+    go_on: String,
+    for_device: String,
+    only_before_you: String,
+    device_allowed: String,
+    device_denied: String,
     these_may: String,
     nothing_linked: String,
     since: String,
@@ -63,6 +76,7 @@ pub(crate) struct TemplatePages {
     frame: Template,
     login: Template,
     consent: Template,
+    device: Template,
     links: Template,
     link: Template,
 }
@@ -109,6 +123,9 @@ impl Texts {
             "only_if_you" => &self.only_if_you,
             "allow" => &self.allow,
             "cancel" => &self.cancel,
+            "user_code" => &self.user_code,
+            "user_code_hint" => &self.user_code_hint,
+            "go_on" => &self.go_on,
             "since" => &self.since,
             "last_used" => &self.last_used,
             "unlink" => &self.unlink,
@@ -146,7 +163,12 @@ impl TemplatePages {
             consent: read(
                 "consent.html",
                 include_str!("../pages/consent.html"),
-                &["account", "client_name", "client_owner", "scopes"],
+                &["account", "client_name", "client_owner", "scopes", "device"],
+            )?,
+            device: read(
+                "device.html",
+                include_str!("../pages/device.html"),
+                &["account", "user_code", "failed"],
             )?,
             links: read(
                 "links.html",
@@ -218,12 +240,7 @@ impl Pages for TemplatePages {
             ),
             None => escaped(&self.texts.sign_in_to_see),
         };
-        let failed = if page.failed {
-            let text = escaped(&self.texts.login_failed);
-            format!("<p class=\"problem\" role=\"alert\">{text}</p>")
-        } else {
-            String::new()
-        };
+        let failed = problem_if(page.failed, &self.texts.login_failed);
         let body = self.login.fill(&[
             ("action", Value::Text(&page.action)),
             ("interaction", Value::Text(&page.interaction)),
@@ -240,6 +257,14 @@ impl Pages for TemplatePages {
         } else {
             format!("({})", page.client_owner)
         };
+        let device = page.device.as_ref().map_or_else(String::new, |code| {
+            format!(
+                "<p>{} <strong>{}</strong>. {}</p>",
+                escaped(&self.texts.for_device),
+                escaped(code),
+                escaped(&self.texts.only_before_you)
+            )
+        });
         // APIs beside this cloud's, by their URIs or the words that an operator has for them.
         let asked = [page.scopes.as_slice(), page.resources.as_slice()].concat();
         let body = self.consent.fill(&[
@@ -250,8 +275,31 @@ impl Pages for TemplatePages {
             ("client_name", Value::Text(&page.client_name)),
             ("client_owner", Value::Text(&owner)),
             ("scopes", Value::Html(&self.scopes(&asked))),
+            ("device", Value::Html(&device)),
         ]);
         self.framed(&self.texts.consent_title, body)
+    }
+
+    fn device(&self, page: &DevicePage) -> String {
+        let failed = problem_if(page.failed, &self.texts.user_code_failed);
+        let body = self.device.fill(&[
+            ("action", Value::Text(&page.action)),
+            ("interaction", Value::Text(&page.interaction)),
+            ("csrf", Value::Text(&page.csrf)),
+            ("account", Value::Text(&page.account)),
+            ("user_code", Value::Text(&page.user_code)),
+            ("failed", Value::Html(&failed)),
+        ]);
+        self.framed(&self.texts.device_title, body)
+    }
+
+    fn device_decided(&self, allowed: bool) -> String {
+        let texts = &self.texts;
+        let (title, text) = match allowed {
+            true => (&texts.device_allowed_title, &texts.device_allowed),
+            false => (&texts.device_denied_title, &texts.device_denied),
+        };
+        self.framed(title, format!("<p>{}</p>", escaped(text)))
     }
 
     fn links(&self, page: &LinksPage) -> String {
@@ -288,10 +336,14 @@ impl Pages for TemplatePages {
             PageError::Expired => &self.texts.expired,
             _ => &self.texts.unavailable,
         };
-        let text = escaped(text);
-        let body = format!("<p class=\"problem\" role=\"alert\">{text}</p>");
-        self.framed(&self.texts.error_title, body)
+        self.framed(&self.texts.error_title, problem_if(true, text))
     }
+}
+
+/// What went wrong, if it did.
+fn problem_if(failed: bool, text: &str) -> String {
+    let problem = || format!("<p class=\"problem\" role=\"alert\">{}</p>", escaped(text));
+    failed.then(problem).unwrap_or_default()
 }
 
 /// The answer to a request for the style sheet.

@@ -6,6 +6,7 @@
 mod driver;
 mod local;
 mod management;
+mod owners;
 mod secrets;
 mod streams;
 
@@ -74,6 +75,8 @@ struct State {
     done: BTreeMap<CommandId, oneshot::Sender<Result<Reply, ErrorKind>>>,
     /// At which version each stream was kept as a snapshot last.
     condensed: BTreeMap<String, u64>,
+    /// At which version each stream is.
+    versions: BTreeMap<String, u64>,
 }
 
 /// What a device asks for beside who it is.
@@ -114,6 +117,7 @@ impl Provisioning {
                 answers: BTreeMap::new(),
                 done: BTreeMap::new(),
                 condensed: BTreeMap::new(),
+                versions: BTreeMap::new(),
             }),
             wake: Notify::new(),
             store: store.clone(),

@@ -73,7 +73,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let certification = Certification::load(&store, &config.issuer()).await?;
 
     let (cloud, cloud_commands) = driver::handle(QUEUE);
-    let (linking, linking_machine) =
+    let (linking, linking_running) =
         linking::prepare(&config, store.clone(), users.clone(), cloud.clone())?;
     let (calls, shards) = gateway::shards(&config.coaps);
     let (ask, asked) = mpsc::channel(QUEUE);
@@ -102,7 +102,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         outbound,
         ask.clone(),
     ));
-    tasks.spawn(linking_machine.run());
+    tasks.spawn(linking_running);
     // First what has ended ends everywhere; only then may anything leave, and devices speak.
     let unsettled = linking.settle().await?;
     uci::wake_all(&store, &cloud, &unsettled).await?;
@@ -134,12 +134,15 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
         store: store.clone(),
         access_token_lifetime: Duration::from_secs(config.linking.access_token_seconds),
         certification: certification.clone(),
+        provisioning: Arc::default(),
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
     let provisioning = provisioning(&config, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
+        certification.tell(&provisioning);
+        operator.finish_forgetting(&provisioning).await?;
         if let Some(socket) = bootstraps {
             let lwm2m = lwm2m::serve(socket, config.lwm2m.clone(), provisioning.clone());
             tasks.spawn(lwm2m);

@@ -18,7 +18,10 @@ use crate::model::{
 use crate::mqtt::DeviceAction;
 use crate::roster::{self, Registration, Roster};
 use crate::time::unix_millis;
-use crate::{Code, GroupId, RegistrationId, SealedSecret, Secret, TenantId, limits};
+use crate::{
+    AccessPointId, ApplicationId, Code, GroupId, RegistrationId, SealedSecret, Secret, TenantId,
+    limits,
+};
 
 #[derive(Deserialize)]
 struct DeviceBody {
@@ -53,6 +56,16 @@ struct ActionBody {
 #[derive(Default, Deserialize)]
 struct ActionArgs {
     secret: Option<SecretText>,
+}
+
+/// Where a device is to go, as the vendor's functions say it; without an access point, the policies decide again.
+#[derive(Deserialize)]
+struct AllocationBody {
+    access_point_id: Option<AccessPointId>,
+    product_id: Option<ApplicationId>,
+    app_id: Option<ApplicationId>,
+    region_id: Option<String>,
+    authorizing_domain_id: Option<TenantId>,
 }
 
 pub(super) fn read(
@@ -101,6 +114,10 @@ pub(super) fn read(
                 expected(request)?,
                 StatusCode::OK,
             ))
+        }
+        Call::Below(id, Below::Allocation) => {
+            let expected = expected(request)?;
+            allocate(context, device_id(&id)?, body(request)?, expected)
         }
         Call::Below(..) => Err(Code::NOT_FOUND.into()),
     }
@@ -164,6 +181,7 @@ fn create(context: &Context<'_>, given: DeviceBody) -> Result<Step, Failure> {
                 Some(given) => given.0,
                 None => generated(context)?,
             };
+            check_local(context, &secret, given.entry.access_point())?;
             let sealed = sealed(context, &id, &secret)?;
             let attestation = Attestation::SymmetricKey {
                 primary: sealed,
@@ -262,6 +280,7 @@ fn act(context: &Context<'_>, id: RegistrationId, given: &ActionBody) -> Result<
                 Some(given) => given.0.clone(),
                 None => generated(context)?,
             };
+            check_local(context, &secret, enrollment.entry.access_point.as_ref())?;
             enrollment.attestation = Attestation::SymmetricKey {
                 primary: sealed(context, &id, &secret)?,
                 secondary: None,
@@ -276,6 +295,55 @@ fn act(context: &Context<'_>, id: RegistrationId, given: &ActionBody) -> Result<
             })
         }
     }
+}
+
+/// Sends a device to an access point when it comes next, or leaves it to its entry and the policies.
+fn allocate(
+    context: &Context<'_>,
+    id: RegistrationId,
+    given: AllocationBody,
+    expected: Expected,
+) -> Result<Step, Failure> {
+    let known = context.directory.registration(context.tenant, &id);
+    let known = known.ok_or(Code::DEVICE_NOT_FOUND)?;
+    if !expected.is_met(Some(known.entry_version)) {
+        return Err(Code::CHANGED.into());
+    }
+    if let Some(point) = &given.access_point_id {
+        check_target(context, point, &given)?;
+    }
+    let to = given.access_point_id;
+    let direct = context.registration(&id, roster::Command::Direct { to });
+    let trigger = context.registration(&id, roster::Command::Trigger);
+    let mut edit = context.edit(Subject::Device(id), StatusCode::OK, vec![direct]);
+    edit.commands.push(trigger);
+    Ok(Step::Edit(edit))
+}
+
+/// What else the body says of the access point must be true of it: a device is sent to an access point and no further.
+fn check_target(
+    context: &Context<'_>,
+    id: &AccessPointId,
+    given: &AllocationBody,
+) -> Result<(), Failure> {
+    entry::usable(context, id)?;
+    let point = context.directory.access_point(context.tenant, id);
+    let point = point.ok_or(Code::NOT_FOUND)?;
+    for application in given.product_id.iter().chain(&given.app_id) {
+        if point.default_application.as_ref() != Some(application) {
+            return Err(Code::APPLICATION.into());
+        }
+    }
+    let region = given.region_id.as_deref();
+    if region.is_some_and(|region| point.region.as_deref() != Some(region)) {
+        let text = format!("{id} is in another region");
+        return Err(Failure::malformed(text));
+    }
+    let owner = given.authorizing_domain_id.as_ref();
+    if owner.is_some_and(|owner| context.directory.owner_of(id) != Some(owner)) {
+        return Err(Code::NOT_AUTHORIZED.into());
+    }
+    Ok(())
 }
 
 fn enroll(
@@ -331,6 +399,23 @@ fn sealed(
     Ok((context.seal)(&stream, &field, secret)?)
 }
 
+/// Refuses a secret with which the device could not be at a local access point that it may be assigned to.
+fn check_local(
+    context: &Context<'_>,
+    secret: &Secret,
+    tied: Option<&AccessPointId>,
+) -> Result<(), Failure> {
+    let holding = context.directory.holding(context.tenant);
+    let mut points = holding.into_iter().flat_map(|one| {
+        let points = one.access_points.all().values();
+        points.filter(|point| tied.is_none_or(|tied| point.id == *tied))
+    });
+    match context.local_secret {
+        Some(judge) if points.any(|point| point.local) => judge(secret).map_err(Failure::malformed),
+        _ => Ok(()),
+    }
+}
+
 fn leaf(context: &Context<'_>, info: &AuthInfo) -> Result<Attestation, Failure> {
     let given = info.fingerprint.as_deref().map(str::to_ascii_lowercase);
     let fingerprints: BTreeSet<Fingerprint> = given
@@ -374,6 +459,12 @@ pub(super) fn show(
     if let Some(enrollment) = enrollment {
         object.extend(entry::show(directory, tenant, &enrollment.entry));
         object.insert("auth_info".to_owned(), auth_info(&enrollment.attestation));
+    }
+    if let Some(to) = &registration.directed {
+        object.insert(
+            "directed_to".to_owned(),
+            entry::point(directory, tenant, to),
+        );
     }
     if let Some(assignment) = assignment(directory, tenant, registration) {
         object.insert("assignment".to_owned(), assignment);

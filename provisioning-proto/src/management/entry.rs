@@ -76,6 +76,10 @@ impl SecretText {
 }
 
 impl EntryBody {
+    pub(super) fn access_point(&self) -> Option<&AccessPointId> {
+        self.access_point_id.as_ref()
+    }
+
     /// Sets what the body says; the commands make what that needs.
     pub(super) fn set(
         self,

@@ -16,8 +16,12 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn malformed(text: String) -> Self {
+        Self::told(Code::MALFORMED, text)
+    }
+
+    pub(super) fn told(code: Code, text: String) -> Self {
         Self {
-            code: Code::MALFORMED,
+            code,
             text: Some(text),
             allow: None,
         }

@@ -12,6 +12,10 @@ pub(super) enum Route {
     Policies(PolicyKind, Call),
     Groups(Call),
     Devices(Call),
+    Certificates(Call),
+    Products(Call),
+    /// The grants of an access point, or that to one tenant.
+    Grants(String, Option<String>),
 }
 
 /// What is wanted of the things that a path leads to.
@@ -32,6 +36,8 @@ pub(super) enum Below {
     Devices,
     Action,
     ResetFingerprint,
+    Allocation,
+    Denials,
 }
 
 /// The tenant that a path names, `/v5/iotps/{project_id}/...`.
@@ -39,6 +45,16 @@ pub(super) enum Below {
 pub fn tenant_of(path: &str) -> Option<TenantId> {
     let (project, _) = path.strip_prefix("/v5/iotps/")?.split_once('/')?;
     project.parse().ok()
+}
+
+/// Whether a request is about certificate authorities, with which it is then to be read.
+#[must_use]
+pub fn is_about_authorities(path: &str) -> bool {
+    let below = path.strip_prefix("/v5/iotps/");
+    let below = below.and_then(|path| path.split_once('/'));
+    let (_, below) = below.unwrap_or_default();
+    // Encoded in another way it is none (RFC 3986, 6.2.2.2, asks for this only of what compares paths).
+    below.split('/').next() == Some("certificates")
 }
 
 pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
@@ -55,6 +71,14 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = request.method();
     match segments.as_slice() {
+        ["access-points", id, "grants"] => match *method {
+            Method::GET | Method::POST => Ok(Route::Grants((*id).to_owned(), None)),
+            _ => Err(Failure::method("GET, POST")),
+        },
+        ["access-points", id, "grants", to] => match *method {
+            Method::DELETE => Ok(Route::Grants((*id).to_owned(), Some((*to).to_owned()))),
+            _ => Err(Failure::method("DELETE")),
+        },
         ["access-points", rest @ ..] => {
             let below = [("applications", Below::Applications)];
             call(method, rest, &below, true).map(Route::AccessPoints)
@@ -71,9 +95,16 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
             let below = [
                 ("action", Below::Action),
                 ("reset-fingerprint", Below::ResetFingerprint),
+                ("allocation", Below::Allocation),
             ];
             call(method, rest, &below, true).map(Route::Devices)
         }
+        ["certificates", rest @ ..] => {
+            let below = [("action", Below::Action), ("denials", Below::Denials)];
+            call(method, rest, &below, true).map(Route::Certificates)
+        }
+        ["products"] | ["products", _] if *method != Method::GET => Err(Failure::method("GET")),
+        ["products", rest @ ..] => call(method, rest, &[], false).map(Route::Products),
         _ => Err(Code::NOT_FOUND.into()),
     }
 }
@@ -121,8 +152,8 @@ fn call(
             let known = below.iter().find(|(word, _)| word == what);
             let (_, what) = known.ok_or(Code::NOT_FOUND)?;
             let wanted = match what {
-                Below::Applications | Below::Devices => Method::GET,
-                Below::Action | Below::ResetFingerprint => Method::POST,
+                Below::Applications | Below::Devices | Below::Denials => Method::GET,
+                Below::Action | Below::ResetFingerprint | Below::Allocation => Method::POST,
             };
             if *method != wanted {
                 return Err(Failure::method(if wanted == Method::GET {

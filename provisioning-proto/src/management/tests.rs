@@ -1,6 +1,7 @@
 //! The interface on a machine whose journal is a counter.
 #![allow(clippy::arithmetic_side_effects, clippy::disallowed_methods)]
 
+mod certificates;
 mod devices;
 mod documented;
 mod entries;
@@ -12,12 +13,33 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::{Context, SealFailed, Step, begin};
+use crate::certificates::authorities::{self, CertificateAuthorities};
+use crate::certificates::{PublicKey, SignatureAlgorithm, Signatures};
 use crate::registration::{Command, Config, Output, Registrations, Reply, Stored};
 use crate::{ErrorKind, SealedSecret, Secret, TenantId, tenant};
+
+/// What the keys of rcgen sign with.
+struct Ring;
+
+impl Signatures for Ring {
+    fn verify(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        assert_eq!(algorithm, SignatureAlgorithm::EcdsaSha256);
+        let algorithm = &ring::signature::ECDSA_P256_SHA256_ASN1;
+        let key = ring::signature::UnparsedPublicKey::new(algorithm, key.key());
+        key.verify(message, signature).is_ok()
+    }
+}
 
 /// A cloud with one tenant, `t1`, asked by its operators.
 struct Cloud {
     machine: Registrations,
+    authorities: CertificateAuthorities,
     start: Instant,
     asked: u8,
 }
@@ -26,6 +48,7 @@ impl Cloud {
     fn new() -> Self {
         let mut cloud = Self {
             machine: Registrations::new(Config::default(), [7; 32]),
+            authorities: CertificateAuthorities::default(),
             start: Instant::now(),
             asked: 0,
         };
@@ -81,16 +104,41 @@ impl Cloud {
             &seal,
             [self.asked; 32],
             self.wall(),
-        );
+        )
+        .with_authorities(&self.authorities)
+        .with_local_secrets(&|secret| {
+            let long = secret.expose().len() >= 16;
+            long.then_some(())
+                .ok_or_else(|| "too short for here".to_owned())
+        });
         match begin(&context, request) {
             Step::Answer(response) => response,
             Step::Edit(edit) => {
-                let commands = edit.commands().to_vec();
-                let ends: Vec<_> = commands
-                    .into_iter()
-                    .map(|command| self.carry_out(command))
-                    .collect();
-                edit.answer(self.machine.directory(), *ends.last().unwrap())
+                for command in edit.preparations().to_vec() {
+                    let _ = self.carry_out(command);
+                }
+                let mut result = Err(ErrorKind::InvalidValue);
+                for command in edit.commands().to_vec() {
+                    result = self.carry_out(command);
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                edit.answer(self.machine.directory(), result)
+            }
+            Step::Authority(edit) => {
+                let (config, wall) = (authorities::Config::default(), self.wall());
+                let command = edit.command().clone();
+                let decided = self
+                    .authorities
+                    .decide(edit.ca(), command, &config, &Ring, wall);
+                let result = decided.map(|decision| {
+                    for change in &decision.changes {
+                        self.authorities.apply(change);
+                    }
+                    decision.reply
+                });
+                edit.answer(&self.authorities, result, wall)
             }
         }
     }
@@ -128,6 +176,21 @@ impl Cloud {
 
     fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.ask_as("t1", method, path, &[], body)
+    }
+
+    /// The authority that what a body makes names.
+    fn named(&mut self, path: &str, body: &Value) -> Option<String> {
+        let tenant: TenantId = "t1".parse().unwrap();
+        let seal = |_: &str, _: &str, _: &Secret| {
+            SealedSecret::new(b"sealed".to_vec()).map_err(|_| SealFailed::new())
+        };
+        let (directory, wall) = (self.machine.directory(), self.wall());
+        let context = Context::new(directory, &tenant, &seal, [9; 32], wall);
+        let request = Request::post(format!("/v5/iotps/t1/{path}"));
+        match begin(&context, &request.body(body.to_string().into()).unwrap()) {
+            Step::Edit(edit) => edit.authority().map(ToString::to_string),
+            step => panic!("{step:?}"),
+        }
     }
 
     fn get(&mut self, path: &str) -> Value {

@@ -43,6 +43,8 @@ impl AuthorizationServer {
             Work::Consent(_) => self.consent(id, task),
             Work::LinksPage(_) => self.links_page(id, task),
             Work::Links(_) => self.links(id, task),
+            Work::DevicePage(work) => self.device_page(work),
+            Work::Device(_) => self.device(id, task),
             _ => Err(Pause::Unavailable),
         }
     }
@@ -205,6 +207,13 @@ impl AuthorizationServer {
                 self.browsers.end(named);
                 self.go_to_links()
             }
+            Purpose::Device(typed) => {
+                self.browsers.end(named);
+                let query = typed.map(|code| format!("?user_code={code}"));
+                self.go_to_device(&query.unwrap_or_default())
+            }
+            // Only for who is logged in; someone else is now.
+            Purpose::AllowDevice(_) => self.go_on("/consent", named),
         };
         name_session(&mut response, &renewed);
         Ok(response)
@@ -223,18 +232,26 @@ impl AuthorizationServer {
             return self.expired_page();
         };
         let csrf = interaction.csrf();
-        let Purpose::Link(asked) = &interaction.purpose else {
-            return self.expired_page();
-        };
-        let Ok(wanted) = &asked.request.wanted else {
-            return self.expired_page();
+        let (wanted, client_name, client_owner, device) = match &interaction.purpose {
+            Purpose::Link(asked) => {
+                let Ok(wanted) = &asked.request.wanted else {
+                    return self.expired_page();
+                };
+                (wanted, &asked.client_name, &asked.client_owner, None)
+            }
+            Purpose::AllowDevice(asked) => {
+                let code = Some(asked.user_code.to_string());
+                (&asked.wanted, &asked.client_name, &asked.client_owner, code)
+            }
+            Purpose::Links | Purpose::Device(_) => return self.expired_page(),
         };
         let html = self.pages.consent(&ConsentPage {
             action,
             interaction: id.to_owned(),
             csrf,
-            client_name: asked.client_name.clone(),
-            client_owner: asked.client_owner.clone(),
+            client_name: client_name.clone(),
+            client_owner: client_owner.clone(),
+            device,
             account: login.user_name,
             scopes: wanted.scopes.iter().map(ToString::to_string).collect(),
             resources: wanted.resources.iter().map(ToString::to_string).collect(),
@@ -247,6 +264,9 @@ impl AuthorizationServer {
         let Work::Consent(work) = &mut task.work else {
             return Err(Pause::Unavailable);
         };
+        if work.device.is_some() || self.is_for_device(work) {
+            return self.device_consent(id, task);
+        }
         let approved = match work.approved.take() {
             Some(approved) => approved,
             None => match self.decision(work) {
@@ -369,7 +389,7 @@ impl AuthorizationServer {
         })
     }
 
-    fn policy(&self, registration: &Registration) -> Policy {
+    pub(super) fn policy(&self, registration: &Registration) -> Policy {
         Policy {
             refresh_tokens: registration.refresh_tokens,
             rotation_window: registration.rotation_window.map(millis),
@@ -411,11 +431,11 @@ pub(super) fn name_session(response: &mut Response<Bytes>, cookie: &str) {
     }
 }
 
-fn grant_id(entropy: &SecretBytes) -> GrantId {
+pub(super) fn grant_id(entropy: &SecretBytes) -> GrantId {
     GrantId::from_bytes(first_16(entropy.derive("grant")))
 }
 
-fn first_16(bytes: [u8; 32]) -> [u8; 16] {
+pub(super) fn first_16(bytes: [u8; 32]) -> [u8; 16] {
     let mut first = [0; 16];
     first
         .iter_mut()

@@ -1,7 +1,6 @@
 //! Proofs of possession (RFC 9449): what a request has to prove, and that no proof counts twice.
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
 use http::{Method, Response};
 use url::Url;
 
@@ -12,7 +11,7 @@ use crate::server::dpop::{Noted, Proof, Unproven};
 use crate::server::ids::RequestId;
 use crate::server::output::Output;
 use crate::server::presented_token::{Access, Scheme};
-use crate::server::response::TokenError;
+use crate::server::response::{TokenError, say_nonce};
 
 impl AuthorizationServer {
     /// The proof of a request to one of the server's endpoints for clients, verified; `None` when
@@ -78,6 +77,12 @@ impl AuthorizationServer {
         let Some(proof) = proof.filter(fits) else {
             return Ok(Err(Refusal::InvalidProof));
         };
+        if let (Some(nonces), true) = (&self.nonces, settings.nonces_at_apis) {
+            let nonce = proof.nonce.as_deref().unwrap_or_default();
+            if !nonces.admits(nonce, task.wall) {
+                return Ok(Err(Refusal::NonceNeeded(nonces.current(task.wall))));
+            }
+        }
         if !self.is_signed(id, task, &proof)? {
             return Ok(Err(Refusal::InvalidProof));
         }
@@ -99,10 +104,8 @@ impl AuthorizationServer {
 
     /// Adds the nonce of the next proof, where one is demanded (RFC 9449 8.2).
     pub(super) fn with_nonce(&self, mut response: Response<Bytes>, task: &Task) -> Response<Bytes> {
-        let nonce = self.nonces.as_ref().map(|nonces| nonces.current(task.wall));
-        if let Some(Ok(nonce)) = nonce.map(HeaderValue::try_from) {
-            let name = HeaderName::from_static("dpop-nonce");
-            response.headers_mut().insert(name, nonce);
+        if let Some(nonces) = &self.nonces {
+            say_nonce(&mut response, nonces.current(task.wall));
         }
         response
     }

@@ -56,10 +56,10 @@ impl AuthorizationServer {
             Err(error) => return Ok(Err(error)),
         };
         match &mut request.wanted {
-            Err(error) => return Ok(Err(TokenError::Pushed(*error))),
+            Err(error) => return Ok(Err(TokenError::Refused(*error))),
             // RFC 9449, 10.1: both ways to name the key have to name the same.
             Ok(wanted) if wanted.key.is_some() && proven.is_some() && wanted.key != proven => {
-                return Ok(Err(TokenError::Pushed(AuthorizeError::InvalidRequest)));
+                return Ok(Err(TokenError::Refused(AuthorizeError::InvalidRequest)));
             }
             Ok(wanted) => wanted.key = wanted.key.or(proven),
         }

@@ -46,6 +46,15 @@ impl AuthorizationServer {
             ("/consent", &Method::POST) => Ok(Work::Consent(self.browser_form(request, entropy)?)),
             ("/links", &Method::GET) => Ok(Work::LinksPage(self.browser_work(request, entropy)?)),
             ("/links", &Method::POST) => Ok(Work::Links(self.browser_form(request, entropy)?)),
+            // What is not offered is not there.
+            ("/device" | "/device_authorization", _) if self.config.device_flow.is_none() => {
+                answer(empty(StatusCode::NOT_FOUND))
+            }
+            ("/device", &Method::GET) => Ok(Work::DevicePage(self.browser_work(request, entropy)?)),
+            ("/device", &Method::POST) => Ok(Work::Device(self.browser_form(request, entropy)?)),
+            ("/device_authorization", &Method::POST) => Ok(Work::DeviceAuthorization(client_work(
+                request, entropy, "resource",
+            )?)),
             ("/token", &Method::POST) => {
                 Ok(Work::Token(client_work(request, entropy, "resource")?))
             }
@@ -56,10 +65,10 @@ impl AuthorizationServer {
             }
             ("/userinfo", &Method::GET | &Method::POST) => self.userinfo_work(request),
             ("/jwks" | "/authorize", _) => answer(method_not_allowed("GET")),
-            ("/login" | "/consent" | "/links" | "/userinfo", _) => {
+            ("/login" | "/consent" | "/links" | "/device" | "/userinfo", _) => {
                 answer(method_not_allowed("GET, POST"))
             }
-            ("/token" | "/par" | "/revoke" | "/introspect", _) => {
+            ("/token" | "/par" | "/revoke" | "/introspect" | "/device_authorization", _) => {
                 answer(method_not_allowed("POST"))
             }
             _ => answer(empty(StatusCode::NOT_FOUND)),
@@ -103,6 +112,7 @@ impl AuthorizationServer {
             cookie: cookie(request.headers()).map(str::to_owned),
             entropy,
             approved: None,
+            device: None,
             unlinking: None,
         })
     }

@@ -51,6 +51,9 @@ pub(super) enum Work {
     Consent(BrowserWork),
     LinksPage(BrowserWork),
     Links(BrowserWork),
+    DevicePage(BrowserWork),
+    Device(BrowserWork),
+    DeviceAuthorization(ClientWork),
     Token(ClientWork),
     Revoke(ClientWork),
     Push(ClientWork),
@@ -58,6 +61,20 @@ pub(super) enum Work {
     Userinfo { access: Box<Access> },
     Check { access: Box<Access> },
     Command(CommandWork),
+}
+
+impl Work {
+    /// Whether a program waits for the answer, and not a person.
+    fn is_of_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Token(_)
+                | Self::Push(_)
+                | Self::Revoke(_)
+                | Self::Introspect(_)
+                | Self::DeviceAuthorization(_)
+        )
+    }
 }
 
 /// A request of a person's browser.
@@ -68,6 +85,8 @@ pub(super) struct BrowserWork {
     pub(super) entropy: SecretBytes,
     /// The consent that is being made durable.
     pub(super) approved: Option<super::browser_steps::Approved>,
+    /// The same of a device.
+    pub(super) device: Option<super::device_steps::Allowed>,
     /// The link that is being ended, durably.
     pub(super) unlinking: Option<(UserId, GrantId)>,
 }
@@ -143,7 +162,11 @@ impl AuthorizationServer {
             let answer = self.unavailable(id, work);
             return self.end(id, answer);
         }
-        let deadline = self.desk.after(self.config.request_timeout);
+        let patience = match work.is_of_client() {
+            true => self.config.patience_of_clients(),
+            false => self.config.request_timeout,
+        };
+        let deadline = self.desk.after(patience);
         self.wall = self.wall.max(since_epoch(wall));
         let task = Task {
             work,
@@ -180,9 +203,14 @@ impl AuthorizationServer {
             | Work::ConsentPage(_)
             | Work::Consent(_)
             | Work::LinksPage(_)
-            | Work::Links(_) => self.step_browser(id, &mut task).map(Answer::Response),
+            | Work::Links(_)
+            | Work::DevicePage(_)
+            | Work::Device(_) => self.step_browser(id, &mut task).map(Answer::Response),
             Work::Token(_) => self.step_token(id, &mut task).map(Answer::Response),
             Work::Push(_) => self.step_push(id, &mut task).map(Answer::Response),
+            Work::DeviceAuthorization(_) => self
+                .step_device_authorization(id, &task)
+                .map(Answer::Response),
             Work::Revoke(_) => self.step_revoke(id, &mut task).map(Answer::Response),
             Work::Introspect(_) => self.step_introspect(id, &mut task).map(Answer::Response),
             Work::Userinfo { .. } => self.step_userinfo(id, &mut task).map(Answer::Response),
@@ -219,6 +247,7 @@ impl AuthorizationServer {
             return;
         };
         self.deadlines.remove(&(task.deadline, id));
+        self.reopen_device(&task.work);
         let answer = self.unavailable(id, task.work);
         self.end(id, answer);
     }
@@ -231,9 +260,15 @@ impl AuthorizationServer {
             | Work::Login(_)
             | Work::ConsentPage(_)
             | Work::LinksPage(_)
-            | Work::Links(_) => Answer::Response(self.unavailable_page()),
+            | Work::Links(_)
+            | Work::DevicePage(_)
+            | Work::Device(_) => Answer::Response(self.unavailable_page()),
             Work::Consent(work) => Answer::Response(self.failed_consent(work)),
-            Work::Token(_) | Work::Push(_) | Work::Revoke(_) | Work::Introspect(_) => {
+            Work::Token(_)
+            | Work::Push(_)
+            | Work::Revoke(_)
+            | Work::Introspect(_)
+            | Work::DeviceAuthorization(_) => {
                 Answer::Response(TokenError::TemporarilyUnavailable.response())
             }
             Work::Userinfo { .. } => {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
+use super::device_steps::allowed;
 use super::tasks::{Awaiting, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::secret::{RefreshToken, base64url};
@@ -89,6 +90,12 @@ impl AuthorizationServer {
             _ if is_refresh && !registration.refresh_tokens => {
                 return Ok(Err(TokenError::UnauthorizedClient));
             }
+            Ok(TokenRequest::Device { .. }) if self.config.device_flow.is_none() => {
+                return Ok(Err(TokenError::UnsupportedGrantType));
+            }
+            Ok(TokenRequest::Device { .. }) if !registration.device_flow => {
+                return Ok(Err(TokenError::UnauthorizedClient));
+            }
             Ok(parsed) => parsed,
             Err(error) => return Ok(Err(error)),
         };
@@ -128,6 +135,26 @@ impl AuthorizationServer {
                     binds_refresh,
                 };
                 (code.user, code.grant, Command::Redeem(redemption))
+            }
+            TokenRequest::Device { device } => {
+                let polled = self.devices.poll(device, &client, self.desk.now);
+                let (user, grant) = match allowed(polled) {
+                    Ok(allowed) => allowed,
+                    Err(error) => return Ok(Err(error)),
+                };
+                // The device code is the code of its grant.
+                let redemption = Redemption {
+                    grant,
+                    code_hash: device,
+                    client: client.clone(),
+                    redirect_uri: None,
+                    verifier: None,
+                    target,
+                    key,
+                    proven,
+                    binds_refresh,
+                };
+                (user, grant, Command::Redeem(redemption))
             }
             TokenRequest::Refresh { token, scopes } => {
                 let stream = Grants::stream(&token.user);

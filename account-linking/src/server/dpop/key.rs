@@ -79,7 +79,7 @@ impl ProofKey {
             Self::Ed25519 { x } => json!({"crv": "Ed25519", "kty": "OKP", "x": base64url(x)}),
             Self::Rsa { n, e } => json!({"e": base64url(e), "kty": "RSA", "n": base64url(n)}),
         };
-        Thumbprint::new(sha256(required.to_string().as_bytes()))
+        Thumbprint::from_bytes(sha256(required.to_string().as_bytes()))
     }
 }
 

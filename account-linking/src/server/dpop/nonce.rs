@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::secret::{SecretBytes, base64url, same};
+use super::DpopNonce;
+use crate::secret::{SecretBytes, same};
 
 /// Makes and knows nonces; each is good in the time it was made in and the one after.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Nonces {
     }
 
     /// The nonce to use now.
-    pub(crate) fn current(&self, wall: Duration) -> String {
+    pub(crate) fn current(&self, wall: Duration) -> DpopNonce {
         self.of(self.turn(wall))
     }
 
@@ -30,7 +31,7 @@ impl Nonces {
         let turn = self.turn(wall);
         let lately = [Some(turn), turn.checked_sub(1)].into_iter().flatten();
         lately.fold(false, |found, turn| {
-            found | same(self.of(turn).as_bytes(), nonce.as_bytes())
+            found | same(self.of(turn).to_string().as_bytes(), nonce.as_bytes())
         })
     }
 
@@ -40,8 +41,8 @@ impl Nonces {
             .unwrap_or_default()
     }
 
-    fn of(&self, turn: u64) -> String {
-        base64url(&self.key.mac(&[&turn.to_be_bytes()]))
+    fn of(&self, turn: u64) -> DpopNonce {
+        DpopNonce::from_bytes(self.key.mac(&[&turn.to_be_bytes()]))
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
     fn a_nonce_is_good_for_its_lifetime_and_no_longer_than_twice_that() {
         let nonces = Nonces::new(&SecretBytes::new([1; 32]), Duration::from_secs(10));
         let at = Duration::from_secs;
-        let nonce = nonces.current(at(19));
+        let nonce = nonces.current(at(19)).to_string();
         for (time, good) in [(19, true), (29, true), (30, false), (9, false)] {
             assert_eq!(nonces.admits(&nonce, at(time)), good, "{time}");
         }

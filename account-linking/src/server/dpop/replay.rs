@@ -76,7 +76,10 @@ mod tests {
     fn a_proof_is_new_once_until_its_time_is_over_and_never_for_want_of_room() {
         let start = tokio::time::Instant::now().into_std();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let (one, two) = (Thumbprint::new([1; 32]), Thumbprint::new([2; 32]));
+        let (one, two) = (
+            Thumbprint::from_bytes([1; 32]),
+            Thumbprint::from_bytes([2; 32]),
+        );
         let mut proofs = Proofs::new(2);
         assert_eq!(proofs.note(one, "a", at(5)), Noted::New);
         assert_eq!(proofs.note(one, "a", at(9)), Noted::Seen);

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -127,7 +128,7 @@ impl<O: Outside> Task<O> {
                 user_name,
                 password,
             } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     Done::Password(request, outside.verify_password(user_name, password).await)
                 });
             }
@@ -137,7 +138,7 @@ impl<O: Outside> Task<O> {
                 algorithm,
                 signing_input,
             } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     Done::Signed(
                         request,
                         outside.sign(key_id, algorithm, signing_input).await,
@@ -151,7 +152,7 @@ impl<O: Outside> Task<O> {
                 signing_input,
                 signature,
             } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     let good = outside.verify(key_id, algorithm, signing_input, signature);
                     Done::Verified(request, good.await)
                 });
@@ -163,24 +164,23 @@ impl<O: Outside> Task<O> {
                 signing_input,
                 signature,
             } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     let good = outside.verify_proof(key, algorithm, signing_input, signature);
                     Done::Verified(request, good.await)
                 });
             }
             Output::Load { stream } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     let loaded = outside.load(stream.clone()).await;
                     Done::Loaded(stream, loaded)
                 });
             }
             Output::Append(append) => {
                 let id = append.id;
-                self.work
-                    .spawn(async move { Done::Appended(id, outside.append(append).await) });
+                self.begin(async move { Done::Appended(id, outside.append(append).await) });
             }
             Output::SaveSnapshot { stream, snapshot } => {
-                self.work.spawn(async move {
+                self.begin(async move {
                     outside.save_snapshot(stream, snapshot).await;
                     Done::Saved
                 });
@@ -192,6 +192,18 @@ impl<O: Outside> Task<O> {
                     None => self.outside.note(event),
                 }
             }
+        }
+    }
+
+    /// Waits for what comes back, unless it is there at once, as of a signature that is made right here: a task for it would cost
+    /// more than it does.
+    fn begin(&mut self, coming: impl Future<Output = Done> + Send + 'static) {
+        let mut coming = Box::pin(coming);
+        let mut context = Context::from_waker(Waker::noop());
+        match coming.as_mut().poll(&mut context) {
+            Poll::Ready(done) => self.finish(done),
+            // The task asks again at its start, with a waker of its own.
+            Poll::Pending => drop(self.work.spawn(coming)),
         }
     }
 

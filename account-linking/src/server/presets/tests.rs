@@ -7,15 +7,13 @@ fn config() -> Config {
     let signing = SigningKey::new("1", Algorithm::Es256, r#"{"kty":"EC","x":"a","y":"b"}"#);
     let issuer = Issuer::new("https://cloud.example/oauth").unwrap();
     let refresh = RefreshKey::new(1, SecretBytes::new([1; 32]));
-    let mut config = Config::new(
+    Config::new(
         issuer,
         "https://cloud.example/api",
         signing.unwrap(),
         refresh,
-    );
-    let config = config.as_mut().unwrap();
-    config.request_timeout = Duration::from_secs(2);
-    config.clone()
+    )
+    .unwrap()
 }
 
 fn own(programme: Programme) -> &'static str {
@@ -106,8 +104,8 @@ fn what_a_programme_cannot_work_with_is_said() {
         ),
         (
             AwsManagedIntegrations,
-            Box::new(|config, _| config.request_timeout = Duration::from_secs(3)),
-            Unmet::RequestTimeout,
+            Box::new(|config, _| config.client_request_timeout = Duration::from_secs(3)),
+            Unmet::ClientRequestTimeout,
         ),
         (
             Alexa,

@@ -115,7 +115,8 @@ impl Certification {
         let tenants = self.tenants.lock().await;
         let authority = known(&tenants, tenant)?.authorities.ledger().authority(ca);
         let authority = authority.ok_or_else(|| Error::plain(format!("there is no {ca}")))?;
-        Ok(shown(ca, authority))
+        let named = self.references(tenant, ca);
+        Ok(shown(ca, authority, named))
     }
 
     /// Does to the issued certificates what an operator wants.
@@ -262,7 +263,7 @@ fn settings(days: u32, overwrite: bool, immediate: bool, rsa: bool) -> Result<Pr
     Ok(settings)
 }
 
-fn shown(ca: &CaId, authority: &Authority) -> Value {
+fn shown(ca: &CaId, authority: &Authority, named: Option<usize>) -> Value {
     let state = authority.state(clock::wall());
     json!({
         "authority": ca.as_str(),
@@ -271,7 +272,7 @@ fn shown(ca: &CaId, authority: &Authority) -> Value {
         "expired": state.expired_value(),
         "accept_expired": authority.accept_expired,
         "fingerprint": authority.certificate.fingerprint(),
-        "references": authority.references.len(),
+        "references": named.unwrap_or(authority.references.len()),
         "denied": authority.denials.len(),
     })
 }

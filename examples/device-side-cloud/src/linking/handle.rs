@@ -1,20 +1,25 @@
 //! How the rest of the program speaks to account linking.
 
+use std::sync::{Arc, RwLock};
+use std::time::{Instant, SystemTime};
+
+use account_linking::server::driver::Handle;
 use account_linking::server::presets::Programme;
 use account_linking::server::{
-    Algorithm, ClientId, GrantId, GrantSummary, Principal, Refusal, Registration,
+    Algorithm, AuthorizationServer, ClientId, Config, Event, GrantId, GrantSummary, Principal,
+    Refusal, Registration, RequestId,
 };
 use account_linking::{RedirectUri, Resource, ScopeSet, UserId};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use http::{Request, Response, request};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tracing::info;
 
-use super::settling::Unsettled;
+use super::settling::{self, Unsettled};
 use crate::admin::NewClient;
 use crate::clock;
 use crate::error::Error;
-use crate::https::refusal;
-use crate::keys::{Kind, Shown};
+use crate::keys::{Keys, Kind, Shown};
 use crate::users::hex;
 
 /// All that a client may ask for (OCF: read device data, update resources).
@@ -29,60 +34,52 @@ pub(crate) struct Registered {
     pub(crate) unmet: Option<String>,
 }
 
-/// Where the answer to an operator's command goes.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
-
-/// What the machine is given to do.
-pub(super) enum Command {
-    Answer(Request<Bytes>, oneshot::Sender<Response<Bytes>>),
-    Authenticate(Request<()>, oneshot::Sender<Result<Principal, Refusal>>),
-    Register(Box<Registration>, Option<Programme>, Reply<Registered>),
-    Keys(Reply<Vec<Shown>>),
-    AddKey(Kind, Reply<u8>),
-    RetireKey(Kind, u8, Reply<()>),
-    Grants(UserId, Reply<Vec<GrantSummary>>),
-    EndGrant(UserId, GrantId, Reply<()>),
-    Settle(oneshot::Sender<Option<Unsettled>>),
-}
-
 /// Speaks to the running machine; clones speak to the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Linking {
-    commands: mpsc::Sender<Command>,
-    dpop: Vec<Algorithm>,
+    machine: Handle,
+    settings: Arc<Config>,
+    keys: Arc<RwLock<Keys>>,
+    /// Held by whoever changes the keys until the machine has them.
+    changing: Arc<Mutex<()>>,
+    settle: mpsc::Sender<settling::Reply>,
 }
 
 impl Linking {
-    pub(super) fn new(commands: mpsc::Sender<Command>, dpop: Vec<Algorithm>) -> Self {
-        Self { commands, dpop }
+    pub(super) fn new(
+        machine: Handle,
+        settings: Arc<Config>,
+        keys: Arc<RwLock<Keys>>,
+        settle: mpsc::Sender<settling::Reply>,
+    ) -> Self {
+        Self {
+            machine,
+            settings,
+            keys,
+            changing: Arc::default(),
+            settle,
+        }
     }
 
     /// The algorithms of proofs (RFC 9449).
     pub(crate) fn dpop_algorithms(&self) -> &[Algorithm] {
-        &self.dpop
+        self.settings
+            .dpop
+            .as_ref()
+            .map_or(&[], |dpop| &dpop.algorithms)
     }
 
     /// Answers a request to one of the endpoints and pages.
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (send, receive) = oneshot::channel();
-        drop(self.commands.send(Command::Answer(request, send)).await);
-        receive
-            .await
-            .unwrap_or_else(|_| refusal(StatusCode::SERVICE_UNAVAILABLE, "the cloud is stopping"))
+        self.machine.answer(request).await
     }
 
     /// Checks the access token of a request.
     pub(crate) async fn authenticate(
         &self,
-        request: &Request<Bytes>,
+        request: &request::Parts,
     ) -> Result<Principal, Refusal> {
-        let (send, receive) = oneshot::channel();
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        drop(self.commands.send(Command::Authenticate(head, send)).await);
-        receive.await.unwrap_or(Err(Refusal::Unavailable))
+        self.machine.authenticate(request).await
     }
 
     /// Registers a client-side cloud.
@@ -129,20 +126,36 @@ impl Linking {
         };
         registration.require_pushed_requests = new.require_pushed_requests;
         registration.dpop_bound_access_tokens = new.dpop_bound;
+        registration.device_flow = new.device_flow;
         let resources = new.resources.iter().map(|uri| uri.parse::<Resource>());
         registration.resources = resources
             .collect::<Result<_, _>>()
             .map_err(|cause| Error::new("a resource is no absolute URI", cause))?;
-        self.ask(|reply| Command::Register(Box::new(registration), programme, reply))
-            .await
+        let unmet = programme
+            .and_then(|programme| programme.check(&self.settings, &registration).err())
+            .map(|unmet| unmet.to_string());
+        let made = self
+            .command(move |server, entropy, wall, now| {
+                server.register_client(registration, entropy, wall, now)
+            })
+            .await?;
+        match made {
+            Event::ClientRegistered { client, secret, .. } => Ok(Registered {
+                client: client.to_string(),
+                secret: secret.map(|secret| secret.expose().to_owned()),
+                unmet,
+            }),
+            _ => Err(unexpected()),
+        }
     }
 
     /// The keys of tokens.
     ///
     /// # Errors
     /// The cloud is stopping.
-    pub(crate) async fn keys(&self) -> Result<Vec<Shown>, Error> {
-        self.ask(Command::Keys).await
+    pub(crate) fn keys(&self) -> Result<Vec<Shown>, Error> {
+        let keys = self.keys.read().map_err(|_| stopping())?;
+        Ok(keys.shown())
     }
 
     /// Makes another key, which makes the tokens from now on; its number.
@@ -150,7 +163,7 @@ impl Linking {
     /// # Errors
     /// It cannot be written.
     pub(crate) async fn add_key(&self, kind: Kind) -> Result<u8, Error> {
-        self.ask(|reply| Command::AddKey(kind, reply)).await
+        self.change_keys(|keys| keys.add(kind)).await
     }
 
     /// Takes a key away: its tokens are refused from now on.
@@ -158,8 +171,27 @@ impl Linking {
     /// # Errors
     /// There is no such key, or it makes the tokens of today.
     pub(crate) async fn retire_key(&self, kind: Kind, number: u8) -> Result<(), Error> {
-        self.ask(|reply| Command::RetireKey(kind, number, reply))
+        self.change_keys(|keys| keys.retire(kind, number)).await
+    }
+
+    /// Changes the keys, and gives the machine those that there are then, also when the change went wrong half way.
+    async fn change_keys<T>(
+        &self,
+        change: impl FnOnce(&mut Keys) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let unusable = |cause| Error::new("the keys cannot be used", cause);
+        let _alone = self.changing.lock().await;
+        let (changed, signing, refresh) = {
+            let mut keys = self.keys.write().map_err(|_| stopping())?;
+            let changed = change(&mut keys);
+            (changed, keys.public().map_err(unusable)?, keys.refresh())
+        };
+        self.machine
+            .replace_keys(signing, refresh)
             .await
+            .map_err(|cause| Error::new("the keys cannot be used", cause))?;
+        info!("the keys of tokens changed");
+        changed
     }
 
     /// The consents of a user that are alive.
@@ -168,7 +200,13 @@ impl Linking {
     /// The journal cannot be read.
     pub(crate) async fn grants(&self, user: &str) -> Result<Vec<GrantSummary>, Error> {
         let user = user_id(user)?;
-        self.ask(|reply| Command::Grants(user, reply)).await
+        let listed = self
+            .command(move |server, _, wall, now| server.list_grants(user, wall, now))
+            .await?;
+        match listed {
+            Event::Grants { grants, .. } => Ok(grants),
+            _ => Err(unexpected()),
+        }
     }
 
     /// Ends a consent: its tokens open nothing any more, and its subscriptions are cancelled.
@@ -177,11 +215,12 @@ impl Linking {
     /// There is no such consent, or the journal cannot be written.
     pub(crate) async fn end_grant(&self, user: &str, grant: &str) -> Result<(), Error> {
         let user = user_id(user)?;
-        let grant = grant
+        let grant: GrantId = grant
             .parse()
             .map_err(|cause| Error::new(format!("{grant} is no grant"), cause))?;
-        self.ask(|reply| Command::EndGrant(user, grant, reply))
+        self.command(move |server, _, wall, now| server.end_grant(user, grant, wall, now))
             .await
+            .map(drop)
     }
 
     /// Ends everywhere what a stop left half ended, and answers when that is durable: for which users it could not be done.
@@ -191,7 +230,7 @@ impl Linking {
     /// The journal cannot be read.
     pub(crate) async fn settle(&self) -> Result<Unsettled, Error> {
         let (send, receive) = oneshot::channel();
-        drop(self.commands.send(Command::Settle(send)).await);
+        drop(self.settle.send(send).await);
         receive
             .await
             .ok()
@@ -199,13 +238,29 @@ impl Linking {
             .ok_or_else(|| Error::plain("cannot list which links have ended"))
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
-        let (send, receive) = oneshot::channel();
-        drop(self.commands.send(command(send)).await);
-        receive
-            .await
-            .map_err(|cause| Error::new("the cloud is stopping", cause))?
+    /// Has the machine do something; its final event.
+    async fn command(
+        &self,
+        order: impl FnOnce(
+            &mut AuthorizationServer,
+            [u8; 32],
+            SystemTime,
+            Instant,
+        ) -> Result<RequestId, account_linking::Error>
+        + Send
+        + 'static,
+    ) -> Result<Event, Error> {
+        let done = self.machine.command(order).await;
+        done.map_err(|cause| Error::new("it was not done", cause))
     }
+}
+
+fn stopping() -> Error {
+    Error::plain("the cloud is stopping")
+}
+
+fn unexpected() -> Error {
+    Error::plain("account linking answered something else")
 }
 
 fn user_id(user: &str) -> Result<UserId, Error> {

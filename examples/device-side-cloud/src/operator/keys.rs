@@ -16,8 +16,7 @@ impl Operator {
         let links = self.links_by_key().await?;
         let rows: Vec<_> = self
             .linking
-            .keys()
-            .await?
+            .keys()?
             .iter()
             .map(|key| row(key, &links))
             .collect();
@@ -57,7 +56,7 @@ impl Operator {
                 }
             }
             Kind::Signing => {
-                let keys = self.linking.keys().await?;
+                let keys = self.linking.keys()?;
                 let mut keys = keys.iter();
                 let key = keys.find(|key| key.kind == kind && key.number == number);
                 let since = key.and_then(|key| key.superseded);

@@ -9,6 +9,7 @@ use uci_server_core::AccountId;
 use super::Operator;
 use super::ownership::account;
 use crate::error::Error;
+use crate::provisioning::{Provisioning, WeakProvisioning};
 
 /// How long clients have to hear that a consent ended before nothing is left that could tell them.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -65,12 +66,29 @@ impl Operator {
         for (name, _) in self.products.owned_by(&id, None, usize::MAX).await? {
             self.change_owner(&name, None).await?;
         }
+        let provisioning = self.provisioning.get();
+        if let Some(provisioning) = provisioning.and_then(WeakProvisioning::upgrade) {
+            provisioning.forget_owner(&id).await?;
+        }
         let erased = self.cloud.erase_account(account).await;
         erased.map_err(|cause| Error::new("the account was not erased; try again", cause))?;
         let erased = self.store.erase(&consents_of(&id)).await;
         erased.map_err(|cause| Error::new("the consents were not erased; try again", cause))?;
         self.users.erase(user).await?;
         Ok(json!({"erased": user, "id": id}))
+    }
+
+    /// Takes those who were erased from the enrollments that still name them: whose erasure was cut off, or was given while the
+    /// provisioning service was off, or after the backup that this cloud was restored from.
+    pub(crate) async fn finish_forgetting(&self, provisioning: &Provisioning) -> Result<(), Error> {
+        // Set once, before any operator comes.
+        drop(self.provisioning.set(provisioning.downgrade()));
+        for owner in provisioning.owners() {
+            if self.store.was_erased(consents_of(&owner)).await? {
+                provisioning.forget_owner(&owner).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn end_grants(&self, id: &str) -> Result<(), Error> {

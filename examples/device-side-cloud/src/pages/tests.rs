@@ -13,6 +13,8 @@ fn the_pages_of_this_program_can_be_read_and_say_their_language() {
         pages.error(PageError::BadRequest),
         pages.error(PageError::Unavailable),
         pages.signed_out(),
+        pages.device_decided(true),
+        pages.device_decided(false),
     ] {
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"));
         assert!(html.contains("<h1>") && html.contains("name=\"viewport\""));

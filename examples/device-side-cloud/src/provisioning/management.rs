@@ -1,7 +1,9 @@
 //! The operator's side of provisioning: the HTTPS interface, and the orders of admin commands, which go the same way.
 
 use bytes::Bytes;
+use coap_psk::secret::{DeviceSecret, MIN_SECRET_LEN};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use provisioning_proto::certificates::authorities::CertificateAuthorities;
 use provisioning_proto::management::{self, Context, OPENAPI, SealFailed, Step};
 use provisioning_proto::registration::Command;
 use provisioning_proto::{Code, ErrorKind, Secret, TenantId, tenant};
@@ -178,18 +180,44 @@ impl Provisioning {
             let sealed = self.secrets().seal(stream, field, secret.expose());
             sealed.map_err(|_| SealFailed::new())
         };
-        let step = self.directory(|directory| {
-            let context = Context::new(directory, tenant, &seal, entropy, clock::wall());
-            management::begin(&context, request)
-        });
-        let edit = match step {
+        let read = |authorities: Option<&CertificateAuthorities>| {
+            self.directory(|directory| {
+                let mut context = Context::new(directory, tenant, &seal, entropy, clock::wall())
+                    .with_local_secrets(&local_secret);
+                context.authorities = authorities;
+                management::begin(&context, request)
+            })
+        };
+        let certification = self.0.local.certification();
+        if management::is_about_authorities(request.uri().path()) {
+            return certification
+                .manage(tenant, |known| read(Some(known)))
+                .await;
+        }
+        let edit = match read(None) {
             Step::Answer(response) => return response,
             Step::Edit(edit) => edit,
+            Step::Authority(_) => return failed(Code::NOT_FOUND),
         };
+        let mut naming = None;
+        if let Some(ca) = edit.authority() {
+            naming = certification.name(tenant, ca).await;
+            if naming.is_none() {
+                return failed(Code::NO_AUTHORITY);
+            }
+        }
+        for command in edit.preparations() {
+            // It may be there already.
+            let _ = self.command(command.clone()).await;
+        }
         let mut result = Err(ErrorKind::InvalidValue);
         for command in edit.commands() {
             result = self.command(command.clone()).await;
+            if result.is_err() {
+                break;
+            }
         }
+        drop(naming);
         self.directory(|directory| edit.answer(directory, result))
     }
 
@@ -267,6 +295,17 @@ fn reason(answer: &Value) -> String {
             .unwrap_or("unknown")
     };
     format!("{}: {}", part("error_code"), part("error_msg"))
+}
+
+/// A device of this cloud signs with its secret, and of how many characters that is.
+fn local_secret(secret: &Secret) -> Result<(), String> {
+    let text = std::str::from_utf8(secret.expose()).unwrap_or_default();
+    DeviceSecret::new(text).map(drop).map_err(|_| {
+        format!(
+            "a device that may be assigned to this cloud itself needs a secret of at least {MIN_SECRET_LEN} visible ASCII \
+             characters; tie it to another access point, or give it a longer one"
+        )
+    })
 }
 
 fn failed(code: Code) -> Response<Bytes> {

@@ -65,6 +65,7 @@ impl Provisioning {
         self.with(|state| {
             let covered = snapshot.map_or(0, |snapshot| snapshot.version);
             state.condensed.insert(name.clone(), covered);
+            state.versions.insert(name.clone(), version);
             let (wall, now) = (clock::wall(), clock::now());
             let machine = &mut state.machine;
             match (stream, ledger) {
@@ -108,7 +109,7 @@ impl Provisioning {
             let (wall, now) = (clock::wall(), clock::now());
             state.machine.handle_stored(append.id, stored, wall, now);
             match stored {
-                Stored::Done { version } => state.snapshot(&append.stream, &name, version),
+                Stored::Done { version } => state.due_snapshot(&append.stream, &name, version),
                 _ => None,
             }
         });
@@ -118,15 +119,37 @@ impl Provisioning {
             warn!(%cause, stream = name, "a stream of provisioning was not condensed");
         }
     }
+
+    /// Keeps what is durable of a stream as a snapshot, and lets the journal forget how it came about.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) async fn condense(&self, stream: &StreamId) -> Result<(), Error> {
+        let name = stream.name();
+        let snapshot = self.with(|state| {
+            let version = state.versions.get(&name).copied()?;
+            state.snapshot(stream, &name, version)
+        });
+        let Some(snapshot) = snapshot else {
+            return Ok(());
+        };
+        let kept = self.0.store.save_snapshot(&name, snapshot).await;
+        kept.map_err(|cause| Error::new(format!("{name} was not condensed"), cause))
+    }
 }
 
 impl State {
     /// What is durable of a stream at this version, when it is time to keep that as a snapshot.
-    fn snapshot(&mut self, stream: &StreamId, name: &str, version: u64) -> Option<Snapshot> {
+    fn due_snapshot(&mut self, stream: &StreamId, name: &str, version: u64) -> Option<Snapshot> {
+        self.versions.insert(name.to_owned(), version);
         let before = self.condensed.get(name).copied().unwrap_or(0);
         if version.saturating_sub(before) < CONDENSE_AFTER {
             return None;
         }
+        self.snapshot(stream, name, version)
+    }
+
+    fn snapshot(&mut self, stream: &StreamId, name: &str, version: u64) -> Option<Snapshot> {
         let directory = self.machine.directory();
         let (format, bytes) = match stream {
             StreamId::Settings(tenant) => {

@@ -167,3 +167,73 @@ fn pages_are_complete_and_without_duplicates_while_devices_are_added() {
         assert!(seen.contains(&format!("sn-{n:03}")), "{n}");
     }
 }
+
+#[test]
+fn a_device_is_sent_to_an_access_point_when_it_comes_next_or_nothing_happens() {
+    let mut cloud = Cloud::new();
+    let made = cloud.ask("POST", "devices", &json!({"device_id": "sn-1"}));
+    assert_eq!(made.0, 201);
+    let path = "devices/sn-1/allocation";
+    let body = json!({"name": "East", "region": "r1", "applications": ["a", "b"], "default_application": "a"});
+    assert_eq!(cloud.ask("PUT", "access-points/east", &body).0, 200);
+    for (wrong, answer) in [
+        (json!({"access_point_id": "nowhere"}), (400, "IoTDP.199001")),
+        (json!({"access_point_id": "theirs"}), (403, "IoTDP.105004")),
+        (
+            json!({"access_point_id": "east", "app_id": "b"}),
+            (400, "IoTDP.100504"),
+        ),
+        (
+            json!({"access_point_id": "east", "region_id": "r2"}),
+            (400, "IoTDP.199001"),
+        ),
+        (
+            json!({"access_point_id": "east", "authorizing_domain_id": "t2"}),
+            (403, "IoTDP.105004"),
+        ),
+    ] {
+        assert_eq!(code(&cloud.ask("POST", path, &wrong)), answer, "{wrong}");
+    }
+    let stale = [("if-match", "\"7\"")];
+    let right = json!({"access_point_id": "east", "app_id": "a", "region_id": "r1", "authorizing_domain_id": "t1"});
+    let refused = cloud.ask_as("t1", "POST", path, &stale, &right);
+    assert_eq!(code(&refused), (412, "IoTDP.199008"));
+    assert_eq!(
+        cloud.get("devices/sn-1")["triggered"],
+        false,
+        "it was refused"
+    );
+    let (status, shown) = cloud.ask("POST", path, &right);
+    assert_eq!((status, &shown["triggered"]), (200, &json!(true)));
+    assert_eq!(shown["directed_to"]["id"], "east");
+    let (status, shown) = cloud.ask("POST", path, &json!({}));
+    assert_eq!((status, shown.get("directed_to")), (200, None));
+    assert_eq!(
+        code(&cloud.ask("POST", "devices/sn-2/allocation", &right)),
+        (404, "IoTDP.100201")
+    );
+}
+
+#[test]
+fn a_secret_that_a_local_access_point_does_not_take_is_refused_when_it_is_set() {
+    let mut cloud = Cloud::new();
+    let short = |id: &str| json!({"device_id": id, "auth_info": {"secret": "12345678"}});
+    assert_eq!(cloud.ask("POST", "devices", &short("sn-1")).0, 201);
+    let here = json!({"name": "Here", "local": true});
+    assert_eq!(cloud.ask("PUT", "access-points/here", &here).0, 200);
+    let refused = cloud.ask("POST", "devices", &short("sn-2"));
+    assert_eq!(code(&refused), (400, "IoTDP.199001"));
+    assert_eq!(refused.1["error_msg"], "too short for here");
+    let mut elsewhere = short("sn-2");
+    elsewhere["access_point_id"] = "east".into();
+    assert_eq!(cloud.ask("POST", "devices", &elsewhere).0, 201);
+    let reset = json!({"action": "resetDeviceSecret", "args": {"secret": "87654321"}});
+    assert_eq!(cloud.ask("POST", "devices/sn-1/action", &reset).0, 400);
+    assert_eq!(cloud.ask("POST", "devices/sn-2/action", &reset).0, 200);
+    assert_eq!(
+        cloud
+            .ask("POST", "devices", &json!({"device_id": "sn-3"}))
+            .0,
+        201
+    );
+}

@@ -216,3 +216,103 @@ fn custom_policies_list_one_to_ten_access_points_and_devices_can_ask_for_their_f
         (201, 1)
     );
 }
+
+#[test]
+fn an_access_point_is_granted_to_tenants_that_there_are_and_taken_back() {
+    let mut cloud = Cloud::new();
+    let path = "access-points/east/grants";
+    for wrong in ["t1", "t9"] {
+        let body = json!({"authorized_domain_id": wrong});
+        assert_eq!(code(&cloud.ask("POST", path, &body)), (403, "IoTDP.100101"));
+    }
+    let body = json!({"authorized_domain_id": "t2"});
+    assert_eq!(cloud.ask("POST", path, &body).0, 201);
+    assert_eq!(cloud.get(path)["grants"], json!([body]));
+    let (status, seen) = cloud.ask_as("t2", "GET", "access-points/east", &[], &Value::Null);
+    assert_eq!(
+        (status, &seen["authorizing_domain_id"]),
+        (200, &json!("t1"))
+    );
+    let theirs = cloud.ask_as("t2", "GET", path, &[], &Value::Null);
+    assert_eq!(theirs.0, 404, "whoever was granted it cannot grant it");
+    let one = format!("{path}/t2");
+    assert_eq!(cloud.ask("DELETE", &one, &Value::Null).0, 204);
+    assert_eq!(cloud.ask("DELETE", &one, &Value::Null).0, 404);
+    assert_eq!(
+        cloud
+            .ask_as("t2", "GET", "access-points/east", &[], &Value::Null)
+            .0,
+        404
+    );
+}
+
+#[test]
+fn products_are_the_applications_of_the_access_points_that_may_be_used() {
+    let mut cloud = Cloud::new();
+    let body = json!({"name": "East", "applications": ["lamp", "meter"]});
+    assert_eq!(cloud.ask("PUT", "access-points/east", &body).0, 200);
+    let theirs = json!({"name": "Theirs", "applications": ["meter", "valve"]});
+    cloud.ask_as("t2", "PUT", "access-points/theirs", &[], &theirs);
+    let of = |page: &Value| {
+        let products = page["products"].as_array().unwrap().iter();
+        let ids = products.map(|product| product["product_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&cloud.get("products")), ["lamp", "meter"]);
+    let granted = json!({"authorized_domain_id": "t1"});
+    cloud.ask_as("t2", "POST", "access-points/theirs/grants", &[], &granted);
+    assert_eq!(
+        of(&cloud.get("products?limit=50")),
+        ["lamp", "meter", "valve"]
+    );
+    assert_eq!(
+        of(&cloud.get("products?access_point_id=theirs")),
+        ["meter", "valve"]
+    );
+    assert_eq!(
+        cloud.get("products/meter")["access_point_ids"],
+        json!(["east", "theirs"])
+    );
+    assert_eq!(cloud.ask("GET", "products/odd", &Value::Null).0, 404);
+    assert_eq!(
+        code(&cloud.ask("POST", "products", &json!({}))),
+        (405, "IoTDP.199004")
+    );
+}
+
+#[test]
+fn whatever_names_an_authority_is_found() {
+    use crate::certificates::authorities::Reference;
+
+    let mut cloud = Cloud::new();
+    let (tenant, ca): (TenantId, _) = ("t1".parse().unwrap(), "ca".parse().unwrap());
+    let info = json!({"certificate_id": "ca"});
+    for (path, body) in [
+        (
+            "devices",
+            json!({"device_id": "sn-1", "provision_info": info}),
+        ),
+        ("devices", json!({"device_id": "sn-2"})),
+        (
+            "registration-groups",
+            json!({"registration_group_name": "g", "provision_info": info}),
+        ),
+        (
+            "allocation-strategies/certificates",
+            json!({"access_point_id": "east", "certificate_strategy_info": {"cert_id": "ca"}}),
+        ),
+    ] {
+        assert_eq!(cloud.ask("POST", path, &body).0, 201, "{path}");
+    }
+    let directory = cloud.machine.directory();
+    let found: Vec<_> = directory.references_to(&tenant, &ca).collect();
+    assert!(
+        matches!(
+            found.as_slice(),
+            [Reference::Group(_), Reference::Policy(_), Reference::Device(id)] if id.as_str() == "sn-1"
+        ),
+        "{found:?}"
+    );
+    let other = "t2".parse().unwrap();
+    assert_eq!(directory.references_to(&other, &ca).count(), 0);
+}

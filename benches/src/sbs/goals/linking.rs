@@ -1,0 +1,144 @@
+//! The check of an access token and the issue of one, ES256 by ring on both sides.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+
+use account_linking::server::driver::{Handle, drive};
+use bench_harness::{Limit, Run};
+
+use crate::sbs::authorization::{Keys, Rig, Streams};
+use crate::sbs::net::{self, Server};
+
+const CONNECTIONS: usize = 32;
+
+/// A check of a token beside the verification of its signature; and what is left beside a look at tokens checked before.
+pub(super) fn check(run: &mut Run) {
+    let keys = Arc::new(Keys::new());
+    let mut rig = Rig::new(Arc::clone(&keys));
+    let linked = rig.link();
+    let (input, signature) = Keys::signed(&linked.access);
+    let digest: [u8; 32] = Sha256::digest(&linked.access).into();
+    let known = std::collections::BTreeMap::from([(digest, ())]);
+    let mut trusting = Rig::new(Arc::clone(&keys));
+    let same = trusting.link();
+    trusting.trusts_signatures = true;
+    let [ours, verification, rest, look] = run.medians([
+        run.computing(|| rig.check(black_box(&linked.access))),
+        run.computing(|| assert!(keys.verify(black_box(&input), &signature))),
+        run.computing(|| trusting.check(black_box(&same.access))),
+        run.computing(|| {
+            // Of a digest of the token, as long as another one.
+            let digest: [u8; 32] = Sha256::digest(black_box(&digest)).into();
+            black_box(known.get(&digest));
+        }),
+    ]);
+    run.row(
+        "an access token is checked, ring verifying its signature",
+        "ns",
+        (ours, verification),
+        Limit::AtMost(1.15),
+    );
+    run.row(
+        "the same without the signature, SHA-256 of 32 B and a look into a tree",
+        "ns",
+        (rest, look),
+        Limit::AtMost(3.0),
+    );
+}
+
+/// `POST /token` with a refresh token, its change kept in memory, beside an axum handler that signs one JWT of the same kind.
+pub(super) fn issue(run: &mut Run) {
+    let runtime = net::runtime();
+    let keys = Arc::new(Keys::new());
+    let mut rig = Rig::new(Arc::clone(&keys));
+    let linked = rig.link();
+    let form = format!(
+        "grant_type=refresh_token&refresh_token={}&client_id=client-acme&client_secret={}",
+        linked.refresh, rig.secret
+    );
+    let request = format!(
+        "POST /token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let request: &'static [u8] = Box::leak(request.into_bytes().into_boxed_slice());
+    let (server, streams) = rig.into_parts();
+    let outside = Streams::new(streams, Arc::clone(&keys));
+    let ours = Server::start(move |listener| async move {
+        let (handle, task) = drive(server, outside, 1024);
+        tokio::spawn(task);
+        serve(listener, handle).await;
+    });
+    let (input, _) = Keys::signed(&linked.access);
+    let reference = Server::start(move |listener| serve_signed(listener, keys, input));
+    let duration = Duration::from_millis(run.scaled(250, 20) as u64);
+    let of = |server| -> bench_harness::Case<'_> {
+        let runtime = &runtime;
+        Box::new(move || {
+            runtime.block_on(net::load(server, request, CONNECTIONS, duration)) / 1000.0
+        })
+    };
+    let [ours, reference] = run.medians([of(&ours), of(&reference)]);
+    run.row(
+        "an access token for a refresh token, axum signing one JWT with ring",
+        "µs",
+        (ours, reference),
+        Limit::AtMost(1.8),
+    );
+}
+
+/// The authorization server behind hyper.
+async fn serve(listener: TcpListener, handle: Handle) {
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let handle = handle.clone();
+                async move { Ok::<_, Infallible>(answer(request, &handle).await) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            drop(connection.await);
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, handle: &Handle) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    handle
+        .answer(Request::from_parts(head, body))
+        .await
+        .map(Full::new)
+}
+
+/// The reference: reads the request, signs, answers.
+async fn serve_signed(listener: TcpListener, keys: Arc<Keys>, input: Vec<u8>) {
+    let handler = move |request: Bytes| {
+        let (keys, input) = (Arc::clone(&keys), input.clone());
+        async move {
+            black_box(request);
+            let token = keys.jwt(&input);
+            let body =
+                format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":3600}}"#);
+            ([("content-type", "application/json")], body)
+        }
+    };
+    let routes = Router::new().route("/token", post(handler));
+    axum::serve(listener, routes).await.expect("served");
+}
