@@ -247,7 +247,7 @@ def a_bound_token_opens_nothing_without_a_proof_for_that_request(world):
 
 @check
 def clients_of_npm_put_the_nonces_that_are_demanded_into_their_proofs(world):
-    with Cloud(world.cloud.program, settings={"dpop_nonce_seconds": "60"}) as cloud:
+    with Cloud(world.cloud.program, settings={"linking.dpop_nonce_seconds": "60"}) as cloud:
         ours = type(world)(cloud)
         server, key = Server(ours), Key()
         url, held = server.at["token_endpoint"], server.tokens()["refresh_token"]

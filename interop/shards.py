@@ -38,7 +38,7 @@ def wait_for_figures(cloud, what, wanted, patience=10):
 def four_shards_are_one_cloud_to_openssl_and_libcoap(world):
     with contextlib.ExitStack() as open_sessions:
         cloud = open_sessions.enter_context(
-            Cloud(world.cloud.program, arguments=("--dtls", "own"), settings={"shards": SHARDS})
+            Cloud(world.cloud.program, arguments=("--dtls", "own"), settings={"coaps.shards": SHARDS})
         )
         expect(sockets_at(cloud.coaps_port) == SHARDS, f"{sockets_at(cloud.coaps_port)} sockets")
         inner = type(world)(cloud)
