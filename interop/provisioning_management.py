@@ -326,8 +326,10 @@ def a_device_shows_where_it_was_sent_by_what_and_what_happened_to_it(world):
         expect(last["step"] == "enrolled" and last["number"] == why()[0]["records"][0]["number"] + len(why()[1]) - 1, f"the last record is {last}")
 
 
-# Whatever it takes from here is there: ids that are made up would never get past "not found".
-KNOWN = {"id": ["here", "lamp-1", "lamp"], "project_id": ["acme"]}
+# Whatever has an id of its own choice is there under each of these: one that is made up would never get past "not found", and
+# some are removed on the way.
+IDS = [f"here-{number}" for number in range(40)]
+KNOWN = {"id": IDS, "project_id": ["acme"]}
 # What a run must have done with success.
 MUST = [
     ("GET", "devices"), ("POST", "devices"), ("GET", "devices/{id}"), ("PUT", "devices/{id}"), ("POST", "devices/{id}/action"),
@@ -341,9 +343,10 @@ MUST = [
 @check
 def schemathesis_finds_nothing_against_the_description_of_the_provisioning_service(world):
     with provisioning(world) as (cloud, acme):
-        point = {"name": "Here", "local": True, "applications": ["lamp"], "default_application": "lamp"}
-        acme.made("PUT", "access-points/here", point, "access-points/{id}")
-        acme.made("POST", "devices", {"device_id": "lamp-1"})
+        for known in IDS:
+            point = {"name": "Here", "local": True, "applications": [known], "default_application": known}
+            acme.made("PUT", f"access-points/{known}", point, "access-points/{id}")
+            acme.made("POST", "devices", {"device_id": known})
         config, report = cloud.path / "schemathesis.toml", cloud.path / "schemathesis.har"
         lines = ["[headers]", f'"X-Auth-Token" = "{TOKEN}"', "[parameters]"]
         lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = {0.8 if name == "id" else 1.0} }}' for name in KNOWN]

@@ -8,6 +8,7 @@ mod candidate;
 mod choice;
 mod evidence;
 mod holding;
+mod merged;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ pub use admission::Entry;
 pub use candidate::{Candidate, Principal};
 pub use evidence::{Evidence, Issuer};
 pub(crate) use holding::Holding;
+use merged::Merged;
 
 /// Every tenant with its devices.
 #[derive(Debug, Default)]
@@ -65,7 +67,17 @@ impl Directory {
         self.roster(tenant, Roster::shard_of(id))?.registration(id)
     }
 
-    /// A tenant's registrations in the order of their ids, from behind `after` on. Each page costs a look into every shard.
+    /// A tenant's registrations in the order of their ids, from behind `after` on.
+    pub fn registrations<'d>(
+        &'d self,
+        tenant: &TenantId,
+        after: Option<&RegistrationId>,
+    ) -> impl Iterator<Item = (&'d RegistrationId, &'d Registration)> + use<'d> {
+        let holding = self.tenants.get(tenant).into_iter();
+        Merged::new(holding.flat_map(|holding| holding.rosters.values()), after)
+    }
+
+    /// A page of a tenant's registrations in the order of their ids, from behind `after` on.
     #[must_use]
     pub fn page(
         &self,
@@ -73,24 +85,7 @@ impl Directory {
         after: Option<&RegistrationId>,
         limit: usize,
     ) -> Vec<(&RegistrationId, &Registration)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let Some(holding) = self.tenants.get(tenant) else {
-            return Vec::new();
-        };
-        let from = after.map_or(Unbounded, Excluded);
-        let mut page: Vec<_> = holding
-            .rosters
-            .values()
-            .flat_map(|roster| {
-                let range = roster
-                    .registrations()
-                    .range::<RegistrationId, _>((from, Unbounded));
-                range.take(limit)
-            })
-            .collect();
-        page.sort_unstable_by_key(|(id, _)| *id);
-        page.truncate(limit);
-        page
+        self.registrations(tenant, after).take(limit).collect()
     }
 
     /// The tenant that has a scope.

@@ -269,6 +269,7 @@ fn read(context: &Context<'_>, request: &Request<Bytes>) -> Result<Step, Failure
         Route::AccessPoints(call) => access_points::read(context, call, request),
         Route::Policies(kind, call) => policies::read(context, kind, call, request),
         Route::Groups(call) => groups::read(context, call, request),
+        Route::NamedGroup => groups::remove_named(context, request),
         Route::Devices(call) => devices::read(context, call, request),
         Route::Certificates(call) => certificates::read(context, call, request),
         Route::Products(call) => products::read(context, call, request),

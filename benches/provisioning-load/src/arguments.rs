@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// How many devices of the first group have a wrong secret and never give up
     #[arg(long, default_value_t = 0)]
     pub(crate) bad: u32,
-    /// How many connections are under way at a time
+    /// How many connections of a group are under way at a time
     #[arg(long, default_value_t = 2_000)]
     pub(crate) connections: usize,
     /// How many seconds all of it may take

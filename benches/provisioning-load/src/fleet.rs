@@ -24,8 +24,6 @@ const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// What all share.
 struct World {
     server: Arc<Server>,
-    /// A load program has few enough files.
-    permits: Semaphore,
     until: Instant,
     begun: Instant,
 }
@@ -38,7 +36,6 @@ pub(crate) async fn power_up(arguments: &Arguments) -> Result<Vec<Summary>, Erro
     let begun = Instant::now();
     let world = Rc::new(World {
         server: Arc::new(server(arguments)?),
-        permits: Semaphore::new(arguments.connections),
         until: begun + arguments.limit,
         begun,
     });
@@ -51,13 +48,16 @@ pub(crate) async fn power_up(arguments: &Arguments) -> Result<Vec<Summary>, Erro
     let tasks = LocalSet::new();
     let mut place = 0;
     for (number, group) in arguments.groups.iter().enumerate() {
+        // A load program has few enough files; but nobody waits here for another group's devices.
+        let permits = Rc::new(Semaphore::new(arguments.connections));
         for device in 0..group.count {
             place += 1;
             let device = Device::new(group, &format!("g{number}"), device, place, true)?;
             let (world, summary) = (Rc::clone(&world), summaries.get(number).map(Rc::clone));
+            let permits = Rc::clone(&permits);
             tasks.spawn_local(async move {
                 if let Some(summary) = summary {
-                    live(&world, &device, place, &summary).await;
+                    live(&world, &permits, &device, place, &summary).await;
                 }
             });
         }
@@ -104,11 +104,17 @@ fn server(arguments: &Arguments) -> Result<Server, Error> {
 }
 
 /// Comes again until it is assigned.
-async fn live(world: &World, device: &Device, place: u32, summary: &RefCell<Summary>) {
+async fn live(
+    world: &World,
+    permits: &Semaphore,
+    device: &Device,
+    place: u32,
+    summary: &RefCell<Summary>,
+) {
     let mut pause = AGAIN[0];
     loop {
         let outcome = {
-            let Ok(_permit) = world.permits.acquire().await else {
+            let Ok(_permit) = permits.acquire().await else {
                 return;
             };
             device.ask(&world.server).await

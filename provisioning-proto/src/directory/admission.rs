@@ -2,7 +2,9 @@ use std::time::SystemTime;
 
 use crate::RegistrationId;
 use crate::directory::{Directory, Holding, Principal};
-use crate::model::{Cause, EnrollmentGroup, Entry as Settings, EvidenceClass, Rebind, Versioned};
+use crate::model::{
+    AssignmentState, Cause, EnrollmentGroup, Entry as Settings, EvidenceClass, Rebind, Versioned,
+};
 use crate::roster::Registration;
 use crate::time::unix_millis;
 
@@ -64,7 +66,7 @@ impl Directory {
         if !entry.value.ids.admits(&principal.id) {
             return Err(Cause::IdRefused);
         }
-        rebinding(principal, entry, registration)?;
+        rebinding(principal, entry, registration, unix_millis(wall))?;
         if !holding.is_member(&principal.id, group)
             && !holding.has_room(group, 0, unix_millis(wall))
         {
@@ -78,16 +80,26 @@ impl Directory {
     }
 }
 
-/// First-use binding: a device that was given a credential of its own is to use it.
+/// For how long after it was assigned a device may come again with its group's credential, in milliseconds.
+const ASKED_AGAIN: u64 = 600_000;
+
+/// First-use binding: a device that was given a credential of its own is to use it. It may not have heard of it, because an answer
+/// can be lost: until it was seen at its target, and for a while at most, it is told the same once more.
 fn rebinding(
     principal: &Principal,
     group: &Versioned<EnrollmentGroup>,
     registration: Option<&Registration>,
+    now: u64,
 ) -> Result<(), Cause> {
     let Some(known) = registration.filter(|known| known.own_secret.is_some()) else {
         return Ok(());
     };
     if principal.class != EvidenceClass::GroupKey {
+        return Ok(());
+    }
+    let unseen = |state| state == AssignmentState::Committed;
+    let recent = known.committed_at.saturating_add(ASKED_AGAIN) > now;
+    if recent && known.current.as_ref().is_some_and(|one| unseen(one.state)) {
         return Ok(());
     }
     match group.value.rebind {

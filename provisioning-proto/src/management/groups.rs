@@ -47,14 +47,7 @@ pub(super) fn read(
         Call::Create => create(context, body(request)?),
         Call::Show(id) => found(show(directory, tenant, &id.parse()?), Code::GROUP_NOT_FOUND),
         Call::Replace(id) => replace(context, &id.parse()?, body(request)?, expected(request)?),
-        Call::Remove(id) => {
-            let group: GroupId = id.parse()?;
-            let subject = Subject::Group(group.clone());
-            let expected = expected(request)?;
-            let command = context.setting(tenant::Command::RemoveGroup { group, expected });
-            let edit = context.edit(subject, StatusCode::NO_CONTENT, vec![command]);
-            Ok(Step::Edit(edit))
-        }
+        Call::Remove(id) => remove(context, id.parse()?, request),
         Call::Below(id, Below::Devices) => {
             let id: GroupId = id.parse()?;
             if !context.settings()?.groups().contains_key(&id) {
@@ -64,6 +57,33 @@ pub(super) fn read(
         }
         Call::Below(..) => Err(Code::NOT_FOUND.into()),
     }
+}
+
+/// Removes the group that the query names.
+pub(super) fn remove_named(
+    context: &Context<'_>,
+    request: &Request<Bytes>,
+) -> Result<Step, Failure> {
+    let page = Page::read(request)?;
+    let name = page.filter("registration_group_name");
+    let name = name.ok_or_else(|| Failure::malformed("registration_group_name".to_owned()))?;
+    let mut groups = context.settings()?.groups().iter();
+    let (id, _) = groups
+        .find(|(_, group)| group.value.name == name)
+        .ok_or(Code::GROUP_NOT_FOUND)?;
+    remove(context, id.clone(), request)
+}
+
+fn remove(
+    context: &Context<'_>,
+    group: GroupId,
+    request: &Request<Bytes>,
+) -> Result<Step, Failure> {
+    let subject = Subject::Group(group.clone());
+    let expected = expected(request)?;
+    let command = context.setting(tenant::Command::RemoveGroup { group, expected });
+    let edit = context.edit(subject, StatusCode::NO_CONTENT, vec![command]);
+    Ok(Step::Edit(edit))
 }
 
 fn create(context: &Context<'_>, given: GroupBody) -> Result<Step, Failure> {

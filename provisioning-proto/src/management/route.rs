@@ -11,6 +11,8 @@ pub(super) enum Route {
     AccessPoints(Call),
     Policies(PolicyKind, Call),
     Groups(Call),
+    /// The group of a name, to be removed: the vendor's older form.
+    NamedGroup,
     Devices(Call),
     Certificates(Call),
     Products(Call),
@@ -87,6 +89,10 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
             let kind = kind_of(kind).ok_or(Code::STRATEGY_TYPE)?;
             // A policy is removed and made anew, never changed: what it assigned stays explained by it.
             call(method, rest, &[], false).map(|call| Route::Policies(kind, call))
+        }
+        ["registration-groups"] if *method == Method::DELETE => Ok(Route::NamedGroup),
+        ["registration-groups"] if *method != Method::GET && *method != Method::POST => {
+            Err(Failure::method("GET, POST, DELETE"))
         }
         ["registration-groups", rest @ ..] => {
             call(method, rest, &[("devices", Below::Devices)], true).map(Route::Groups)

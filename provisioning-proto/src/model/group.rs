@@ -167,7 +167,8 @@ impl From<IdPattern> for String {
     }
 }
 
-/// What happens when a device that has a credential of its own comes with that of its group.
+/// What happens when a device that has a credential of its own comes with that of its group. For ten minutes after it was assigned,
+/// and until it was seen at its target, it is told the same again whatever this says: the answer may have been lost.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "snake_case")]

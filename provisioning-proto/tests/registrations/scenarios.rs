@@ -16,6 +16,9 @@ fn place(answer: &Result<Box<Answer>, Cause>) -> &str {
     answer.assignment.target.access_point.as_str()
 }
 
+/// For how long a device may ask again with its group's credential.
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
 #[test]
 fn a_device_of_a_group_is_known_at_its_target_before_it_is_told() {
     let mut world = World::furnished();
@@ -193,6 +196,7 @@ fn a_device_with_a_credential_of_its_own_does_not_come_in_by_its_groups() {
         .unwrap();
     let principal = world.by_group("sn-1").unwrap();
     world.register(principal.clone()).unwrap();
+    world.pass(TEN_MINUTES);
     assert_eq!(world.register(principal.clone()), Err(Cause::RebindRefused));
     // With its own it does, and gets the same answer.
     let own = world.by_secret("sn-1", "a secret of its own").unwrap();
@@ -207,6 +211,26 @@ fn a_device_with_a_credential_of_its_own_does_not_come_in_by_its_groups() {
         .unwrap();
     assert_eq!(place(&world.register(principal.clone())), "a");
     assert_eq!(world.register(principal), Err(Cause::RebindRefused));
+}
+
+#[test]
+fn a_device_that_did_not_hear_its_answer_is_told_the_same_again_until_it_was_seen() {
+    let mut world = World::furnished();
+    world
+        .set_group(|group| group.rebind = Rebind::Deny)
+        .unwrap();
+    let [lost, seen] = ["sn-1", "sn-2"].map(|id| world.by_group(id).unwrap());
+    let first = world.register(lost.clone()).unwrap();
+    world.pass(TEN_MINUTES - Duration::from_millis(1));
+    let again = world.register(lost.clone()).unwrap();
+    assert_eq!(again.device_secret, first.device_secret);
+    assert_eq!(again.assignment.generation, first.assignment.generation);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.register(lost), Err(Cause::RebindRefused));
+    // Whoever was seen has heard it.
+    let answer = world.register(seen.clone()).unwrap();
+    world.seen("sn-2", answer.assignment.generation);
+    assert_eq!(world.register(seen), Err(Cause::RebindRefused));
 }
 
 #[test]

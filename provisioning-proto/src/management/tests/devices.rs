@@ -237,3 +237,31 @@ fn a_secret_that_a_local_access_point_does_not_take_is_refused_when_it_is_set() 
         201
     );
 }
+
+#[test]
+fn lists_of_devices_can_be_narrowed() {
+    let mut cloud = Cloud::new();
+    for (id, name) in [("sn-1", "Lamp"), ("sn-2", "Meter"), ("sn-3", "Lamp")] {
+        let made = cloud.ask(
+            "POST",
+            "devices",
+            &json!({"device_id": id, "device_name": name}),
+        );
+        assert_eq!(made.0, 201);
+    }
+    let ids = |cloud: &mut Cloud, query: &str| {
+        let page = cloud.get(&format!("devices?{query}"));
+        let devices = page["devices"].as_array().unwrap().iter();
+        let ids = devices.map(|device| device["device_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&mut cloud, "device_name=Lamp"), ["sn-1", "sn-3"]);
+    assert_eq!(
+        ids(&mut cloud, "allocation_status=3&limit=2"),
+        ["sn-1", "sn-2"]
+    );
+    assert!(ids(&mut cloud, "allocation_status=0").is_empty());
+    assert!(ids(&mut cloud, "access_point_id=east").is_empty());
+    let odd = cloud.ask("GET", "devices?allocation_status=1", &Value::Null);
+    assert_eq!(code(&odd), (400, "IoTDP.199001"));
+}

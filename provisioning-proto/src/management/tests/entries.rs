@@ -316,3 +316,18 @@ fn whatever_names_an_authority_is_found() {
     let other = "t2".parse().unwrap();
     assert_eq!(directory.references_to(&other, &ca).count(), 0);
 }
+
+#[test]
+fn a_group_can_be_removed_by_its_name() {
+    let mut cloud = Cloud::new();
+    let body = json!({"registration_group_name": "lamps of the cellar"});
+    assert_eq!(cloud.ask("POST", "registration-groups", &body).0, 201);
+    let path = "registration-groups?registration_group_name=lamps%20of%20the%20cellar";
+    assert_eq!(cloud.ask("DELETE", path, &Value::Null).0, 204);
+    assert_eq!(
+        code(&cloud.ask("DELETE", path, &Value::Null)),
+        (404, "IoTDP.104802")
+    );
+    let unnamed = cloud.ask("DELETE", "registration-groups", &Value::Null);
+    assert_eq!(code(&unnamed), (400, "IoTDP.199001"));
+}
