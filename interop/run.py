@@ -45,6 +45,7 @@ import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
 import provisioning_functions  # noqa: F401
 import provisioning_lwm2m  # noqa: F401
+import provisioning_cloud  # noqa: F401
 import provisioning_management  # noqa: F401
 import checks
 from cloud import Cloud
