@@ -30,7 +30,7 @@ const SECRET: &[u8] = b"12345678";
 const OWN: &[u8] = b"a secret of its own";
 const GROUP: [u8; 32] = [7; 32];
 /// How many devices the group lets in.
-const ROOM: u64 = 2;
+const ROOM: u32 = 2;
 
 fn tenant_id() -> TenantId {
     "t".parse().expect("a tenant")
@@ -432,7 +432,7 @@ impl World {
                 // I17: the target of what a device may be told knows it.
                 let point = current.target.access_point.to_string();
                 assert!(self.known.contains(&(point, id)), "I17");
-                members += u64::from(current.group.is_some());
+                members += u32::from(current.group.is_some());
                 assert!(!known.retired, "I04");
             }
             // I06: generations only rise.
