@@ -52,8 +52,10 @@ mod tests {
 
     #[test]
     fn whoever_asks_too_often_waits_or_is_put_off_and_others_are_not() {
-        let mut settings = config::Provisioning::default();
-        settings.requests_per_source = 40.try_into().expect("number");
+        let settings = config::Provisioning {
+            requests_per_source: 40.try_into().expect("number"),
+            ..config::Provisioning::default()
+        };
         let turns = Turns::new(&settings);
         let tenant: TenantId = "acme".parse().expect("tenant");
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
@@ -71,7 +73,7 @@ mod tests {
         assert_eq!(ask("late", here), Some(OF_SOURCE));
         assert_eq!(ask("elsewhere", there), Some(Duration::ZERO));
         // After ten seconds the device may ask once more.
-        let later = begin + Duration::from_secs(10);
+        let later = begin.checked_add(Duration::from_secs(10)).expect("later");
         let id = "dev-1".parse().expect("id");
         let again = turns.next(&tenant, &id, Some(here), later);
         assert_eq!(again, Some(Duration::ZERO));
