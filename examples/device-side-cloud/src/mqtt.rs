@@ -48,7 +48,8 @@ impl Port for Desk {
         credentials: Credentials,
         chain: Vec<Vec<u8>>,
     ) -> Result<Principal, Refused> {
-        self.judge(&credentials, &chain).await.map_err(|cause| {
+        let judged = self.judge(&credentials, &chain).await;
+        judged.map_err(|cause| {
             debug!(device = %credentials.client_id.device(), %cause, "a device is not let in");
             match cause {
                 Cause::Unavailable | Cause::Busy => Refused::Unavailable,
@@ -105,22 +106,27 @@ impl Desk {
             _ => return Err(Cause::Unauthenticated),
         };
         match &credentials.presented {
-            Presented::Password(mac) => {
-                let mac = mac.clone();
-                self.provisioning
-                    .authenticate(&Evidence::TimedMac { scope, id, mac })
-            }
-            Presented::Certificate if chain.len() <= MAX_CHAIN => {
-                let shown = chain.iter().map(|der| Certificate::from_der(der));
-                let shown: Result<Vec<_>, _> = shown.collect();
-                let shown = shown.map_err(|_| Cause::Unauthenticated)?;
-                self.provisioning
-                    .authenticate_certificate(scope, id, &shown)
-                    .await
+            Presented::Password(mac) => self.provisioning.authenticate(&Evidence::TimedMac {
+                scope,
+                id,
+                mac: mac.clone(),
+            }),
+            Presented::Certificate => {
+                let shown = read_chain(chain).ok_or(Cause::Unauthenticated)?;
+                let judged = self
+                    .provisioning
+                    .authenticate_certificate(scope, id, &shown);
+                judged.await
             }
             _ => Err(Cause::Unauthenticated),
         }
     }
+}
+
+/// The certificates that a device showed; `None` when they are too many or one of them is none.
+fn read_chain(chain: &[Vec<u8>]) -> Option<Vec<Certificate>> {
+    let read = chain.iter().map(|der| Certificate::from_der(der).ok());
+    (chain.len() <= MAX_CHAIN).then(|| read.collect()).flatten()
 }
 
 fn assigned_down(assigned: Assigned) -> Down {

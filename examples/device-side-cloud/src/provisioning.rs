@@ -11,6 +11,7 @@ mod management;
 mod owners;
 mod secrets;
 mod streams;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -40,6 +41,7 @@ pub(crate) use functions::Functions;
 use geography::Geography;
 use local::Local;
 use secrets::Secrets;
+use turns::Turns;
 
 /// The provisioning service of this cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ struct Shared {
     geography: Mutex<Option<Geography>>,
     /// What is to be told to the targets of devices, by the shards of the devices.
     lanes: Vec<Lane>,
+    turns: Turns,
     window: Window,
 }
 
@@ -143,6 +146,7 @@ impl Provisioning {
             local: Local::new(operator),
             functions,
             geography: Mutex::new(geography),
+            turns: Turns::new(settings),
             lanes: (0..Roster::SHARDS).map(|_| Lane::default()).collect(),
             window,
         }));
@@ -218,6 +222,13 @@ impl Provisioning {
         wish: Wish,
     ) -> Result<Assigned, Cause> {
         let (tenant, id) = (principal.tenant().clone(), principal.id().clone());
+        let Some(turn) = self.0.turns.next(&tenant, &id, wish.peer, clock::now()) else {
+            info!(%tenant, device = %id, "a device asks too often");
+            return Err(Cause::Busy);
+        };
+        if !turn.is_zero() {
+            tokio::time::sleep(turn).await;
+        }
         let mut request = RegistrationRequest::new(principal);
         request.peer = wish.peer;
         request.keyword = wish.keyword;
