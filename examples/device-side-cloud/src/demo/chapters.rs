@@ -1,5 +1,6 @@
 //! The steps of the story, in order.
 
+mod activation;
 mod devices;
 mod faults;
 mod fresh;
@@ -86,6 +87,7 @@ pub(crate) async fn tell(story: &mut Story) -> Result<Cast, Error> {
     fresh::an_operator_says_where_devices_belong(story, &cast).await?;
     fresh::a_thermostat_bootstraps_over_mqtt(story, &cast).await?;
     fresh::a_lamp_bootstraps_over_lwm2m(story, &cast).await?;
+    activation::a_meter_activates(story, &cast).await?;
     devices::the_device_publishes(story).await?;
     linked::an_account_is_linked(story, &mut cast).await?;
     linked::the_client_discovers(story).await?;

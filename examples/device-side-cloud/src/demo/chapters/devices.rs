@@ -1,4 +1,4 @@
-//! Steps 1, 2 and 6: the cloud, the operator, and what the thermostat publishes.
+//! Steps 1, 2 and 7: the cloud, the operator, and what the thermostat publishes.
 
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ fn read_event(line: &str) -> Result<Value, Error> {
     serde_json::from_str(line).map_err(|cause| Error::new(format!("{line} is no JSON"), cause))
 }
 
-fn value(lines: &[(String, String)], name: &str) -> Result<String, Error> {
+pub(super) fn value(lines: &[(String, String)], name: &str) -> Result<String, Error> {
     lines
         .iter()
         .find(|(known, _)| known == name)

@@ -1,4 +1,4 @@
-//! Steps 7 to 9: an account is linked, devices are found and used.
+//! Steps 8 to 10: an account is linked, devices are found and used.
 
 use std::ffi::OsString;
 use std::time::Duration;

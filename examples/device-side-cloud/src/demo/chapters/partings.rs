@@ -1,4 +1,4 @@
-//! Steps 13 and 14: who may not see, and how everything ends.
+//! Steps 14 and 15: who may not see, and how everything ends.
 
 use std::time::Duration;
 
