@@ -5,6 +5,7 @@ use std::time::Duration;
 use account_linking::server::{Config, DeviceFlow, Event, Registration};
 use bytes::Bytes;
 use http::Response;
+use proptest::prelude::*;
 
 use crate::harness::*;
 use crate::proofs::{Holder, token_with};
@@ -395,4 +396,85 @@ fn tokens_of_a_device_are_bound_to_its_key() {
         error(&refresh(&mut world, None, "client-app", &held)),
         "invalid_grant"
     );
+}
+
+/// What may happen to one of two devices, in any order.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Poll(usize),
+    /// A person types the code and decides, while the store may fail.
+    Decide(usize, bool, Option<Fault>),
+    Pass(u64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Fault::Fenced)),
+        1 => Just(Some(Fault::UnknownWritten)),
+        1 => Just(Some(Fault::UnknownLost)),
+    ];
+    prop_oneof![
+        4 => (0..2_usize).prop_map(Step::Poll),
+        3 => (0..2_usize, any::<bool>(), fault)
+            .prop_map(|(which, allows, fault)| Step::Decide(which, allows, fault)),
+        2 => (0..400_u64).prop_map(Step::Pass),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// I42: a device code is redeemed at most once and never before somebody has allowed it, whatever fails in between.
+    #[test]
+    fn a_device_gets_tokens_once_and_only_of_whom_allowed_it(
+        steps in proptest::collection::vec(step(), 1..24)
+    ) {
+        let (mut world, _) = world();
+        let devices = [begin(&mut world), begin(&mut world)];
+        let mut allowed = [false; 2];
+        let mut issued = [0; 2];
+        let mut starts = 1;
+        for step in steps {
+            match step {
+                Step::Poll(which) => {
+                    let answer = poll(&mut world, "client-app", &devices[which].device_code);
+                    if answer.status() == 200 {
+                        prop_assert!(allowed[which], "nobody has allowed it");
+                        issued[which] += 1;
+                        let token = tokens(&answer).access;
+                        let account = world.check(&token).unwrap().account;
+                        prop_assert_eq!(account.as_str(), format!("user-{which}"));
+                    }
+                }
+                Step::Decide(which, allows, fault) => {
+                    let mut person = arrive(&mut world, &format!("user-{which}"));
+                    let page = type_code(&mut world, &mut person, &devices[which].user_code);
+                    if !text(&page).contains("decision") {
+                        continue;
+                    }
+                    let decision = if allows { "allow" } else { "cancel" };
+                    let (browser, page) = &person;
+                    let form = browser.form(page, "/oauth/consent", &[("decision", decision)]);
+                    world.store.faults.extend(fault);
+                    let id = world.send(&form);
+                    // An append of unknown outcome is repeated in a while.
+                    world.pass(Duration::from_millis(200));
+                    world.store.faults.clear();
+                    let answer = world.responses.remove(&id).expect("an answer");
+                    allowed[which] |= allows && answer.status() == 200;
+                }
+                Step::Pass(seconds) => world.pass(Duration::from_secs(seconds)),
+                Step::Restart => {
+                    starts += 1;
+                    let (store, wall) = (world.store, world.wall);
+                    world = World::with_store(settings(), store, starts);
+                    world.wall = wall;
+                }
+            }
+        }
+        prop_assert!(issued.iter().all(|count| *count <= 1), "{issued:?}");
+    }
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser};
-use coap_psk::{DeviceKey, DeviceName, Lifetime, ProductKey};
+use coap_psk::{DeviceKey, Lifetime, ProductKey};
 use uci_model::DeviceId;
 
 use crate::fleet;
+use crate::fresh::Fresh;
 
 /// What the program plays.
 #[derive(Debug)]
@@ -49,14 +50,18 @@ impl Role {
 #[command(version)]
 pub(crate) struct Args {
     /// Where the cloud listens for DTLS.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) cloud: SocketAddr,
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        required_unless_present = "bootstrap"
+    )]
+    pub(crate) cloud: Option<SocketAddr>,
     /// The key of the product.
-    #[arg(long, value_name = "KEY")]
-    product_key: ProductKey,
+    #[arg(long, value_name = "KEY", required_unless_present = "bootstrap")]
+    pub(crate) product_key: Option<ProductKey>,
     /// The key of the device within the product.
     #[arg(long, value_name = "KEY")]
-    device_key: DeviceKey,
+    pub(crate) device_key: DeviceKey,
     /// A file with the product's secret: good for fetching the device's own secret on the first start.
     #[arg(long, value_name = "FILE")]
     pub(crate) product_secret_file: Option<PathBuf>,
@@ -72,13 +77,9 @@ pub(crate) struct Args {
     /// The device's name for people.
     #[arg(long, value_name = "TEXT", default_value = "Simulated thermostat")]
     pub(crate) name: String,
-}
-
-impl Args {
-    /// The two keys that name the device.
-    pub(crate) fn device(&self) -> DeviceName {
-        DeviceName::new(self.product_key.clone(), self.device_key.clone())
-    }
+    /// What a factory-fresh device has instead of a cloud.
+    #[command(flatten)]
+    pub(crate) fresh: Fresh,
 }
 
 pub(crate) fn lifetime(text: &str) -> Result<Lifetime, String> {
@@ -123,6 +124,24 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_factory_fresh_device_needs_no_cloud_and_one_of_the_two_there_must_be() {
+        let fresh = [
+            "device",
+            "--bootstrap=mqtts://localhost:8883",
+            "--bootstrap-secret-file=secret",
+            "--device-key=dev1",
+            "--state=/tmp",
+            "--di=5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10",
+        ];
+        assert!(role(&fresh).is_ok());
+        let with = |more: &'static str| role(&[&fresh[..], &[more]].concat());
+        assert!(with("--cloud=127.0.0.1:5684").is_err());
+        assert!(with("--product-key=pk").is_err());
+        let without = |one: usize| role(&[&fresh[..one], &fresh[one + 1..]].concat());
+        assert!(without(1).is_err() && without(2).is_err());
     }
 
     #[test]

@@ -10,15 +10,13 @@
 mod phase;
 mod serving;
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use coap_psk::driver::{self, Calls, Handle};
 use coap_psk::dtls::SessionId;
-use coap_psk::{
-    Config, DeviceSecret, Endpoint, Event, ExchangeId, Failure, Instant, Output, ProductSecret,
-    Request,
-};
+use coap_psk::{Config, Endpoint, Event, ExchangeId, Failure, Instant, Output, Request};
 use dtls_dimpl::{DimplEndpoint, Limits};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -34,7 +32,8 @@ use crate::backoff::Backoff;
 use crate::control::{Line, report};
 use crate::entropy::entropy;
 use crate::error::Error;
-use crate::state::{self, State};
+use crate::place::Place;
+use crate::state::State;
 
 use phase::Phase;
 use serving::Observed;
@@ -47,24 +46,19 @@ const MAX_RETRANSMIT: u8 = 2;
 /// How long a request may take as a whole.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-type Dtls = DimplEndpoint;
+pub(crate) type Dtls = DimplEndpoint;
 
 /// Runs the device until it is told to end.
 ///
 /// # Errors
 /// The state directory, a secret or the socket is not usable.
 pub(crate) async fn run(args: &Args) -> Result<(), Error> {
+    let state = State::open(&args.state)?;
+    let place = Place::find(args, &state).await?;
     let (outputs, mut arriving) = mpsc::channel(OUTPUTS);
     let (handle, calls) = driver::handle(16);
-    let mut device = Device::new(args, handle)?;
-    let local = if args.cloud.is_ipv4() {
-        "0.0.0.0:0"
-    } else {
-        "[::]:0"
-    };
-    let socket = UdpSocket::bind(local)
-        .await
-        .map_err(|cause| Error::new("no UDP socket", cause))?;
+    let socket = socket_to(place.cloud).await?;
+    let mut device = Device::new(args, state, place, handle);
     let mut driving = tokio::spawn(drive(socket, calls, outputs, entropy()?));
     let mut lines = Some(BufReader::new(tokio::io::stdin()).lines());
     let mut terminated = signal(SignalKind::terminate())
@@ -97,7 +91,26 @@ pub(crate) async fn run(args: &Args) -> Result<(), Error> {
     }
 }
 
-async fn drive(
+/// A UDP socket of the family of an address.
+///
+/// # Errors
+/// The system has none.
+pub(crate) async fn socket_to(peer: SocketAddr) -> Result<UdpSocket, Error> {
+    let local = if peer.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    UdpSocket::bind(local)
+        .await
+        .map_err(|cause| Error::new("no UDP socket", cause))
+}
+
+/// Moves datagrams and calls until nobody calls any more.
+///
+/// # Errors
+/// The socket broke.
+pub(crate) async fn drive(
     socket: UdpSocket,
     mut calls: Calls<Dtls>,
     outputs: mpsc::Sender<Output>,
@@ -112,11 +125,9 @@ async fn drive(
     driver::run(&socket, &mut endpoint, &mut calls, &outputs).await
 }
 
-struct Device<'a> {
-    args: &'a Args,
+struct Device {
+    place: Place,
     state: State,
-    product_secret: Option<ProductSecret>,
-    secret: Option<DeviceSecret>,
     appliance: Appliance,
     observed: Observed,
     handle: Handle<Dtls>,
@@ -126,22 +137,11 @@ struct Device<'a> {
     silent: bool,
 }
 
-impl<'a> Device<'a> {
-    fn new(args: &'a Args, handle: Handle<Dtls>) -> Result<Self, Error> {
-        let state = State::open(&args.state)?;
-        let secret = state.load(&args.device())?;
-        let path = args.product_secret_file.as_deref();
-        let product_secret = path.map(state::product_secret).transpose()?;
-        if secret.is_none() && product_secret.is_none() {
-            return Err(Error::plain(
-                "the device has no secret yet; give it its product's with --product-secret-file",
-            ));
-        }
-        Ok(Self {
-            args,
+impl Device {
+    fn new(args: &Args, state: State, place: Place, handle: Handle<Dtls>) -> Self {
+        Self {
+            place,
             state,
-            product_secret,
-            secret,
             appliance: Appliance::new(args.di, &args.name),
             observed: Observed::default(),
             handle,
@@ -150,7 +150,7 @@ impl<'a> Device<'a> {
             },
             backoff: Backoff::default(),
             silent: false,
-        })
+        }
     }
 
     /// Calls the endpoint.

@@ -1,4 +1,4 @@
-//! What the device remembers over a restart: its own secret.
+//! What the device remembers over a restart: its own secret, and where it was told that it belongs.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -6,12 +6,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use coap_psk::{DeviceName, DeviceSecret, ProductSecret};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::fresh::Told;
 
 /// The file in the state directory that holds the secret, readable by its owner alone.
 const FILE: &str = "device.json";
+/// The one with what a factory-fresh device was told.
+const TOLD: &str = "told.json";
 
 /// The state directory.
 #[derive(Debug)]
@@ -48,14 +53,9 @@ impl State {
     /// The file cannot be read, is damaged, or is another device's.
     pub(crate) fn load(&self, device: &DeviceName) -> Result<Option<DeviceSecret>, Error> {
         let path = self.dir.join(FILE);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(Error::new(format!("cannot read {}", path.display()), cause)),
+        let Some(kept) = self.read::<Kept>(FILE)? else {
+            return Ok(None);
         };
-        // The cause would quote the file, which holds a secret.
-        let kept: Kept = serde_json::from_slice(&text)
-            .map_err(|_| Error::plain(format!("{} is damaged", path.display())))?;
         if (kept.product_key.as_str(), kept.device_key.as_str())
             != (device.product_key().as_str(), device.device_key().as_str())
         {
@@ -75,15 +75,52 @@ impl State {
     /// # Errors
     /// It cannot be written.
     pub(crate) fn save(&self, device: &DeviceName, secret: &DeviceSecret) -> Result<(), Error> {
-        let path = self.dir.join(FILE);
-        let failed = |cause| Error::new(format!("cannot write {}", path.display()), cause);
-        let kept = Kept {
-            product_key: device.product_key().to_string(),
-            device_key: device.device_key().to_string(),
-            device_secret: secret.expose().to_owned(),
+        self.write(
+            FILE,
+            &Kept {
+                product_key: device.product_key().to_string(),
+                device_key: device.device_key().to_string(),
+                device_secret: secret.expose().to_owned(),
+            },
+        )
+    }
+
+    /// What the device was told, once it was.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
+    pub(crate) fn load_told(&self) -> Result<Option<Told>, Error> {
+        self.read(TOLD)
+    }
+
+    /// Keeps what the device was told, as its own secret is kept.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn save_told(&self, told: &Told) -> Result<(), Error> {
+        self.write(TOLD, told)
+    }
+
+    fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, Error> {
+        let path = self.dir.join(file);
+        let text = match fs::read(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::new(format!("cannot read {}", path.display()), cause)),
         };
-        let text = serde_json::to_vec(&kept).map_err(|cause| failed(cause.into()))?;
-        let draft = self.dir.join(format!("{FILE}.new"));
+        // The cause would quote the file, which holds a secret.
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|_| Error::plain(format!("{} is damaged", path.display())))
+    }
+
+    /// Writes a file for its owner alone: on disk before this returns, and never half.
+    fn write(&self, file: &str, kept: &impl Serialize) -> Result<(), Error> {
+        let path = self.dir.join(file);
+        let failed = |cause| Error::new(format!("cannot write {}", path.display()), cause);
+        let text = serde_json::to_vec(kept).map_err(|cause| failed(cause.into()))?;
+        let text = Zeroizing::new(text);
+        let draft = self.dir.join(format!("{file}.new"));
         OpenOptions::new()
             .write(true)
             .create(true)

@@ -1,16 +1,144 @@
 //! The commands of the operator and the composition.
 
+use std::time::{Instant, SystemTime};
+
 use super::tasks::{Answer, CommandWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::secret::{ClientSecret, sha256};
 use crate::server::grants::{Command, EndReason, Grants};
-use crate::server::ids::{ClientId, RequestId};
+use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::Event;
-use crate::server::registration::{Client, ClientCommand};
+use crate::server::registration::{Client, ClientCommand, Registration};
 use crate::user_id::UserId;
 
 impl AuthorizationServer {
+    /// Registers a client; its secret, if it has one, is told once by [`Event::ClientRegistered`].
+    ///
+    /// # Errors
+    /// As of [`Registration::check`]; [`ErrorKind::Full`] when too much is in progress.
+    pub fn register_client(
+        &mut self,
+        registration: Registration,
+        entropy: [u8; 32],
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        registration.check()?;
+        let secret = (!registration.is_public()).then(|| ClientSecret::generate(entropy));
+        let registration = Box::new(registration);
+        self.command(
+            CommandWork::Register {
+                registration,
+                secret,
+            },
+            wall,
+            now,
+        )
+    }
+
+    /// Adds a secret to a confidential client; the old ones go on working until
+    /// [`retire_client_secrets`](Self::retire_client_secrets).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn add_client_secret(
+        &mut self,
+        client: ClientId,
+        entropy: [u8; 32],
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        let secret = ClientSecret::generate(entropy);
+        self.command(CommandWork::AddSecret { client, secret }, wall, now)
+    }
+
+    /// Ends all secrets of a client but the newest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn retire_client_secrets(
+        &mut self,
+        client: ClientId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::RetireSecrets { client }, wall, now)
+    }
+
+    /// Lists the grants of a user that are alive, for a page of linked accounts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn list_grants(
+        &mut self,
+        account: UserId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::ListGrants { account }, wall, now)
+    }
+
+    /// Ends a grant for the user or an operator: all its tokens are dead once it is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn end_grant(
+        &mut self,
+        account: UserId,
+        grant: GrantId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::EndGrant { account, grant }, wall, now)
+    }
+
+    /// Says that everything made under an ended grant has ended, durably; the grant is forgotten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn settle_grant_end(
+        &mut self,
+        account: UserId,
+        grant: GrantId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::SettleGrantEnd { account, grant }, wall, now)
+    }
+
+    /// Looks after a stream whose `due` has come: ends what has expired and tells again what was
+    /// not settled, then [`Event::Done`]. Called for every due stream after a start, before anything
+    /// leaves that was made under a grant, and from time to time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidIdentifier`] when it is no stream of a user's grants,
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn wake(
+        &mut self,
+        stream: &str,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        let user = stream.strip_prefix("grants/").unwrap_or_default();
+        let account = user.parse()?;
+        self.command(CommandWork::Wake { account }, wall, now)
+    }
+
+    fn command(
+        &mut self,
+        work: CommandWork,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        if !self.has_room() {
+            return Err(ErrorKind::Full.into());
+        }
+        let id = self.next_id(now);
+        self.start(id, Work::Command(work), wall);
+        Ok(id)
+    }
+
     pub(super) fn step_command(&mut self, id: RequestId, task: &mut Task) -> Result<Answer, Pause> {
         let Work::Command(work) = &task.work else {
             return Err(Pause::Unavailable);

@@ -2,6 +2,7 @@
 
 mod devices;
 mod faults;
+mod fresh;
 mod linked;
 mod partings;
 mod staying;
@@ -16,9 +17,10 @@ use super::story::Story;
 #[derive(Debug, Default)]
 pub(crate) struct Cast {
     product_key: String,
-    device_key: String,
-    device_secret: String,
     password: String,
+    /// The account ids of Alice and Bob, whom the enrollments name.
+    alice: String,
+    bob: String,
     /// The client-side cloud's registration.
     cloud_client: Option<Client>,
     /// The story's own client, and Alice's links to it: one for reading only, one for writing as well.
@@ -54,7 +56,13 @@ fn there<'a, T>(one: &'a Option<T>, otherwise: &str) -> Result<&'a T, Error> {
     one.as_ref().ok_or_else(|| Error::plain(otherwise))
 }
 
-/// The id of the story's device.
+/// The thermostat's serial number, which is its device key.
+const THERMOSTAT_KEY: &str = "867530900000001";
+/// The lamp's.
+const LAMP_KEY: &str = "867530900000002";
+/// The id of the lamp, which is Bob's.
+const LAMP_ID: &str = "0f0a3f0e-6d55-4a2b-9f0a-3d8b1c5e7a21";
+/// The id of the thermostat, which is Alice's.
 const DEVICE_ID: &str = "5f3c2d6e-8a41-4a43-9d8e-0c1f6a7b2e10";
 /// The lifetime that the device asks for, in seconds: the shortest there is.
 const LIFETIME: u64 = 30;
@@ -75,7 +83,9 @@ pub(crate) async fn tell(story: &mut Story) -> Result<Cast, Error> {
     let mut cast = Cast::default();
     devices::the_cloud_starts(story).await?;
     devices::an_operator_makes_everything(story, &mut cast).await?;
-    devices::the_device_activates(story, &cast).await?;
+    fresh::an_operator_says_where_devices_belong(story, &cast).await?;
+    fresh::a_thermostat_bootstraps_over_mqtt(story, &cast).await?;
+    fresh::a_lamp_bootstraps_over_lwm2m(story, &cast).await?;
     devices::the_device_publishes(story).await?;
     linked::an_account_is_linked(story, &mut cast).await?;
     linked::the_client_discovers(story).await?;

@@ -22,13 +22,15 @@ use super::process::{PATIENCE, Process};
 use super::secrets::Secrets;
 
 /// How many steps the story has.
-const STEPS: usize = 12;
+const STEPS: usize = 14;
 
 /// The addresses that the story uses, all on loopback and all free when it began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
     pub(crate) https: u16,
     pub(crate) coaps: u16,
+    pub(crate) mqtt: u16,
+    pub(crate) lwm2m: u16,
     pub(crate) client: u16,
     pub(crate) control: u16,
     pub(crate) monitoring: u16,
@@ -41,7 +43,10 @@ pub(crate) struct Story {
     pub(crate) ports: Ports,
     dtls: DtlsEngine,
     pub(crate) cloud: Option<Process>,
+    /// Alice's thermostat.
     pub(crate) device: Option<Process>,
+    /// Bob's lamp.
+    pub(crate) lamp: Option<Process>,
     pub(crate) client: Option<Process>,
     pub(crate) http: Option<Outbound>,
     pub(crate) secrets: Secrets,
@@ -62,6 +67,8 @@ impl Story {
             ports: Ports {
                 https: free_tcp_port()?,
                 coaps: free_udp_port()?,
+                mqtt: free_tcp_port()?,
+                lwm2m: free_udp_port()?,
                 client: free_tcp_port()?,
                 control: free_tcp_port()?,
                 monitoring: free_tcp_port()?,
@@ -69,6 +76,7 @@ impl Story {
             dtls,
             cloud: None,
             device: None,
+            lamp: None,
             client: None,
             http: None,
             secrets: Secrets::default(),
@@ -125,6 +133,15 @@ impl Story {
                 "127.0.0.1:9464",
                 &format!("127.0.0.1:{}", self.ports.monitoring),
             )
+            .replace("\nenabled = false", "\nenabled = true")
+            .replace(
+                "# listen = \"127.0.0.1:8883\"",
+                &format!("listen = \"127.0.0.1:{}\"", self.ports.mqtt),
+            )
+            .replace(
+                "# listen = \"127.0.0.1:5784\"",
+                &format!("listen = \"127.0.0.1:{}\"", self.ports.lwm2m),
+            )
             .replace(
                 "# dtls = \"openssl\"",
                 &format!("dtls = \"{}\"", self.dtls.word()),
@@ -172,6 +189,16 @@ impl Story {
         arguments: &[&str],
         input: &str,
     ) -> Result<Vec<(String, String)>, Error> {
+        let printed = self.run_admin(arguments, input).await?;
+        Ok(printed
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .collect())
+    }
+
+    /// Runs an admin command of this binary and gives back what it prints.
+    pub(crate) async fn run_admin(&self, arguments: &[&str], input: &str) -> Result<String, Error> {
         use tokio::io::AsyncWriteExt as _;
 
         let what = arguments.join(" ");
@@ -195,11 +222,7 @@ impl Story {
                 String::from_utf8_lossy(&output.stderr).trim()
             )));
         }
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-            .collect())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The HTTPS client that trusts the development CA.
@@ -265,8 +288,10 @@ impl Story {
                 }
             }
         }
-        if let Some(mut device) = self.device.take() {
-            device.kill().await?;
+        for device in [&mut self.device, &mut self.lamp] {
+            if let Some(mut device) = device.take() {
+                device.kill().await?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use coap_psk::activation::{self, ActivateInfo};
 use coap_psk::dtls::SessionId;
-use coap_psk::{Code, ExchangeId, KeyBytes, Method, PskIdentity, Request, Response, SecureMode};
+use coap_psk::{Code, ExchangeId, Method, PskIdentity, Request, Response, SecureMode};
 use serde_json::Value as Json;
 use std::time::Duration;
 use tokio::time::Instant as Moment;
@@ -80,7 +80,7 @@ impl Phase {
     }
 }
 
-impl Device<'_> {
+impl Device {
     pub(super) async fn handle_timeout(&mut self) -> Result<(), Error> {
         match self.phase {
             Phase::Waiting { .. } => self.connect().await,
@@ -95,15 +95,11 @@ impl Device<'_> {
         }
     }
 
-    /// Begins a handshake: with the device's own secret if it has one, otherwise with its product's.
+    /// Begins a handshake.
     async fn connect(&mut self) -> Result<(), Error> {
-        let (mode, key) = match (&self.secret, &self.product_secret) {
-            (Some(secret), _) => (SecureMode::DeviceSecret, secret.key(KeyBytes::default())),
-            (None, Some(secret)) => (SecureMode::ProductSecret, secret.key(KeyBytes::default())),
-            (None, None) => return Err(Error::plain("the device has no secret")),
-        };
-        let identity = PskIdentity::new(self.args.device(), mode, self.args.lifetime);
-        let cloud = self.args.cloud;
+        let (mode, key) = self.place.credential()?;
+        let identity = PskIdentity::new(self.place.device.clone(), mode, self.place.lifetime);
+        let cloud = self.place.cloud;
         let session = self
             .call(move |endpoint, now| endpoint.connect(cloud, &identity, key, now))
             .await?
@@ -135,7 +131,7 @@ impl Device<'_> {
     }
 
     async fn activate(&mut self, session: SessionId) -> Result<(), Error> {
-        let request = activation::request(&self.args.device())
+        let request = activation::request(&self.place.device)
             .map_err(|cause| Error::new("the device cannot be activated", cause))?;
         match self.ask(session, request).await? {
             Some(asked) => self.phase = Phase::Activating { session, asked },
@@ -177,7 +173,7 @@ impl Device<'_> {
     }
 
     fn sign_of_life(&self) -> Duration {
-        Duration::from_secs(u64::from(self.args.lifetime.as_secs() / SIGNS_OF_LIFE))
+        Duration::from_secs(u64::from(self.place.lifetime.as_secs() / SIGNS_OF_LIFE))
     }
 
     pub(super) async fn answered(
@@ -216,7 +212,7 @@ impl Device<'_> {
 
     /// Keeps the secret that the cloud told, and comes back with it.
     async fn activated(&mut self, session: SessionId, response: &Response) -> Result<(), Error> {
-        let device = self.args.device();
+        let device = self.place.device.clone();
         // CoAP's answer to a GET is 2.05; EnOS has 2.04 for everything that went well.
         let info = response
             .code
@@ -229,7 +225,7 @@ impl Device<'_> {
             return self.close(session).await;
         };
         self.state.save(&device, &info.device_secret)?;
-        self.secret = Some(info.device_secret);
+        self.place.secret = Some(info.device_secret);
         self.phase = Phase::Waiting {
             until: Moment::now(),
         };

@@ -23,7 +23,7 @@ impl Observed {
     }
 }
 
-impl Device<'_> {
+impl Device {
     /// Answers a request of the cloud.
     pub(super) async fn serve(
         &mut self,

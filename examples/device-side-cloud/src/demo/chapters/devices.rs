@@ -1,14 +1,12 @@
-//! Steps 1 to 4: the cloud, the operator, the device.
-
-use std::ffi::OsString;
+//! Steps 1, 2 and 6: the cloud, the operator, and what the thermostat publishes.
 
 use serde_json::Value;
 
-use super::{ALICE, BOB, CBOR, Cast, DEVICE_ID, LIFETIME, LIGHT, THERMOSTAT};
+use super::{ALICE, BOB, CBOR, Cast, LIGHT, THERMOSTAT};
 use crate::clock;
 use crate::demo::linking::{Client, REDIRECT_URI};
 use crate::demo::process::{PATIENCE, Process};
-use crate::demo::story::{Story, sibling};
+use crate::demo::story::Story;
 use crate::error::Error;
 use crate::users::hex;
 
@@ -33,49 +31,23 @@ pub(super) async fn an_operator_makes_everything(
 ) -> Result<(), Error> {
     cast.password = hex(&clock::entropy::<12>()?);
     story.secrets.add("the password", &cast.password);
-    for user in [ALICE, BOB] {
-        story
-            .admin(&["user", "add", user], &format!("{}\n", cast.password))
-            .await?;
+    for (user, id) in [(ALICE, &mut cast.alice), (BOB, &mut cast.bob)] {
+        let password = format!("{}\n", cast.password);
+        let made = story.admin(&["user", "add", user], &password).await?;
+        *id = value(&made, "id")?;
     }
-    let product = story
-        .admin(
-            &["product", "add", "Thermostats", "--dynamic-activation"],
-            "",
-        )
-        .await?;
+    let product = story.admin(&["product", "add", "Thermostats"], "").await?;
     cast.product_key = value(&product, "product_key")?;
-    let product_secret = value(&product, "product_secret")?;
-    story.secrets.add("the product's secret", &product_secret);
-    let path = story.dir.join("product.secret");
-    crate::certificates::write_private(&path, product_secret.as_bytes())?;
-    let device = story
-        .admin(
-            &[
-                "device",
-                "add",
-                "--product",
-                &cast.product_key,
-                "--owner",
-                ALICE,
-                "867530900000001",
-            ],
-            "",
-        )
-        .await?;
-    cast.device_key = value(&device, "device_key")?;
-    cast.device_secret = value(&device, "device_secret")?;
-    story
-        .secrets
-        .add("the device's secret", &cast.device_secret);
+    let secret = value(&product, "product_secret")?;
+    story.secrets.add("the product's secret", &secret);
     let callback = format!("{}/oauth/callback", story.client_url());
     cast.cloud_client = Some(client(story, "Acme Home", &callback).await?);
     cast.own_client = Some(client(story, "The story", REDIRECT_URI).await?);
     story.saw(
-        "an operator makes a product, a device, users and clients",
+        "an operator makes a product, users and clients",
         &format!(
-            "ProductKey {}, DeviceKey {}, owner {ALICE}; secrets were shown once",
-            cast.product_key, cast.device_key
+            "ProductKey {}, {ALICE} and {BOB}; secrets were shown once",
+            cast.product_key
         ),
     );
     Ok(())
@@ -91,56 +63,6 @@ async fn client(story: &mut Story, name: &str, redirect_uri: &str) -> Result<Cli
         id: value(&made, "client_id")?,
         secret,
     })
-}
-
-/// Starts the device; its state is in its own folder.
-pub(super) fn start_device(story: &Story, cast: &Cast) -> Result<Process, Error> {
-    let arguments: Vec<OsString> = vec![
-        "--cloud".into(),
-        format!("127.0.0.1:{}", story.ports.coaps).into(),
-        "--product-key".into(),
-        cast.product_key.clone().into(),
-        "--device-key".into(),
-        cast.device_key.clone().into(),
-        "--product-secret-file".into(),
-        story.dir.join("product.secret").into(),
-        "--state".into(),
-        story.dir.join("device").into(),
-        "--lifetime".into(),
-        LIFETIME.to_string().into(),
-        "--di".into(),
-        DEVICE_ID.into(),
-        "--name".into(),
-        "Hall thermostat".into(),
-    ];
-    let log = story.dir.join("device.log");
-    Process::start("the device", &sibling("device")?, &arguments, &log)
-}
-
-pub(super) async fn the_device_activates(story: &mut Story, cast: &Cast) -> Result<(), Error> {
-    let mut device = start_device(story, cast)?;
-    event(&mut device, "activated").await?;
-    let online = event(&mut device, "online").await?;
-    if online.get("mode") != Some(&Value::from(2)) {
-        return Err(Error::plain(format!(
-            "the device is not online in SecureMode 2: {online}"
-        )));
-    }
-    let kept = read_all(&story.dir.join("device"))?;
-    if !kept.contains(&cast.device_secret) {
-        return Err(Error::plain(
-            "the device did not keep the secret that the operator saw",
-        ));
-    }
-    story.device = Some(device);
-    story.saw(
-        "the device activates and comes online",
-        &format!(
-            "identity {},{},3,{LIFETIME} with CCM_8, its own secret fetched once and kept, back with SecureMode 2",
-            cast.product_key, cast.device_key
-        ),
-    );
-    Ok(())
 }
 
 pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error> {
@@ -169,7 +91,7 @@ pub(super) async fn the_device_publishes(story: &mut Story) -> Result<(), Error>
         }
     }
     story.saw(
-        "the device publishes",
+        "the thermostat publishes",
         &format!(
             "POST /oic/rd in {CBOR} gave 2.04; the cloud observes {THERMOSTAT} and {LIGHT} on the same session"
         ),
@@ -201,18 +123,4 @@ fn value(lines: &[(String, String)], name: &str) -> Result<String, Error> {
         .find(|(known, _)| known == name)
         .map(|(_, value)| value.clone())
         .ok_or_else(|| Error::plain(format!("the command printed no {name}")))
-}
-
-fn read_all(dir: &std::path::Path) -> Result<String, Error> {
-    let failed = |cause| Error::new(format!("cannot read {}", dir.display()), cause);
-    let mut all = String::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() {
-            all.push_str(&String::from_utf8_lossy(
-                &std::fs::read(&path).map_err(failed)?,
-            ));
-        }
-    }
-    Ok(all)
 }

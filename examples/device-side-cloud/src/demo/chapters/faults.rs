@@ -1,4 +1,4 @@
-//! Steps 9 and 10: the receiver goes away, the sender is killed, and nothing that was promised is lost.
+//! Steps 11 and 12: the receiver goes away, the sender is killed, and nothing that was promised is lost.
 
 use std::time::Duration;
 

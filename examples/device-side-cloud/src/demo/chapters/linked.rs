@@ -1,4 +1,4 @@
-//! Steps 5 to 7: an account is linked, devices are found and used.
+//! Steps 7 to 9: an account is linked, devices are found and used.
 
 use std::ffi::OsString;
 use std::time::Duration;

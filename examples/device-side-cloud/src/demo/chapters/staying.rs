@@ -1,6 +1,7 @@
 //! After the story: the cloud stays up for whoever wants to try it.
 
-use super::devices::{event, start_device};
+use super::devices::event;
+use super::fresh::start_thermostat;
 use super::{ALICE, Cast, DEVICE_ID, THERMOSTAT};
 use crate::certificates::write_private;
 use crate::demo::linking;
@@ -15,7 +16,9 @@ pub(crate) async fn stay(story: &mut Story, cast: &Cast) -> Result<(), Error> {
     if let Some(mut silent) = story.device.take() {
         silent.kill().await?;
     }
-    let mut device = start_device(story, cast)?;
+    let mut device = start_thermostat(story)?;
+    // It was told where it belongs, and does not ask again.
+    event(&mut device, "known").await?;
     event(&mut device, "published").await?;
     story.device = Some(device);
     let own = cast.own_client()?;

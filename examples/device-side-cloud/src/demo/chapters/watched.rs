@@ -1,4 +1,4 @@
-//! Step 8: the device is watched, and what later steps ask about notifications.
+//! Step 10: the device is watched, and what later steps ask about notifications.
 
 use http::Method;
 use serde_json::{Value, json};
