@@ -391,6 +391,30 @@ def one_cloud_moves_devices_of_both_protocols_when_their_policy_changed(world):
 
 
 @check
+def a_device_that_asks_too_often_is_put_off_over_both_protocols(world):
+    need_tinydtls()
+    ours = provisioned(world)
+    storms = group(ours, "storm", reprovisioning="never")
+    calm = [told_over_mqtt(ours, storms, "storm-1")]
+    with of_scope(ours, storms.scope, "storm-1", calm[0]["deviceSecret"]) as client:
+        client.let_in()
+        client.subscribe(client.down)
+        while "address" in calm[-1]:
+            expect(len(calm) < 20, "it is answered however often it asks")
+            calm.append(client.ask())
+    expect(len(calm) > 3 and calm[-1]["error_code"] == "503", f"{len(calm)} answers, the last was {sorted(calm[-1])}")
+    identity, key = enroll_for_lwm2m(ours, "storm-nb")
+    for asked in range(20):
+        with lwm2m_client(ours, identity, key) as client:
+            if not client.bootstrap(client.request("storm-nb")):
+                expect(client.codes == [Code.BAD_REQUEST], f"answered {client.codes}")
+                break
+    expect(3 < asked < 19, f"put off after {asked} bootstraps")
+    # Nobody else is.
+    expect(told_over_mqtt(ours, storms, "storm-2")["address"] == ours.here["mqtt"], "another device was put off")
+
+
+@check
 def what_was_assigned_outlives_a_restart_and_no_secret_stands_in_the_clouds_files(world):
     ours = provisioned(world)
     before = ours.listed()

@@ -11,7 +11,7 @@ use provisioning_proto::directory::Evidence;
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{Account, Client, Configuration, Event, Opaque};
 use provisioning_proto::model::{Attestation, PskIdentity};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::UdpSocket;
 use tracing::warn;
 
@@ -86,7 +86,7 @@ impl Provisioner for Door {
     }
 
     /// The device proved its key a moment ago; whether that still counts is asked again.
-    async fn configuration(&self, client: &Client) -> Option<Configuration> {
+    async fn configuration(&self, client: &Client, peer: Option<IpAddr>) -> Option<Configuration> {
         let identity = self.provisioning.directory(|directory| {
             let known = directory.registration(&client.tenant, &client.endpoint)?;
             match &known.enrollment.as_ref()?.attestation {
@@ -99,7 +99,11 @@ impl Provisioner for Door {
         if (principal.tenant(), principal.id()) != (&client.tenant, &client.endpoint) {
             return None;
         }
-        let assigned = self.provisioning.register(principal, Wish::default()).await;
+        let wish = Wish {
+            peer,
+            ..Wish::default()
+        };
+        let assigned = self.provisioning.register(principal, wish).await;
         let configuration = self.account(&assigned.ok()?);
         if configuration.is_none() {
             warn!(tenant = %client.tenant, endpoint = %client.endpoint, "the access point of a device has no LwM2M address, or the device no key there");

@@ -28,7 +28,6 @@ mod operator;
 mod outbound;
 mod pages;
 mod products;
-#[allow(dead_code, reason = "the doors that use it come one by one")]
 mod provisioning;
 mod reload;
 mod serve;

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_bootstrap::{Door, Figures, Outcome, Port, Refused, Settings};
+use provisioning_proto::Code;
 use provisioning_proto::certificates::{Certificate, MAX_CHAIN};
-use provisioning_proto::directory::{Evidence, Issuer, Principal};
+use provisioning_proto::directory::{Evidence, Principal};
 use provisioning_proto::model::Cause;
 use provisioning_proto::mqtt::session::{Credentials, Presented};
 use provisioning_proto::mqtt::{ClientIdForm, Down, DownPayload, Up};
-use provisioning_proto::{Code, RegistrationId, ScopeId, TenantId};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{debug, error};
 
-use crate::certification::Certification;
-use crate::clock;
 use crate::config;
 use crate::monitor::Metrics;
 use crate::provisioning::{Assigned, Provisioning, Wish};
@@ -40,8 +38,6 @@ pub(crate) fn door(
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     pub(crate) provisioning: Provisioning,
-    /// Whose authorities vouch for devices with certificates.
-    pub(crate) certification: Certification,
 }
 
 impl Port for Desk {
@@ -52,9 +48,8 @@ impl Port for Desk {
         credentials: Credentials,
         chain: Vec<Vec<u8>>,
     ) -> Result<Principal, Refused> {
-        let evidence = self.evidence(&credentials, &chain).await;
-        let evidence = evidence.ok_or(Refused::Credentials)?;
-        self.provisioning.authenticate(&evidence).map_err(|cause| {
+        let judged = self.judge(&credentials, &chain).await;
+        judged.map_err(|cause| {
             debug!(device = %credentials.client_id.device(), %cause, "a device is not let in");
             match cause {
                 Cause::Unavailable | Cause::Busy => Refused::Unavailable,
@@ -99,83 +94,39 @@ impl Port for Desk {
 }
 
 impl Desk {
-    async fn evidence(&self, credentials: &Credentials, chain: &[Vec<u8>]) -> Option<Evidence> {
+    async fn judge(
+        &self,
+        credentials: &Credentials,
+        chain: &[Vec<u8>],
+    ) -> Result<Principal, Cause> {
         let id = credentials.client_id.device().clone();
         let scope = match credentials.client_id.form() {
             ClientIdForm::Signed { scope, .. } => scope.clone(),
             ClientIdForm::Scoped { scope } => Some(scope.clone()),
-            _ => return None,
+            _ => return Err(Cause::Unauthenticated),
         };
         match &credentials.presented {
-            Presented::Password(mac) => Some(Evidence::TimedMac {
+            Presented::Password(mac) => self.provisioning.authenticate(&Evidence::TimedMac {
                 scope,
                 id,
                 mac: mac.clone(),
             }),
-            Presented::Certificate => self.certified(scope, id, chain).await,
-            _ => None,
-        }
-    }
-
-    /// What a certificate proves, which must name the device: that it is pinned, or whose authority it is of.
-    async fn certified(
-        &self,
-        scope: Option<ScopeId>,
-        id: RegistrationId,
-        chain: &[Vec<u8>],
-    ) -> Option<Evidence> {
-        if chain.len() > MAX_CHAIN {
-            return None;
-        }
-        let shown: Result<Vec<_>, _> = chain.iter().map(|der| Certificate::from_der(der)).collect();
-        let shown = shown.ok()?;
-        let leaf = shown.first()?;
-        let name = id.as_str();
-        let named =
-            leaf.common_name() == Some(name) || leaf.alternative_names().any(|other| other == name);
-        if !named {
-            return None;
-        }
-        let fingerprints = [leaf.fingerprint(), leaf.fingerprint_sha1()];
-        let fingerprints = fingerprints.iter().filter_map(|text| text.parse().ok());
-        let fingerprints = fingerprints.collect();
-        // A scope says whose device it is; without one, whoever's authority has certified it.
-        let tenants: Vec<TenantId> = self.provisioning.directory(|directory| match &scope {
-            Some(scope) => directory
-                .tenant_of_scope(scope)
-                .cloned()
-                .into_iter()
-                .collect(),
-            None => directory
-                .tenants()
-                .map(|(tenant, _)| tenant.clone())
-                .collect(),
-        });
-        let mut issuers = Vec::new();
-        for tenant in tenants {
-            issuers.extend(self.issuer(tenant, &shown).await);
-        }
-        Some(Evidence::Certificate {
-            scope,
-            id,
-            issuers,
-            fingerprints,
-        })
-    }
-
-    /// The authority of a tenant that a chain leads to. Whether one that has expired is good is for the entry to say.
-    async fn issuer(&self, tenant: TenantId, shown: &[Certificate]) -> Option<Issuer> {
-        let now = clock::wall();
-        for expired in [false, true] {
-            let path = self
-                .certification
-                .verify_chain(&tenant, shown, expired, now);
-            if let Ok(path) = path.await {
-                return Some(Issuer::new(tenant, path.ca, expired));
+            Presented::Certificate => {
+                let shown = read_chain(chain).ok_or(Cause::Unauthenticated)?;
+                let judged = self
+                    .provisioning
+                    .authenticate_certificate(scope, id, &shown);
+                judged.await
             }
+            _ => Err(Cause::Unauthenticated),
         }
-        None
     }
+}
+
+/// The certificates that a device showed; `None` when they are too many or one of them is none.
+fn read_chain(chain: &[Vec<u8>]) -> Option<Vec<Certificate>> {
+    let read = chain.iter().map(|der| Certificate::from_der(der).ok());
+    (chain.len() <= MAX_CHAIN).then(|| read.collect()).flatten()
 }
 
 fn assigned_down(assigned: Assigned) -> Down {

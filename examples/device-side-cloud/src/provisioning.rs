@@ -9,6 +9,7 @@ mod management;
 mod owners;
 mod secrets;
 mod streams;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ pub(crate) use management::{Enrolled, Management, Order};
 
 use local::Local;
 use secrets::Secrets;
+use turns::Turns;
 
 /// The provisioning service of this cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ struct Shared {
     lanes: Vec<Lane>,
     /// How much waits in all lanes.
     waiting: AtomicUsize,
+    turns: Turns,
     window: Window,
 }
 
@@ -131,6 +134,7 @@ impl Provisioning {
             store: store.clone(),
             secrets: Secrets::new(store),
             local: Local::new(operator),
+            turns: Turns::new(settings),
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             waiting: AtomicUsize::new(0),
             window,
@@ -207,6 +211,13 @@ impl Provisioning {
         wish: Wish,
     ) -> Result<Assigned, Cause> {
         let (tenant, id) = (principal.tenant().clone(), principal.id().clone());
+        let Some(turn) = self.0.turns.next(&tenant, &id, wish.peer, clock::now()) else {
+            info!(%tenant, device = %id, "a device asks too often");
+            return Err(Cause::Busy);
+        };
+        if !turn.is_zero() {
+            tokio::time::sleep(turn).await;
+        }
         if self.0.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
             info!(%tenant, device = %id, "a device is to come again: too many are being made known");
             return Err(Cause::Busy);

@@ -152,10 +152,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let bootstrapping = mqtt
         .zip(provisioning.clone())
         .map(|(listener, provisioning)| {
-            let desk = mqtt::Desk {
-                provisioning,
-                certification: certification.clone(),
-            };
+            let desk = mqtt::Desk { provisioning };
             let door = mqtt::door(listener, &config.mqtt, tls.clone(), desk, metrics(&monitor));
             tokio::spawn(door.run(stopping.clone()))
         });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use coap_psk::dtls::{DtlsEndpoint, HandshakeId, SessionId};
@@ -46,9 +47,13 @@ pub trait Provisioner: Clone + Send + Sync + 'static {
         async { None }
     }
 
-    /// What a client is to have; nothing when there is nothing. Whatever its servers must know of it they know when this is
-    /// answered: its keys are sent at once.
-    fn configuration(&self, client: &Client) -> impl Future<Output = Option<Configuration>> + Send;
+    /// What a client that asks from an address is to have; nothing when there is nothing. Whatever its servers must know of it they
+    /// know when this is answered: its keys are sent at once.
+    fn configuration(
+        &self,
+        client: &Client,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = Option<Configuration>> + Send;
 
     /// What became of a bootstrap.
     fn ended(&self, event: Event) -> impl Future<Output = ()> + Send;
@@ -96,6 +101,7 @@ where
         exchanges: Exchanges::default(),
         names: Names::default(),
         sessions: BTreeMap::new(),
+        addresses: BTreeMap::new(),
         requests: BTreeMap::new(),
         next: 0,
     };
@@ -125,6 +131,8 @@ struct Listener<D, P> {
     names: Names,
     /// Whose session it is, for those with a key.
     sessions: BTreeMap<SessionId, Client>,
+    /// Where each of them came in last.
+    addresses: BTreeMap<Client, (SessionId, IpAddr)>,
     /// Requests of clients without an answer.
     requests: BTreeMap<RequestId, coap_psk::ExchangeId>,
     next: u64,
@@ -237,13 +245,15 @@ impl<D: DtlsEndpoint + Send + 'static, P: Provisioner> Listener<D, P> {
             Coap::Online {
                 session,
                 identity,
+                peer,
                 replaced,
-                ..
             } => {
                 let before = replaced.and_then(|old| self.forget(old));
                 let name =
                     revealed(&identity).and_then(|identity| locked(&self.names).remove(&identity));
                 if let Some(client) = name.map(|(_, client)| client).or(before) {
+                    let place = (session, peer.ip());
+                    self.addresses.insert(client.clone(), place);
                     self.sessions.entry(session).or_insert(client);
                 }
             }
@@ -279,7 +289,15 @@ impl<D: DtlsEndpoint + Send + 'static, P: Provisioner> Listener<D, P> {
         self.requests
             .retain(|_, exchange| exchange.session() != session);
         self.machine.handle_gone(PeerId(session.0), now());
-        self.sessions.remove(&session)
+        let client = self.sessions.remove(&session)?;
+        if self
+            .addresses
+            .get(&client)
+            .is_some_and(|(of, _)| *of == session)
+        {
+            self.addresses.remove(&client);
+        }
+        Some(client)
     }
 
     fn learn(&mut self, news: News) {
@@ -301,8 +319,9 @@ impl<D: DtlsEndpoint + Send + 'static, P: Provisioner> Listener<D, P> {
             match output {
                 Output::Configure { bootstrap, client } => {
                     let (provisioner, told) = (self.provisioner.clone(), self.told.clone());
+                    let peer = self.addresses.get(&client).map(|(_, address)| *address);
                     tokio::spawn(async move {
-                        let configuration = provisioner.configuration(&client).await;
+                        let configuration = provisioner.configuration(&client, peer).await;
                         drop(told.send(News::Configured(bootstrap, configuration)).await);
                     });
                 }

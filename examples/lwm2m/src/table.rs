@@ -1,7 +1,7 @@
 //! Clients in a file.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -194,7 +194,7 @@ impl Provisioner for Table {
         Some(row.client.clone())
     }
 
-    async fn configuration(&self, client: &Client) -> Option<Configuration> {
+    async fn configuration(&self, client: &Client, _: Option<IpAddr>) -> Option<Configuration> {
         let row = self.find(|row| row.client == *client)?;
         Some(row.configuration.clone())
     }

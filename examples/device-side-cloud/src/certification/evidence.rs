@@ -18,7 +18,7 @@ impl Certification {
     /// What a device proves that completed a handshake with the key of the first of these certificates; `None` where that
     /// was revoked.
     ///
-    /// An authority vouches for the id in the common name and no other. A fingerprint is pinned to an id, whatever the name.
+    /// An authority vouches for an id that is the common name or an alternative one, and no other. A fingerprint is pinned to an id, whatever the name.
     pub(crate) async fn evidence(
         &self,
         scope: Option<ScopeId>,
@@ -26,6 +26,9 @@ impl Certification {
         shown: &[Certificate],
     ) -> Option<Evidence> {
         let leaf = shown.first()?;
+        let name = id.as_str();
+        let named =
+            leaf.common_name() == Some(name) || leaf.alternative_names().any(|other| other == name);
         let mut issuers = Vec::new();
         let tenants = self.tenants.lock().await;
         for (name, tenant) in tenants.iter() {
@@ -36,7 +39,7 @@ impl Certification {
                     return None;
                 }
             }
-            if leaf.common_name() == Some(id.as_str()) {
+            if named {
                 issuers.extend(tenant.vouching(name, shown));
             }
         }

@@ -7,8 +7,7 @@ use journal::seal::Keyring;
 use provisioning_proto::directory::Evidence;
 use provisioning_proto::mqtt::Window;
 use provisioning_proto::roster::Roster;
-use provisioning_proto::tenant::Tenant;
-use provisioning_proto::{GroupId, RegistrationId, SealedSecret, Secret, TenantId};
+use provisioning_proto::{RegistrationId, SealedSecret, Secret, TenantId};
 
 use crate::clock;
 use crate::error::Error;
@@ -25,37 +24,6 @@ pub(crate) struct Secrets(Arc<Keyring>);
 impl Secrets {
     pub(super) fn new(store: &Store) -> Self {
         Self(Arc::clone(store.keyring()))
-    }
-
-    /// Seals the secret of an individual enrollment.
-    ///
-    /// # Errors
-    /// There is no entropy, or the key cannot be kept.
-    pub(crate) fn of_enrollment(
-        &self,
-        tenant: &TenantId,
-        id: &RegistrationId,
-        secret: &[u8],
-    ) -> Result<SealedSecret, Error> {
-        let stream = Roster::stream(tenant, Roster::shard_of(id));
-        self.seal(&stream, &Roster::enrolled_secret_field(id), secret)
-    }
-
-    /// Seals the secret of a group.
-    ///
-    /// # Errors
-    /// There is no entropy, or the key cannot be kept.
-    pub(crate) fn of_group(
-        &self,
-        tenant: &TenantId,
-        group: &GroupId,
-        secret: &[u8],
-    ) -> Result<SealedSecret, Error> {
-        self.seal(
-            &Tenant::stream(tenant),
-            &Tenant::group_secret_field(group),
-            secret,
-        )
     }
 
     /// A new secret for a device to be given.
