@@ -100,6 +100,11 @@ pub const TARGETS: &[Target] = &[
         "provisioning_issuance",
         provisioning::certificates::issuance,
     ),
+    ("provisioning_bundle", provisioning::registration::bundle),
+    (
+        "provisioning_registration",
+        provisioning::registration::machine,
+    ),
     ("provisioning_request", provisioning::certificates::request),
     ("provisioning_snapshot", provisioning::snapshot),
     ("lwm2m_tlv", provisioning::lwm2m::tlv),

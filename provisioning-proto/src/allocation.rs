@@ -62,7 +62,9 @@ pub use access_point::{AccessPoint, CoapUri, Endpoints, Owner, Weight};
 pub use access_points::AccessPoints;
 pub use decide::{AllocationInput, Decision, Selection, Setting, decide};
 pub use geography::{Coordinates, GeoTable, Prefix};
-pub use hook::{Candidate, HookCall, HookDevice, HookFault, HookProof, MAX_HOOK_REPLY};
+pub use hook::{
+    Candidate, HookAuthority, HookCall, HookDevice, HookFault, HookProof, MAX_HOOK_REPLY,
+};
 pub use policies::Policies;
 pub use policy::{
     AllocationPolicy, FunctionUrn, Keyword, KeywordSource, Link, PolicyKind, Priority, Rule,

@@ -21,7 +21,7 @@ use crate::{AccessPointId, CaId, RegistrationId, ScopeId, TenantId};
 
 pub use admission::Entry;
 pub use candidate::{Candidate, Principal};
-pub use evidence::{Evidence, Issuer};
+pub use evidence::{CertificateNames, Evidence, Issuer, IssuerNames};
 pub(crate) use holding::Holding;
 use merged::Merged;
 

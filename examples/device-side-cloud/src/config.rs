@@ -115,6 +115,22 @@ pub(crate) struct Provisioning {
     pub(crate) requests_per_source: NonZeroU32,
     /// Who may use the HTTPS interface, and for which tenant.
     pub(crate) operators: Vec<ProvisioningOperator>,
+    /// A file that says where networks are, for policies that choose the nearest access point.
+    pub(crate) geography: Option<PathBuf>,
+    /// Functions that custom policies may name; no other is asked.
+    pub(crate) functions: Vec<ProvisioningFunction>,
+}
+
+/// A function of a tenant that says where a device belongs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningFunction {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// What policies call it.
+    pub(crate) urn: String,
+    /// Where it is asked, over HTTPS.
+    pub(crate) url: String,
 }
 
 /// Someone who may use the HTTPS interface of the provisioning service.
@@ -135,6 +151,8 @@ impl Default for Provisioning {
             requests_per_device: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
             requests_per_source: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
             operators: Vec::new(),
+            geography: None,
+            functions: Vec::new(),
         }
     }
 }
@@ -336,6 +354,7 @@ impl Config {
             .flatten()
             .chain(&mut config.notifications.trusted_roots)
             .chain(&mut config.linking.pages_dir)
+            .chain(&mut config.provisioning.geography)
         {
             join(path);
         }

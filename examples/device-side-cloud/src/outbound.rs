@@ -1,4 +1,4 @@
-//! HTTPS requests that leave this program: notifications, and the demo's browser.
+//! HTTPS requests that leave this program: notifications, questions to tenants' functions, and the demo's browser.
 
 use std::future::Future;
 use std::io;
@@ -92,8 +92,20 @@ impl Outbound {
     /// # Errors
     /// The address is not allowed, the peer cannot be reached or verified, it took too long or answers too much.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
-        self.exchange(request, |body| async {
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
+        self.ask(request, MAX_ANSWER).await
+    }
+
+    /// Sends one request and reads an answer of so many bytes at most.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Bytes>,
+        most: usize,
+    ) -> Result<Response<Bytes>, Error> {
+        self.exchange(request, |body| async move {
+            let body = Limited::new(body, most).collect().await;
             body.map(Collected::to_bytes)
                 .map_err(|cause| Error::new("the answer could not be read", cause))
         })

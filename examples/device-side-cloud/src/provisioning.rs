@@ -4,6 +4,8 @@
 //! [`Provisioning::psk`]. All tenants are in memory; what changes is durable before anybody hears of it.
 
 mod driver;
+mod functions;
+mod geography;
 mod local;
 mod management;
 mod owners;
@@ -35,6 +37,8 @@ use crate::operator::Operator;
 use crate::store::Store;
 pub(crate) use management::{Enrolled, Management, Order};
 
+pub(crate) use functions::Functions;
+use geography::Geography;
 use local::Local;
 use secrets::Secrets;
 use turns::Turns;
@@ -62,6 +66,9 @@ struct Shared {
     store: Store,
     secrets: Secrets,
     local: Local,
+    functions: Functions,
+    /// The file that says where networks are, until somebody follows it.
+    geography: Mutex<Option<Geography>>,
     /// What is to be told to the targets of devices, by the devices.
     lanes: Vec<Lane>,
     /// How much waits in all lanes.
@@ -117,11 +124,22 @@ impl Provisioning {
         settings: &config::Provisioning,
         store: &Store,
         operator: Operator,
+        functions: Functions,
     ) -> Result<Self, Error> {
         let mut config = provisioning_proto::registration::Config::default();
         config.grace = std::time::Duration::from_secs(settings.grace_seconds);
         let window = config.window;
-        let machine = Registrations::new(config, clock::entropy()?);
+        let mut machine = Registrations::new(config, clock::entropy()?);
+        let mut geography = settings.geography.clone().map(Geography::new);
+        if let Some(table) = geography
+            .as_mut()
+            .map(|file| file.look(false))
+            .transpose()?
+        {
+            table
+                .into_iter()
+                .for_each(|table| machine.set_geography(table));
+        }
         let provisioning = Self(Arc::new(Shared {
             state: Mutex::new(State {
                 machine,
@@ -134,6 +152,8 @@ impl Provisioning {
             store: store.clone(),
             secrets: Secrets::new(store),
             local: Local::new(operator),
+            functions,
+            geography: Mutex::new(geography),
             turns: Turns::new(settings),
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             waiting: AtomicUsize::new(0),

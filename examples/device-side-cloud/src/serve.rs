@@ -27,7 +27,7 @@ use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
-use crate::provisioning::{Management, Provisioning};
+use crate::provisioning::{Functions, Management, Provisioning};
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -78,7 +78,8 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let (calls, shards) = gateway::shards(&config.coaps);
     let (ask, asked) = mpsc::channel(QUEUE);
     let (outputs, device_outputs) = gateway::outputs();
-    let outbound = outbound(&config, &ca)?;
+    let patience = Duration::from_secs(config.notifications.timeout_seconds);
+    let outbound = outbound(&config, &ca, patience)?;
     let observatory = Observatory {
         monitor: monitor.clone(),
         store: store.clone(),
@@ -138,7 +139,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     };
     // Before anybody can log in.
     operator.finish_erasures().await?;
-    let provisioning = provisioning(&config, &store, &operator).await?;
+    let provisioning = provisioning(&config, &ca, &store, &operator).await?;
     if let Some(provisioning) = provisioning.clone() {
         operator.products.tell(&provisioning);
         certification.tell(&provisioning);
@@ -234,13 +235,17 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
 /// The provisioning service, if the operator wants one.
 async fn provisioning(
     config: &Config,
+    ca: &DevelopmentCa,
     store: &Store,
     operator: &Operator,
 ) -> Result<Option<Provisioning>, Error> {
     if !config.provisioning.enabled {
         return Ok(None);
     }
-    Provisioning::load(&config.provisioning, store, operator.clone())
+    let policy = uci::settings(config).events_url;
+    let asking = outbound(config, ca, Functions::PATIENCE)?;
+    let functions = Functions::new(&config.provisioning.functions, &policy, asking)?;
+    Provisioning::load(&config.provisioning, store, operator.clone(), functions)
         .await
         .map(Some)
 }
@@ -292,12 +297,11 @@ async fn observe(listener: TcpListener, observatory: Observatory) {
     https::serve(listener, Transport::Plain, limits, answer, stop).await;
 }
 
-fn outbound(config: &Config, ca: &DevelopmentCa) -> Result<Outbound, Error> {
+fn outbound(config: &Config, ca: &DevelopmentCa, timeout: Duration) -> Result<Outbound, Error> {
     let mut roots = config.notifications.trusted_roots.clone();
     roots.push(ca.certificate());
     let policy = uci::settings(config).events_url;
     let rule: AddressRule = Arc::new(move |address| policy.judge_address(address).is_ok());
-    let timeout = Duration::from_secs(config.notifications.timeout_seconds);
     let tls = client_config(&roots)?;
     Ok(Outbound::new(tls, Schemes::HttpsOnly, rule, timeout))
 }

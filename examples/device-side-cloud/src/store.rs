@@ -11,13 +11,15 @@ use journal::{
     WriterConfig,
 };
 use tokio::sync::{Mutex, oneshot};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::backup;
 use crate::clock;
 use crate::error::Error;
 use crate::monitor::Monitor;
 
+/// After how many changes a ledger is kept as a snapshot.
+const CONDENSE_AFTER: u64 = 1024;
 /// A stream that is never written.
 const PROBE_STREAM: &str = "probe";
 /// How often the journal is asked at most whether it takes changes.
@@ -248,6 +250,14 @@ pub(crate) trait Ledger: Default {
     /// Takes a change in; cannot fail.
     fn apply(&mut self, change: &Self::Change);
 
+    /// The ledger as a snapshot, with the number of its form; `None` for one that is condensed by its keeper, or never.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn snapshot(&self) -> Result<Option<(u32, Bytes)>, Error> {
+        Ok(None)
+    }
+
     /// Reads a snapshot. A ledger that writes none knows none.
     ///
     /// # Errors
@@ -264,6 +274,8 @@ pub(crate) trait Ledger: Default {
 pub(crate) struct Kept<L> {
     stream: String,
     version: u64,
+    /// The version at which it was kept as a snapshot last.
+    condensed: u64,
     ledger: L,
 }
 
@@ -285,6 +297,7 @@ impl<L: Ledger> Kept<L> {
         }
         Ok(Self {
             version: loaded.version,
+            condensed: loaded.snapshot.map_or(0, |snapshot| snapshot.version),
             stream,
             ledger,
         })
@@ -313,7 +326,28 @@ impl<L: Ledger> Kept<L> {
         store
             .save_snapshot(&self.stream, snapshot)
             .await
-            .map_err(failed)
+            .map_err(failed)?;
+        self.condensed = self.version;
+        Ok(())
+    }
+
+    /// Condenses a ledger that has many changes since it was condensed last. What cannot be condensed now is later.
+    async fn condense_when_due(&mut self, store: &Store) {
+        if self.version.saturating_sub(self.condensed) < CONDENSE_AFTER {
+            return;
+        }
+        let condensed = match self.ledger.snapshot() {
+            Ok(None) => return,
+            Ok(Some((format, bytes))) => self.condense(store, format, bytes).await,
+            Err(cause) => Err(cause),
+        };
+        if let Err(cause) = condensed {
+            warn!(
+                stream = self.stream,
+                error = cause.chain(),
+                "a ledger was not condensed"
+            );
+        }
     }
 
     /// Makes changes durable, then takes them in.
@@ -340,6 +374,7 @@ impl<L: Ledger> Kept<L> {
                 for change in changes {
                     self.ledger.apply(change);
                 }
+                self.condense_when_due(store).await;
                 Ok(())
             }
             Appended::Conflict { stream } => Err(Error::plain(format!(
@@ -349,5 +384,64 @@ impl<L: Ledger> Kept<L> {
                 "another process has taken over this journal; stop this one",
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts its changes.
+    #[derive(Debug, Default, Eq, PartialEq)]
+    struct Count(u64);
+
+    impl Ledger for Count {
+        type Change = ();
+
+        fn encode((): &()) -> Result<Bytes, Error> {
+            Ok(Bytes::from_static(b"+"))
+        }
+
+        fn decode(_: &[u8]) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn apply(&mut self, (): &()) {
+            self.0 = self.0.saturating_add(1);
+        }
+
+        fn snapshot(&self) -> Result<Option<(u32, Bytes)>, Error> {
+            Ok(Some((1, Bytes::copy_from_slice(&self.0.to_be_bytes()))))
+        }
+
+        fn restore(_: u32, bytes: &[u8]) -> Result<Self, Error> {
+            let bytes = bytes.try_into().map_err(|_| Error::plain("not a count"))?;
+            Ok(Self(u64::from_be_bytes(bytes)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_with_many_changes_is_kept_as_a_snapshot_and_its_changes_go() {
+        let folder = std::env::temp_dir().join(format!("store-{}", std::process::id()));
+        let store = Store::open(
+            &folder.join("data"),
+            &folder.join("keys"),
+            Monitor::default(),
+        );
+        let store = store.expect("store");
+        let mut kept = Kept::<Count>::load(&store, "counts/1").await.expect("load");
+        kept.record(&store, &[(); 1023]).await.expect("record");
+        let before = store.load("counts/1").await.expect("load");
+        assert!(before.snapshot.is_none() && before.changes.len() == 1023);
+        kept.record(&store, &[()]).await.expect("record");
+        let after = store.load("counts/1").await.expect("load");
+        assert!(after.snapshot.is_some() && after.changes.is_empty());
+        kept.record(&store, &[()]).await.expect("record");
+        let again = Kept::<Count>::load(&store, "counts/1").await.expect("load");
+        assert_eq!((again.ledger(), again.version), (&Count(1025), 1025));
+        // The next one is as many changes later.
+        assert_eq!(again.condensed, 1024);
+        drop(store);
+        std::fs::remove_dir_all(&folder).expect("folder");
     }
 }

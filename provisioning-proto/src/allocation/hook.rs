@@ -69,15 +69,28 @@ pub enum HookProof<'a> {
     Secret,
     /// By a certificate.
     Certificate {
-        /// The name of the authority that the tenant gave it.
-        authority: &'a str,
-        /// SHA-256 of the authority's certificate in hexadecimal digits.
-        fingerprint: &'a str,
+        /// The authority that vouches for it; none for a certificate that is pinned.
+        authority: Option<HookAuthority<'a>>,
         /// The common name of the device's certificate.
         subject: &'a str,
         /// The common name of its issuer.
         issuer: &'a str,
     },
+}
+
+/// What a function is told of the authority that vouches for a device.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the members are those of the vendor's contract"
+)]
+pub struct HookAuthority<'a> {
+    /// The name that the tenant gave it.
+    pub name: &'a str,
+    /// The common name of its certificate.
+    pub subject: &'a str,
+    /// SHA-256 of its certificate in hexadecimal digits.
+    pub fingerprint: &'a str,
 }
 
 /// Why an answer of a function is none. Nobody is assigned by it.
@@ -137,13 +150,15 @@ struct AuthInfoPara<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CertInfo<'a> {
-    ca_cert: CaCert<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_cert: Option<CaCert<'a>>,
     device_cert: DeviceCert<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CaCert<'a> {
+    subject_cn_name: &'a str,
     ca_cert_name: &'a str,
     fingerprint: &'a str,
 }
@@ -224,15 +239,15 @@ impl HookCall {
             HookProof::Secret => ("SECRET", None),
             HookProof::Certificate {
                 authority,
-                fingerprint,
                 subject,
                 issuer,
             } => {
                 let info = CertInfo {
-                    ca_cert: CaCert {
-                        ca_cert_name: authority,
-                        fingerprint,
-                    },
+                    ca_cert: authority.map(|authority| CaCert {
+                        subject_cn_name: authority.subject,
+                        ca_cert_name: authority.name,
+                        fingerprint: authority.fingerprint,
+                    }),
                     device_cert: DeviceCert {
                         subject_cn_name: subject,
                         issuer_cn_name: issuer,

@@ -27,6 +27,7 @@ pub struct Certificate {
     issuer: Vec<u8>,
     subject: Vec<u8>,
     common_name: Option<String>,
+    issuer_common_name: Option<String>,
     not_before: SystemTime,
     not_after: SystemTime,
     key: PublicKey,
@@ -69,6 +70,7 @@ impl Certificate {
             issuer: name(tbs.issuer())?,
             subject: name(tbs.subject())?,
             common_name: common_name(tbs.subject()),
+            issuer_common_name: common_name(tbs.issuer()),
             not_before: system_time(tbs.validity().not_before)?,
             not_after: system_time(tbs.validity().not_after)?,
             key: PublicKey::read(tbs.subject_public_key_info())?,
@@ -132,6 +134,12 @@ impl Certificate {
     #[must_use]
     pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
+    }
+
+    /// The issuer's one common name.
+    #[must_use]
+    pub fn issuer_common_name(&self) -> Option<&str> {
+        self.issuer_common_name.as_deref()
     }
 
     /// The DNS names, mail addresses and URIs among the subject's alternative names.

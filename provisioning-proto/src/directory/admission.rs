@@ -3,7 +3,8 @@ use std::time::SystemTime;
 use crate::RegistrationId;
 use crate::directory::{Directory, Holding, Principal};
 use crate::model::{
-    AssignmentState, Cause, EnrollmentGroup, Entry as Settings, EvidenceClass, Rebind, Versioned,
+    AssignmentState, Attestation, Cause, EnrollmentGroup, Entry as Settings, EvidenceClass, Rebind,
+    Versioned,
 };
 use crate::roster::Registration;
 use crate::time::unix_millis;
@@ -44,6 +45,9 @@ impl Directory {
             if version != principal.entry_version {
                 return Err(Cause::Unauthenticated);
             }
+            if !may_pin(principal, &enrollment.attestation) {
+                return Err(Cause::Unauthenticated);
+            }
             return Ok(Entry {
                 settings: &enrollment.entry,
                 version,
@@ -77,6 +81,16 @@ impl Directory {
             version: entry.version,
             name: format!("{}{}", entry.value.name, principal.id),
         })
+    }
+}
+
+/// Of two certificates that come first, one is; the other is not let in any more.
+fn may_pin(principal: &Principal, attestation: &Attestation) -> bool {
+    match (&principal.pin, attestation) {
+        (Some(pin), Attestation::X509Leaf { fingerprints, .. }) => {
+            fingerprints.is_empty() || fingerprints.contains(pin)
+        }
+        (pin, _) => pin.is_none(),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::directory::{Directory, Evidence, Holding, Issuer};
+use crate::directory::{CertificateNames, Directory, Evidence, Holding, Issuer, IssuerNames};
 use crate::model::{
     Attestation, Derivation, EvidenceClass, Fingerprint, GroupAttestation, PskIdentity,
 };
@@ -24,6 +24,14 @@ pub struct Principal {
     pub(super) entry_version: u64,
     pub(super) authorities: Vec<CaId>,
     pub(super) pin: Option<Fingerprint>,
+    pub(super) certificate: Option<Box<Certified>>,
+}
+
+/// What is told of a device's certificate and of the nearest authority that vouches for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Certified {
+    pub(crate) names: CertificateNames,
+    pub(crate) authority: Option<IssuerNames>,
 }
 
 impl Principal {
@@ -57,6 +65,11 @@ impl Principal {
         &self.authorities
     }
 
+    /// What is told of its certificate; none where it proved itself otherwise.
+    pub(crate) fn certificate(&self) -> Option<&Certified> {
+        self.certificate.as_deref()
+    }
+
     /// The certificate that is to be pinned because it is the first.
     #[must_use]
     pub fn pin(&self) -> Option<&Fingerprint> {
@@ -88,6 +101,18 @@ enum Proof {
 }
 
 impl Candidate {
+    fn is_certified(&mut self, names: &CertificateNames, issuers: &[Issuer]) {
+        let nearest = self.principal.authorities.first();
+        let vouches = |issuer: &&Issuer| {
+            issuer.tenant == self.principal.tenant && Some(&issuer.ca) == nearest
+        };
+        let authority = issuers.iter().find(vouches);
+        self.principal.certificate = Some(Box::new(Certified {
+            names: names.clone(),
+            authority: authority.map(|issuer| issuer.certificate.clone()),
+        }));
+    }
+
     /// The sealed secrets, each with the stream and the field that it is sealed for.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &str, &SealedSecret)> {
         let place = (self.stream.as_str(), self.field.as_str());
@@ -146,7 +171,14 @@ impl Directory {
                 id,
                 issuers,
                 fingerprints,
-            } => self.certified(scope.as_ref(), id, issuers, fingerprints, wall),
+                names,
+            } => {
+                let mut found = self.certified(scope.as_ref(), id, issuers, fingerprints, wall);
+                for candidate in &mut found {
+                    candidate.is_certified(names, issuers);
+                }
+                found
+            }
             Evidence::Psk { identity } => self.by_identity(identity).into_iter().collect(),
         };
         candidates.truncate(MAX_CANDIDATES);
@@ -206,6 +238,7 @@ impl Directory {
                     entry_version: entry.version,
                     authorities: Vec::new(),
                     pin: None,
+                    certificate: None,
                 },
                 stream: Tenant::stream(tenant),
                 field: Tenant::group_secret_field(group),
@@ -280,6 +313,7 @@ fn individual(
             entry_version: registration.entry_version,
             authorities: Vec::new(),
             pin: None,
+            certificate: None,
         },
         stream: Roster::stream(tenant, Roster::shard_of(id)),
         field,
@@ -380,6 +414,7 @@ fn group_certificate(
                     entry_version: entry.version,
                     authorities: issuers.iter().map(|issuer| issuer.ca.clone()).collect(),
                     pin: None,
+                    certificate: None,
                 },
                 stream: String::new(),
                 field: String::new(),

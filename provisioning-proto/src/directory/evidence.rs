@@ -1,3 +1,4 @@
+use crate::certificates::Certificate;
 use crate::model::{Fingerprint, PskIdentity};
 use crate::mqtt::TimedMac;
 use crate::{CaId, RegistrationId, ScopeId, TenantId};
@@ -25,6 +26,8 @@ pub enum Evidence {
         issuers: Vec<Issuer>,
         /// The fingerprints of the device's own certificate, for one that is pinned.
         fingerprints: Vec<Fingerprint>,
+        /// What stands in it, for a tenant's function that is asked.
+        names: CertificateNames,
     },
     /// A pre-shared key. The caller has completed a handshake with the key of this identity.
     Psk {
@@ -43,6 +46,44 @@ pub struct Issuer {
     pub ca: CaId,
     /// Whether its own certificate has ended.
     pub expired: bool,
+    /// What stands in its certificate, for a tenant's function that is asked.
+    pub certificate: IssuerNames,
+}
+
+/// What stands in a device's certificate, in words.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CertificateNames {
+    /// The common name.
+    pub subject: String,
+    /// The issuer's common name.
+    pub issuer: String,
+}
+
+impl CertificateNames {
+    /// The names of a certificate; empty where it has none.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.common_name().unwrap_or_default().to_owned(),
+            issuer: certificate
+                .issuer_common_name()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+}
+
+/// What an authority is called.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct IssuerNames {
+    /// The name that the tenant gave it.
+    pub name: String,
+    /// The common name of its certificate.
+    pub subject: String,
+    /// SHA-256 of its certificate in hexadecimal digits.
+    pub fingerprint: String,
 }
 
 impl Issuer {
@@ -53,6 +94,18 @@ impl Issuer {
             tenant,
             ca,
             expired,
+            certificate: IssuerNames::default(),
         }
+    }
+
+    /// The same authority with what it is called.
+    #[must_use]
+    pub fn named(mut self, name: &str, certificate: &Certificate) -> Self {
+        self.certificate = IssuerNames {
+            name: name.to_owned(),
+            subject: certificate.common_name().unwrap_or_default().to_owned(),
+            fingerprint: certificate.fingerprint(),
+        };
+        self
     }
 }

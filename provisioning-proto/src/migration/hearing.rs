@@ -102,6 +102,10 @@ fn directed(
     };
     let leads = registration.directed.as_ref();
     let current = registration.current.as_ref();
+    let knows = |point: &AccessPointId| {
+        let mut former = registration.previous.iter();
+        former.any(|one| one.target.access_point == *point)
+    };
     let there = current.filter(|current| current.target.access_point == *to);
     match migration.stage {
         Stage::Planned if leads == Some(to) => Next::Note(Command::Begin),
@@ -112,19 +116,22 @@ fn directed(
             None => Next::Wait,
         },
         Stage::Confirmed => {
-            let former = &registration.previous;
-            let knows = former
-                .iter()
-                .any(|one| one.target.access_point == migration.from);
-            if knows {
+            if knows(&migration.from) {
                 Next::Wait
             } else {
                 Next::Note(Command::Finish)
             }
         }
-        // First no assignment to the new place can be committed any more; then it counts where the device is.
+        // First no assignment to the new place can be committed any more; then it counts where the device is. One that was told of
+        // the new place is back when it was seen: the answer that called it back may have been lost.
         Stage::Aborting if leads != Some(&migration.from) => Next::Direct(migration.from.clone()),
-        Stage::Aborting if there.is_none() => Next::Note(Command::EndAbort),
+        Stage::Aborting
+            if there.is_none()
+                && (current.is_none_or(|current| current.state == AssignmentState::Confirmed)
+                    || !knows(to)) =>
+        {
+            Next::Note(Command::EndAbort)
+        }
         Stage::Aborting | Stage::Finished | Stage::Aborted => Next::Wait,
     }
 }

@@ -3,7 +3,9 @@
 use std::time::{Instant, SystemTime};
 
 use crate::Code;
-use crate::allocation::{AllocationInput, Decision, HookCall, HookDevice, HookProof, Selection};
+use crate::allocation::{
+    AllocationInput, Decision, HookAuthority, HookCall, HookDevice, HookProof, Selection,
+};
 use crate::model::{
     Assignment, AssignmentState, Cause, EvidenceClass, Migration, ReprovisioningPolicy,
 };
@@ -87,7 +89,8 @@ impl Registrations {
         self.timers
             .set(Timer::Operation(id), now, self.config.patience);
         self.joined.insert(id, id);
-        self.open.insert(key, id);
+        self.open.insert(key.clone(), id);
+        let of = key;
         let operation = Operation {
             principal: request.principal,
             peer: request.peer,
@@ -100,7 +103,13 @@ impl Registrations {
             exchanges: Vec::new(),
             stage: Stage::New,
         };
+        let pin = operation.principal.pin().cloned();
         self.operations.insert(id, operation);
+        if let Some(fingerprint) = pin {
+            // Before anything else of it is stored; who comes second with another one is not let in.
+            let command = roster::Command::PinCertificate { fingerprint };
+            self.note(&of, command, wall, now);
+        }
         self.decide(id, wall, now);
     }
 
@@ -347,12 +356,15 @@ fn asks_again(
 
 fn hook_device<'a>(name: &'a str, open: &'a Operation) -> HookDevice<'a> {
     let principal = &open.principal;
-    let proof = match principal.authorities().first() {
-        Some(ca) => HookProof::Certificate {
-            authority: ca.as_str(),
-            fingerprint: "",
-            subject: principal.id().as_str(),
-            issuer: ca.as_str(),
+    let proof = match principal.certificate() {
+        Some(certified) => HookProof::Certificate {
+            authority: certified.authority.as_ref().map(|names| HookAuthority {
+                name: &names.name,
+                subject: &names.subject,
+                fingerprint: &names.fingerprint,
+            }),
+            subject: &certified.names.subject,
+            issuer: &certified.names.issuer,
         },
         None => HookProof::Secret,
     };

@@ -147,7 +147,8 @@ impl Registration {
         self.rebind_approved = false;
     }
 
-    /// Its target may know the device by now, and is told to forget it unless the device belongs there anyway.
+    /// Its target may know the device by now, and is told to forget it unless the device belongs there anyway, or was there before
+    /// and perhaps still is: then it waits as it did.
     fn abandon(&mut self, generation: u64) {
         let Some(pending) = self
             .pending
@@ -155,7 +156,9 @@ impl Registration {
         else {
             return;
         };
-        if !self.has(&pending.assignment.target) {
+        let target = &pending.assignment.target;
+        let waits = self.previous.iter().any(|one| one.target == *target);
+        if !waits && !self.has(target) {
             self.supersede(pending.assignment);
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn ca(name: &str) -> CaId {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) ledger: CertificateAuthorities,
-    stored: Vec<Vec<u8>>,
+    pub(crate) stored: Vec<Vec<u8>>,
 }
 
 impl Kept {

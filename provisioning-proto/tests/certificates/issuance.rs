@@ -29,14 +29,14 @@ fn key_of(spki: &[u8]) -> PublicKey {
 }
 
 /// A ledger with an issuer and a profile, and what it would have stored.
-struct Issuing {
-    ledger: IssuedCertificates,
-    stored: Vec<Vec<u8>>,
+pub(crate) struct Issuing {
+    pub(crate) ledger: IssuedCertificates,
+    pub(crate) stored: Vec<Vec<u8>>,
     issuer: Party,
     drawn: u64,
 }
 
-type Refused = (ErrorKind, Option<CertificateError>);
+pub(crate) type Refused = (ErrorKind, Option<CertificateError>);
 
 fn why(error: &provisioning_proto::Error) -> Refused {
     let source = std::error::Error::source(error);
@@ -50,13 +50,13 @@ fn refused<T>(error: CertificateError) -> Result<T, Refused> {
 
 /// What a device gets.
 #[derive(Clone, Debug, PartialEq)]
-struct Got {
-    certificate: Certificate,
-    token: Option<Secret>,
+pub(crate) struct Got {
+    pub(crate) certificate: Certificate,
+    pub(crate) token: Option<Secret>,
 }
 
 impl Issuing {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::by(Party::root("Issuing CA"), Profile::new(365).unwrap())
     }
 
@@ -86,7 +86,7 @@ impl Issuing {
         self.run(add, today())
     }
 
-    fn run(&mut self, command: Command, at: SystemTime) -> Result<Reply, Refused> {
+    pub(crate) fn run(&mut self, command: Command, at: SystemTime) -> Result<Reply, Refused> {
         let before = self.ledger.clone();
         let decision = self.ledger.decide(command, &Config::default(), &Ring, at);
         assert_eq!(self.ledger, before, "deciding touched the ledger");
@@ -140,12 +140,12 @@ impl Issuing {
     }
 
     /// The device asks properly for a new key.
-    fn issue(&mut self, device: &str, at: SystemTime) -> Got {
+    pub(crate) fn issue(&mut self, device: &str, at: SystemTime) -> Got {
         let key = KeyPair::generate().unwrap();
         self.ask(device, &key, &params(device), at).unwrap()
     }
 
-    fn activate(
+    pub(crate) fn activate(
         &mut self,
         device: &str,
         token: &Option<Secret>,
@@ -158,7 +158,7 @@ impl Issuing {
         self.run(activate, at)
     }
 
-    fn revoke(&mut self, serial: &Serial, at: SystemTime) -> Result<Reply, Refused> {
+    pub(crate) fn revoke(&mut self, serial: &Serial, at: SystemTime) -> Result<Reply, Refused> {
         let revoke = Command::Revoke {
             serial: serial.clone(),
             reason: Reason::KeyCompromise,
@@ -615,7 +615,7 @@ proptest! {
 }
 
 /// A list of revocations, read by another library.
-fn listed(issuing: &mut Issuing, at: SystemTime) -> (u64, BTreeSet<Vec<u8>>) {
+pub(crate) fn listed(issuing: &mut Issuing, at: SystemTime) -> (u64, BTreeSet<Vec<u8>>) {
     let prepared = issuing
         .ledger
         .prepare_list(&ca("issuer"), &Config::default(), at)

@@ -8,6 +8,9 @@
 
 mod authorities;
 mod chain;
+mod compat;
 mod issuance;
 mod reading;
+#[path = "../support/compat.rs"]
+mod stored;
 mod support;

@@ -279,3 +279,34 @@ fn a_migration_whose_time_is_over_brings_the_device_back() {
     run.step(&Event::Pass(2 * 3600 * 1000));
     run.end();
 }
+
+#[test]
+fn an_abort_lasts_until_the_device_that_was_told_of_the_new_place_is_back() {
+    let mut run = Run::new();
+    while run.belongs != "b" {
+        if run.mover.waiting.is_empty() {
+            run.step(&Event::Pass(31_000));
+        }
+        let output = run.mover.waiting.remove(0);
+        run.do_move(output, true);
+        run.world.settle();
+        run.step(&Event::Pass(1));
+    }
+    run.step(&Event::Abort);
+    while run.world.registration(DEVICE).unwrap().directed != Some(point("a")) {
+        if run.mover.waiting.is_empty() {
+            run.step(&Event::Pass(31_000));
+        }
+        let output = run.mover.waiting.remove(0);
+        run.do_move(output, true);
+        run.world.settle();
+    }
+    // It is called back, and the answer is lost with the program.
+    run.ask();
+    run.world.settle();
+    run.step(&Event::Restart);
+    run.mover.look(&run.world);
+    assert_eq!(run.mover.stage(), Some(Stage::Aborting));
+    assert_eq!(run.belongs, "b");
+    run.end();
+}

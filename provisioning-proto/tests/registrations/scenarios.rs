@@ -1,9 +1,14 @@
 //! One scenario for each documented rule.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use provisioning_proto::allocation::{AllocationPolicy, FunctionUrn, Rule};
+use provisioning_proto::allocation::{
+    AllocationPolicy, FunctionUrn, Keyword, KeywordSource, Priority, Rule,
+};
+use provisioning_proto::directory::{CertificateNames, Evidence, Issuer};
 use provisioning_proto::model::*;
+use provisioning_proto::mqtt::{ClientId, ClientIdForm};
 use provisioning_proto::registration::*;
 use provisioning_proto::roster;
 use provisioning_proto::tenant;
@@ -562,4 +567,144 @@ fn an_append_of_unknown_outcome_is_repeated_and_one_that_lost_is_decided_again()
     assert!(world.register(principal).is_ok());
     let version = world.journal[&stream].len();
     assert_eq!(version, 4, "proposed, committed, triggered, returned");
+}
+
+/// What the device shows that has the certificate with this fingerprint.
+fn shows(id: &str, digit: &str) -> Evidence {
+    Evidence::Certificate {
+        scope: None,
+        id: device(id),
+        issuers: Vec::new(),
+        fingerprints: vec![digit.repeat(64).parse().unwrap()],
+        names: CertificateNames::default(),
+    }
+}
+
+#[test]
+fn the_first_certificate_is_pinned_before_the_device_is_told_and_no_other_comes_in() {
+    let mut world = World::furnished();
+    let enroll = || roster::Command::Enroll {
+        enrollment: Enrollment::new(
+            Attestation::X509Leaf {
+                fingerprints: BTreeSet::new(),
+                first_use_until: 1_900_000_000_000,
+            },
+            Entry::enabled(),
+        ),
+        expected: Expected::Any,
+    };
+    world.of_device("dev-1", enroll()).unwrap();
+    let (first, second) = (shows("dev-1", "a"), shows("dev-1", "b"));
+    // Both were let in before either is pinned.
+    let principals = [&first, &second].map(|one| world.prove(one).unwrap());
+    let [pinned, late] = principals;
+    assert!(pinned.pin().is_some());
+    world.register(pinned).unwrap();
+    let steps: Vec<_> = world
+        .records
+        .iter()
+        .map(|(_, record)| record.step)
+        .collect();
+    let place = |step| steps.iter().position(|one| *one == step).unwrap();
+    assert!(place(Step::CertificatePinned) < place(Step::Proposed));
+    assert_eq!(world.register(late), Err(Cause::Unauthenticated));
+    assert!(world.prove(&second).is_none());
+    let again = world.prove(&first).unwrap();
+    assert_eq!(again.pin(), None);
+    world.register(again).unwrap();
+    // An operator clears it, and whoever comes first is the device again.
+    world.of_device("dev-1", enroll()).unwrap();
+    let other = world.prove(&second).unwrap();
+    world.register(other).unwrap();
+    assert!(world.prove(&first).is_none());
+}
+
+#[test]
+fn a_tenant_has_so_many_policies_of_a_kind_and_no_more() {
+    let mut world = World::furnished();
+    let target = || target("a");
+    let points = || [point("a")].into();
+    type Make<'m> = &'m dyn Fn() -> Rule;
+    let custom: Make<'_> = &|| Rule::Custom {
+        function: FunctionUrn::new("urn:f").unwrap(),
+        name: "F".to_owned(),
+        access_points: points(),
+    };
+    let by_keyword: Make<'_> = &|| Rule::Static {
+        keyword: Keyword::new("lamp").unwrap(),
+        priority: Priority::LOWEST,
+        source: KeywordSource::DeviceName,
+        target: target(),
+    };
+    let certified: Make<'_> = &|| Rule::Certificate {
+        authority: "ca".parse().unwrap(),
+        target: target(),
+    };
+    for (kind, most, rule) in [
+        ("f", 10, custom),
+        ("s", 20, by_keyword),
+        ("c", 20, certified),
+    ] {
+        let mut set = |number: usize| {
+            let id = format!("{kind}{number}").parse().unwrap();
+            let policy = AllocationPolicy::new(id, 0, rule());
+            let expected = Expected::Any;
+            world.settings("t", tenant::Command::SetPolicy { policy, expected })
+        };
+        for number in 0..most {
+            assert!(set(number).is_ok(), "{kind}{number}");
+        }
+        assert_eq!(set(most), Err(ErrorKind::Full), "{kind}");
+        // One that is there can be changed all the same.
+        assert!(set(0).is_ok(), "{kind}");
+    }
+}
+
+#[test]
+fn without_a_scope_the_tenant_follows_from_the_authority_of_the_certificate() {
+    let mut world = World::furnished();
+    for tenant in ["t", "t2"] {
+        if tenant == "t2" {
+            let create = tenant::Command::Create {
+                name: "Other".to_owned(),
+            };
+            world.settings(tenant, create).unwrap();
+            let scope = tenant::Command::AddScope("s2".parse().unwrap());
+            world.settings(tenant, scope).unwrap();
+        }
+        let attestation = GroupAttestation::X509Ca {
+            ca: format!("ca-of-{tenant}").parse().unwrap(),
+            accept_expired: false,
+        };
+        let scope = if tenant == "t" { "s" } else { "s2" };
+        let scope = scope.parse().unwrap();
+        let mut group =
+            EnrollmentGroup::new("Cloud".to_owned(), scope, attestation, Entry::enabled());
+        group.ids = IdRule::any();
+        let set = tenant::Command::SetGroup {
+            group: "cloud".parse().unwrap(),
+            value: group,
+            expected: Expected::Any,
+        };
+        world.settings(tenant, set).unwrap();
+    }
+    let client_id = ClientId::parse("sn-7_0_1_2027011508", "sn-7").unwrap();
+    let ClientIdForm::Signed { scope, .. } = client_id.form() else {
+        panic!("{client_id:?}");
+    };
+    let shows = |tenant: &str, ca: &str| {
+        let issuer = Issuer::new(tenant_id(tenant), ca.parse().unwrap(), false);
+        let evidence = Evidence::Certificate {
+            scope: scope.clone(),
+            id: client_id.device().clone(),
+            issuers: vec![issuer],
+            fingerprints: Vec::new(),
+            names: CertificateNames::default(),
+        };
+        world.prove(&evidence).map(|one| one.tenant().to_string())
+    };
+    assert_eq!(shows("t", "ca-of-t").as_deref(), Some("t"));
+    assert_eq!(shows("t2", "ca-of-t2").as_deref(), Some("t2"));
+    // An authority of one tenant vouches for nobody of another.
+    assert_eq!(shows("t2", "ca-of-t"), None);
 }

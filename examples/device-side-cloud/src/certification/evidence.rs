@@ -3,8 +3,8 @@
 use provisioning_proto::certificates::authorities::State;
 use provisioning_proto::certificates::issuance::Subject;
 use provisioning_proto::certificates::{Certificate, CertificateError, CertificationRequest};
-use provisioning_proto::directory::{Evidence, Issuer};
-use provisioning_proto::{RegistrationId, ScopeId, TenantId};
+use provisioning_proto::directory::{CertificateNames, Evidence, Issuer};
+use provisioning_proto::{CaId, RegistrationId, ScopeId, TenantId};
 use tracing::info;
 
 use super::{Certification, Ring, Tenant};
@@ -33,7 +33,7 @@ impl Certification {
         let tenants = self.tenants.lock().await;
         for (name, tenant) in tenants.iter() {
             match tenant.judge(leaf, &id) {
-                Ok(issuer) => issuers.extend(issuer.map(|ca| Issuer::new(name.clone(), ca, false))),
+                Ok(issuer) => issuers.extend(issuer.map(|ca| tenant.own(name, ca))),
                 Err(cause) => {
                     info!(tenant = %name, device = %id, %cause, "a certificate was not taken");
                     return None;
@@ -50,6 +50,7 @@ impl Certification {
             id,
             issuers,
             fingerprints: fingerprints.collect(),
+            names: CertificateNames::of(leaf),
         })
     }
 
@@ -91,7 +92,7 @@ impl Tenant {
         &self,
         leaf: &Certificate,
         id: &RegistrationId,
-    ) -> Result<Option<provisioning_proto::CaId>, CertificateError> {
+    ) -> Result<Option<CaId>, CertificateError> {
         let issued = self.issued.ledger();
         match issued.authenticate(leaf, clock::wall()) {
             Ok(owner) if owner == id => {
@@ -112,6 +113,17 @@ impl Tenant {
         let path = authorities.verify_chain(shown, true, &Ring, at).ok()?;
         let authority = authorities.authority(&path.ca)?;
         let expired = authority.state(at) == State::Expired && !authority.accept_expired;
-        Some(Issuer::new(name.clone(), path.ca, expired))
+        let issuer = Issuer::new(name.clone(), path.ca, expired);
+        Some(issuer.named(&authority.name, &authority.certificate))
+    }
+
+    /// An issuer of this cloud's, which has the name of its id.
+    fn own(&self, tenant: &TenantId, ca: CaId) -> Issuer {
+        let issuer = Issuer::new(tenant.clone(), ca, false);
+        let name = issuer.ca.to_string();
+        match self.issued.ledger().issuers().get(&issuer.ca) {
+            Some(own) => issuer.named(&name, &own.certificate),
+            None => issuer,
+        }
     }
 }

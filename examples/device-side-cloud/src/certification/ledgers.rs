@@ -22,6 +22,11 @@ impl Ledger for CertificateAuthorities {
         Self::apply(self, change);
     }
 
+    fn snapshot(&self) -> Result<Option<(u32, Bytes)>, Error> {
+        let bytes = Self::snapshot(self).map_err(unwritten)?;
+        Ok(Some((authorities::SNAPSHOT_FORMAT, bytes.into())))
+    }
+
     fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {
         Self::restore(format, bytes).map_err(unread)
     }
@@ -40,6 +45,11 @@ impl Ledger for IssuedCertificates {
 
     fn apply(&mut self, change: &Self::Change) {
         Self::apply(self, change);
+    }
+
+    fn snapshot(&self) -> Result<Option<(u32, Bytes)>, Error> {
+        let bytes = Self::snapshot(self).map_err(unwritten)?;
+        Ok(Some((issuance::SNAPSHOT_FORMAT, bytes.into())))
     }
 
     fn restore(format: u32, bytes: &[u8]) -> Result<Self, Error> {

@@ -13,11 +13,22 @@ use crate::clock;
 use crate::error::Error;
 
 impl Provisioning {
-    /// Wakes the machine when something is due, until the task is let go.
+    /// Wakes the machine when something is due, and follows the file of networks, until the task is let go.
     ///
     /// # Errors
-    /// None; it has the shape of the other tasks.
+    /// The system lets the program not hear SIGHUP.
     pub(crate) async fn run(self) -> Result<(), Error> {
+        let geography = self.0.geography.lock();
+        let geography = geography.unwrap_or_else(PoisonError::into_inner).take();
+        match geography {
+            Some(geography) => {
+                tokio::try_join!(self.clone().follow(geography), self.turn()).map(drop)
+            }
+            None => self.turn().await,
+        }
+    }
+
+    async fn turn(self) -> Result<(), Error> {
         loop {
             let deadline = self.lock().machine.next_deadline();
             let woken = self.0.wake.notified();
@@ -169,12 +180,16 @@ impl Provisioning {
                 exchange,
                 tenant,
                 function,
-                ..
+                question,
             } => {
-                warn!(%tenant, function = function.as_str(), "a function is not one that may be asked");
+                let reply = self.0.functions.ask(&tenant, &function, question).await;
+                if let Err(cause) = &reply {
+                    warn!(%tenant, function = function.as_str(), error = cause.chain(), "a function gave no answer");
+                }
                 self.with(|state| {
                     let (wall, now) = (clock::wall(), clock::now());
-                    state.machine.handle_hook_reply(exchange, None, wall, now);
+                    let reply = reply.as_deref().ok();
+                    state.machine.handle_hook_reply(exchange, reply, wall, now);
                 });
             }
             Output::SignCsr {

@@ -3,7 +3,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::allocation::{HookCall, HookDevice, HookFault, HookProof, MAX_HOOK_REPLY};
+use crate::allocation::{
+    HookAuthority, HookCall, HookDevice, HookFault, HookProof, MAX_HOOK_REPLY,
+};
 
 fn call(allowed: Option<&BTreeSet<AccessPointId>>) -> Decision {
     let mut list = vec![point("east"), point("west"), point("drained")];
@@ -70,14 +72,17 @@ fn the_question_names_the_device_and_the_candidates_and_no_secret() {
     });
     assert_eq!(question, expected);
     device.proof = HookProof::Certificate {
-        authority: "factory",
-        fingerprint: "00ff",
+        authority: Some(HookAuthority {
+            name: "factory",
+            subject: "Factory CA",
+            fingerprint: "00ff",
+        }),
         subject: "sn-1",
         issuer: "Factory CA",
     };
     let question: serde_json::Value = serde_json::from_str(&asked().question(&device)).unwrap();
     let cert_info = serde_json::json!({
-        "caCert": {"caCertName": "factory", "fingerprint": "00ff"},
+        "caCert": {"subjectCnName": "Factory CA", "caCertName": "factory", "fingerprint": "00ff"},
         "deviceCert": {"subjectCnName": "sn-1", "issuerCnName": "Factory CA"},
     });
     assert_eq!(
