@@ -93,6 +93,8 @@ pub(crate) struct Products {
     store: Store,
     kept: Arc<Mutex<Registries>>,
     templates: Templates,
+    /// What provisioning wants of devices.
+    queue: provisioned::Queue,
     /// Who is told of every session that begins with a device's own secret.
     provisioning: Arc<OnceLock<WeakProvisioning>>,
 }
@@ -121,6 +123,7 @@ impl Products {
             store: store.clone(),
             kept: Arc::new(Mutex::new(registries)),
             templates,
+            queue: provisioned::Queue::default(),
             provisioning: Arc::default(),
         })
     }

@@ -15,6 +15,7 @@ mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -25,7 +26,6 @@ use provisioning_proto::mqtt::Window;
 use provisioning_proto::registration::{
     Answer, Command, CommandId, OperationId, Output, RegistrationRequest, Registrations, Reply,
 };
-use provisioning_proto::roster::Roster;
 use provisioning_proto::{ErrorKind, RegistrationId, ScopeId, Secret, TenantId};
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
@@ -69,11 +69,19 @@ struct Shared {
     functions: Functions,
     /// The file that says where networks are, until somebody follows it.
     geography: Mutex<Option<Geography>>,
-    /// What is to be told to the targets of devices, by the shards of the devices.
+    /// What is to be told to the targets of devices, by the devices.
     lanes: Vec<Lane>,
+    /// How much waits in all lanes.
+    waiting: AtomicUsize,
     turns: Turns,
     window: Window,
 }
+
+/// How many devices may wait until they are made known. One that comes then is told at once to come again: it would wait in vain,
+/// and what is done for it would hold up those who can still be answered in time.
+const MAX_WAITING: usize = 128;
+/// In how many lanes they wait.
+const LANES: usize = 1024;
 
 /// What is to be done in the order in which it came.
 type Lane = Arc<Mutex<VecDeque<Output>>>;
@@ -147,7 +155,8 @@ impl Provisioning {
             functions,
             geography: Mutex::new(geography),
             turns: Turns::new(settings),
-            lanes: (0..Roster::SHARDS).map(|_| Lane::default()).collect(),
+            lanes: (0..LANES).map(|_| Lane::default()).collect(),
+            waiting: AtomicUsize::new(0),
             window,
         }));
         provisioning.load_all().await?;
@@ -228,6 +237,10 @@ impl Provisioning {
         };
         if !turn.is_zero() {
             tokio::time::sleep(turn).await;
+        }
+        if self.0.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+            info!(%tenant, device = %id, "a device is to come again: too many are being made known");
+            return Err(Cause::Busy);
         }
         let mut request = RegistrationRequest::new(principal);
         request.peer = wish.peer;

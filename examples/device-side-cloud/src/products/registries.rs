@@ -92,6 +92,41 @@ impl Registries {
             .map(drop)
     }
 
+    /// The ledger of a product.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn registry(&self, product: &ProductKey) -> Result<&Registry, Failure> {
+        let kept = self.products.get(product);
+        kept.map(Kept::ledger)
+            .ok_or_else(|| Failure::refused(format!("there is no product {product}")))
+    }
+
+    /// Makes changes of one product durable that were decided one by one, and takes in who owns the devices that they make.
+    ///
+    /// # Errors
+    /// There is no such product, or the journal cannot be written.
+    pub(super) async fn record(
+        &mut self,
+        store: &Store,
+        product: &ProductKey,
+        changes: &[Change],
+        new: BTreeSet<Name>,
+    ) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let kept = self.products.get_mut(product);
+        let kept = kept.ok_or_else(|| Error::plain(format!("there is no product {product}")))?;
+        kept.record(store, changes).await?;
+        for name in new {
+            if let Some(owner) = self.owner(&name).cloned() {
+                self.owned.entry(owner).or_default().insert(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Carries a command out on one product, and keeps the index of owners in step.
     pub(super) async fn carry_out(
         &mut self,
@@ -170,7 +205,7 @@ pub(super) async fn carry_out_together(
         .map_err(Failure::Unavailable)
 }
 
-fn decide(registry: &Registry, command: Command) -> Result<Decision, Failure> {
+pub(super) fn decide(registry: &Registry, command: Command) -> Result<Decision, Failure> {
     registry
         .decide(command, clock::wall())
         .map_err(|cause| Failure::Refused(Error::new("the registry refused", cause)))

@@ -1,9 +1,11 @@
 //! Moves what the machine asks for to the journal and the targets, and the answers back; decides nothing.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use provisioning_proto::RegistrationId;
 use provisioning_proto::registration::Output;
-use provisioning_proto::roster::Roster;
 use tracing::{debug, error, warn};
 
 use super::{Lane, Provisioning, State};
@@ -66,9 +68,9 @@ impl Provisioning {
             Output::UpsertDevice { id, .. } | Output::RetireDevice { id, .. } => Some(id),
             _ => None,
         };
-        let lane = device.map(|id| usize::from(Roster::shard_of(id)));
-        match lane.and_then(|lane| self.0.lanes.get(lane)) {
+        match device.and_then(|id| self.lane(id)) {
             Some(lane) => {
+                self.0.waiting.fetch_add(1, Ordering::Relaxed);
                 let begins = {
                     let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
                     waiting.push_back(output);
@@ -82,6 +84,15 @@ impl Provisioning {
         }
     }
 
+    /// The lane of a device, always the same.
+    fn lane(&self, id: &RegistrationId) -> Option<&Lane> {
+        let mut hasher = DefaultHasher::new();
+        id.as_str().hash(&mut hasher);
+        let lanes = u64::try_from(self.0.lanes.len()).ok()?;
+        let place = hasher.finish().checked_rem(lanes)?;
+        self.0.lanes.get(usize::try_from(place).ok()?)
+    }
+
     /// Does what waits in a lane, one after another; the first stays in it until it is done.
     async fn drive_along(self, lane: Lane) {
         loop {
@@ -93,6 +104,7 @@ impl Provisioning {
                 return;
             };
             self.clone().carry_out(output).await;
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
             let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.pop_front();
             if waiting.is_empty() {
