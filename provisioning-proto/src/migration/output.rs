@@ -46,7 +46,7 @@ pub enum Output {
         id: RegistrationId,
     },
     /// Send a device to an access point when it registers next ([`roster::Command::Direct`](crate::roster::Command::Direct)), and
-    /// then say how it is registered.
+    /// then say how it is registered. Directions of one device are given in the order in which they come: the last one counts.
     Direct {
         /// The tenant.
         tenant: TenantId,

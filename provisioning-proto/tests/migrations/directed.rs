@@ -93,6 +93,15 @@ impl Run {
         }
     }
 
+    /// An output of the migration machine, but directions in their order: the last one counts.
+    fn take(&mut self, at: usize) -> Output {
+        let waiting = &mut self.mover.waiting;
+        let directs = |output: &Output| matches!(output, Output::Direct { .. });
+        let first = waiting.iter().position(directs);
+        let at = first.filter(|_| directs(&waiting[at])).unwrap_or(at);
+        waiting.remove(at)
+    }
+
     fn do_move(&mut self, output: Output, well: bool) {
         match output {
             Output::Append(append) => self.mover.store(&append, well, &self.world),
@@ -124,8 +133,7 @@ impl Run {
             }
             Event::Move(at, well) => {
                 if !self.mover.waiting.is_empty() {
-                    let at = at.index(self.mover.waiting.len());
-                    let output = self.mover.waiting.remove(at);
+                    let output = self.take(at.index(self.mover.waiting.len()));
                     self.do_move(output, *well);
                 }
             }

@@ -99,8 +99,11 @@ impl Run {
             _ if !well => {}
             Output::Look { .. } => self.mover.look(&self.old),
             Output::Offer { transfer, id, .. } => {
-                let known = self.old.registration(DEVICE).unwrap();
-                let bundle = Bundle::of(transfer, id, known).unwrap();
+                // One that is done late finds nothing any more.
+                let known = self.old.registration(DEVICE);
+                let Some(bundle) = known.and_then(|known| Bundle::of(transfer, id, known)) else {
+                    return;
+                };
                 let same = bundle.resealed(|_, sealed| Ok::<_, ErrorKind>(sealed.clone()));
                 let bytes = same.unwrap().encode().unwrap();
                 self.wire.push(Message::Offer(bytes));
