@@ -44,6 +44,7 @@ import full_disk  # noqa: F401
 import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
 import provisioning_lwm2m  # noqa: F401
+import provisioning_functions  # noqa: F401
 import provisioning_cloud  # noqa: F401
 import provisioning_management  # noqa: F401
 import checks
