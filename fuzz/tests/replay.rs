@@ -8,15 +8,27 @@ use fuzz::TARGETS;
 /// Inputs longer than this are replayed whole but not cut and altered at every place.
 const ALTERED_UP_TO: usize = 2048;
 
-/// Targets that do much arithmetic at each run, which takes up to a tenth of a second without optimization.
+/// Targets that do much at each run, which takes up to a tenth of a second without optimization.
 const SLOW: &[&str] = &[
     "coap_dtls",
+    "coap_tcp_frames",
     "dtls_handshake",
     "dtls_keyed",
     "dtls_record",
+    "managed_connector",
+    "model_endpoints",
     "oauth_stored",
     "oauth_token_response",
+    "provisioning_certificate",
+    "provisioning_registration",
+    "server_machine",
 ];
+
+/// Every how many bytes the seeds of a target are cut and altered.
+fn step(name: &str) -> usize {
+    let all = std::env::var_os("LONG").is_some();
+    if SLOW.contains(&name) && !all { 32 } else { 1 }
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -73,8 +85,7 @@ fn every_target_stands_its_seeds_cut_short_and_altered() {
             if seed.len() > ALTERED_UP_TO {
                 continue;
             }
-            let step = if SLOW.contains(name) { 16 } else { 1 };
-            for at in (0..seed.len()).step_by(step) {
+            for at in (0..seed.len()).step_by(step(name)) {
                 target(&seed[..at]);
                 for change in [0x01, 0x20, 0x80, 0xff] {
                     let mut altered = seed.clone();
