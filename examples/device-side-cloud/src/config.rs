@@ -1,14 +1,16 @@
 //! The configuration file: TOML, every key documented in the sample that `init` writes.
 
-use std::net::SocketAddr;
-use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+mod doors;
+mod provisioning;
+
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use url::Url;
 
 use crate::error::Error;
-use crate::gateway::DtlsEngine;
+pub(crate) use doors::{Coaps, Https, Lwm2m, Monitoring, Mqtt};
+pub(crate) use provisioning::{Provisioning, ProvisioningFunction, ProvisioningOperator};
 
 /// The commented sample; what `init` writes is this text with the paths filled in.
 pub(crate) const SAMPLE: &str = include_str!("../sample.toml");
@@ -45,169 +47,6 @@ pub(crate) struct Config {
     pub(crate) quotas: Quotas,
     /// Health and figures; absent: they are not served.
     pub(crate) monitoring: Option<Monitoring>,
-}
-
-/// The HTTPS listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Https {
-    /// Address and port.
-    pub(crate) listen: SocketAddr,
-    /// The name under which others reach it; also the issuer of tokens.
-    pub(crate) public_url: Url,
-    /// PEM certificate chain; absent: the development CA makes one.
-    pub(crate) certificate: Option<PathBuf>,
-    /// PEM private key of `certificate`.
-    pub(crate) private_key: Option<PathBuf>,
-    /// The largest request body in bytes.
-    #[serde(default = "default_body")]
-    pub(crate) max_body_bytes: usize,
-    /// How many connections may be open at once.
-    #[serde(default = "default_connections")]
-    pub(crate) max_connections: usize,
-}
-
-/// The CoAP listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Coaps {
-    /// Address and port of the DTLS listener.
-    pub(crate) listen: SocketAddr,
-    /// The DTLS engine; that of this program by default.
-    #[serde(default)]
-    pub(crate) dtls: DtlsEngine,
-    /// How many sessions may be open at once.
-    #[serde(default = "default_sessions")]
-    pub(crate) max_sessions: usize,
-    /// How many sockets and endpoints share the address.
-    #[serde(default = "default_shards")]
-    pub(crate) shards: NonZeroU8,
-    /// How long a device may take to answer a request, in seconds.
-    #[serde(default = "default_answer")]
-    pub(crate) answer_seconds: u64,
-    /// How long a device that comes in may take to publish a device id of its own, in seconds.
-    #[serde(default = "default_registration_grace")]
-    pub(crate) registration_grace_seconds: u64,
-}
-
-impl Coaps {
-    pub(crate) fn has_several_shards(&self) -> bool {
-        self.shards > NonZeroU8::MIN
-    }
-
-    /// How many of the sessions each shard may have.
-    pub(crate) fn sessions_of_a_shard(&self) -> usize {
-        self.max_sessions.div_ceil(self.shards.get().into())
-    }
-}
-
-/// The provisioning service.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Provisioning {
-    /// Whether there is one.
-    pub(crate) enabled: bool,
-    /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
-    pub(crate) grace_seconds: u64,
-    /// How many requests of one device are answered at once; then there is one more every ten seconds.
-    pub(crate) requests_per_device: NonZeroU32,
-    /// How many requests from one address are answered at once; then there is one more every hundredth of a second.
-    pub(crate) requests_per_source: NonZeroU32,
-    /// Who may use the HTTPS interface, and for which tenant.
-    pub(crate) operators: Vec<ProvisioningOperator>,
-    /// A file that says where networks are, for policies that choose the nearest access point.
-    pub(crate) geography: Option<PathBuf>,
-    /// Functions that custom policies may name; no other is asked.
-    pub(crate) functions: Vec<ProvisioningFunction>,
-}
-
-/// A function of a tenant that says where a device belongs.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProvisioningFunction {
-    /// The tenant.
-    pub(crate) tenant: String,
-    /// What policies call it.
-    pub(crate) urn: String,
-    /// Where it is asked, over HTTPS.
-    pub(crate) url: String,
-}
-
-/// Someone who may use the HTTPS interface of the provisioning service.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProvisioningOperator {
-    /// The tenant.
-    pub(crate) tenant: String,
-    /// SHA-256 of the token, in hexadecimal digits.
-    pub(crate) token_sha256: String,
-}
-
-impl Default for Provisioning {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            grace_seconds: 86_400,
-            requests_per_device: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
-            requests_per_source: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
-            operators: Vec::new(),
-            geography: None,
-            functions: Vec::new(),
-        }
-    }
-}
-
-/// The listener for devices that bootstrap over MQTT.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Mqtt {
-    /// Address and port; absent: nobody listens.
-    pub(crate) listen: Option<SocketAddr>,
-    /// How many connections may be open at once.
-    pub(crate) max_connections: usize,
-    /// The largest packet in bytes.
-    pub(crate) max_packet_bytes: usize,
-    /// How many failures of an address are forgiven at once.
-    pub(crate) failures_per_source: NonZeroU32,
-}
-
-impl Default for Mqtt {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            max_connections: 10_000,
-            max_packet_bytes: 8192,
-            failures_per_source: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
-        }
-    }
-}
-
-/// The bootstrap server for LwM2M devices.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Lwm2m {
-    /// Address and port of the DTLS listener; absent: nobody listens.
-    pub(crate) listen: Option<SocketAddr>,
-    /// How many devices may be there at once.
-    pub(crate) max_sessions: usize,
-    /// The short server id of the account that a device is given.
-    pub(crate) short_server_id: u16,
-    /// How long a device may be silent at its target, in seconds.
-    pub(crate) lifetime_seconds: u32,
-    /// Whether devices of LwM2M 1.2 are given packs.
-    pub(crate) packs: bool,
-}
-
-impl Default for Lwm2m {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            max_sessions: default_sessions(),
-            short_server_id: 101,
-            lifetime_seconds: 3600,
-            packs: false,
-        }
-    }
 }
 
 /// How notifications leave.
@@ -289,38 +128,6 @@ impl Default for Quotas {
             subscriptions_per_user: 1024,
         }
     }
-}
-
-/// The listener of the operator's tools.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Monitoring {
-    /// Address and port of plain HTTP.
-    pub(crate) listen: SocketAddr,
-}
-
-fn default_body() -> usize {
-    256 * 1024
-}
-
-fn default_connections() -> usize {
-    1024
-}
-
-fn default_sessions() -> usize {
-    10_000
-}
-
-fn default_shards() -> NonZeroU8 {
-    NonZeroU8::MIN
-}
-
-fn default_answer() -> u64 {
-    10
-}
-
-fn default_registration_grace() -> u64 {
-    30
 }
 
 impl Config {

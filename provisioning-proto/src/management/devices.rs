@@ -1,27 +1,25 @@
-use std::collections::BTreeSet;
-use std::time::Duration;
+//! The devices of a tenant.
+
+mod credentials;
+mod listing;
+mod shown;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::entry::{self, EntryBody, SecretText};
 use super::failure::Failure;
-use super::page::Page;
 use super::route::{Below, Call};
-use super::{Context, Step, Subject, body, expected, found, time};
-use crate::directory::Directory;
-use crate::model::{
-    Attestation, Enrollment, Entry, Expected, Fingerprint, InitialConfig, PskIdentity,
-};
+use super::{Context, Step, Subject, body, expected, found};
+use crate::model::{Attestation, Enrollment, Entry, Expected};
 use crate::mqtt::DeviceAction;
-use crate::roster::{self, Registration, Roster};
-use crate::time::unix_millis;
-use crate::{
-    AccessPointId, ApplicationId, Code, GroupId, RegistrationId, SealedSecret, Secret, TenantId,
-    limits,
-};
+use crate::roster::{self, Roster};
+use crate::{AccessPointId, ApplicationId, Code, RegistrationId, Secret, TenantId, limits};
+
+use credentials::{AuthInfo, check_local, from_hex, generated, leaf, sealed};
+pub(super) use listing::list;
+pub(super) use shown::show;
 
 #[derive(Deserialize)]
 struct DeviceBody {
@@ -32,18 +30,6 @@ struct DeviceBody {
     auth_info: Option<AuthInfo>,
     #[serde(flatten)]
     entry: EntryBody,
-}
-
-#[derive(Default, Deserialize)]
-struct AuthInfo {
-    auth_type: Option<String>,
-    secret: Option<SecretText>,
-    fingerprint: Option<String>,
-    /// Of a pre-shared key; the device's id where there is none.
-    identity: Option<PskIdentity>,
-    /// For how long the first certificate that comes is taken for the device's.
-    #[serde(default)]
-    first_use_seconds: u32,
 }
 
 #[derive(Deserialize)]
@@ -125,73 +111,6 @@ pub(super) fn read(
 
 fn device_id(text: &str) -> Result<RegistrationId, Failure> {
     text.parse().map_err(|_| Code::DEVICE_NAME.into())
-}
-
-/// A page of the tenant's devices, or of those that came through a group.
-pub(super) fn list(
-    context: &Context<'_>,
-    request: &Request<Bytes>,
-    group: Option<&GroupId>,
-) -> Result<Step, Failure> {
-    let page = Page::read(request)?;
-    let (directory, tenant) = (context.directory, context.tenant);
-    let after = page.after.as_deref().map(device_id).transpose()?;
-    let wanted = Wanted::read(&page, group)?;
-    let found = directory
-        .registrations(tenant, after.as_ref())
-        .filter(|(id, registration)| wanted.has(id, registration))
-        .take(page.limit.saturating_add(1));
-    let shown = found.filter_map(|(id, _)| {
-        let (shown, _) = show(directory, tenant, id)?;
-        Some((id.as_str().to_owned(), shown))
-    });
-    Ok(page.answer("devices", shown.collect()))
-}
-
-/// Which devices are wanted.
-struct Wanted<'p> {
-    group: Option<&'p GroupId>,
-    name: Option<&'p str>,
-    access_point: Option<AccessPointId>,
-    allocated: Option<bool>,
-}
-
-impl<'p> Wanted<'p> {
-    fn read(page: &'p Page, group: Option<&'p GroupId>) -> Result<Self, Failure> {
-        let point = page.filter("access_point_id").map(str::parse).transpose()?;
-        let allocated = match page.filter("allocation_status") {
-            None => None,
-            Some("0") => Some(true),
-            Some("3") => Some(false),
-            Some(_) => {
-                let text = "allocation_status is 0 or 3";
-                return Err(Failure::malformed(text.to_owned()));
-            }
-        };
-        Ok(Self {
-            group,
-            name: page.filter("device_name"),
-            access_point: point,
-            allocated,
-        })
-    }
-
-    fn has(&self, id: &RegistrationId, registration: &Registration) -> bool {
-        let current = registration.current.as_ref();
-        let group = current.and_then(|one| one.group.as_ref());
-        let point = current.map(|one| &one.target.access_point);
-        let enrollment = registration.enrollment.as_ref();
-        let name = enrollment.map_or(id.as_str(), |enrollment| enrollment.name(id));
-        self.group.is_none_or(|wanted| group == Some(wanted))
-            && self.name.is_none_or(|wanted| name == wanted)
-            && self
-                .access_point
-                .as_ref()
-                .is_none_or(|wanted| point == Some(wanted))
-            && self
-                .allocated
-                .is_none_or(|wanted| current.is_some() == wanted)
-    }
 }
 
 fn create(context: &Context<'_>, given: DeviceBody) -> Result<Step, Failure> {
@@ -411,133 +330,4 @@ fn name(given: Option<String>) -> Result<Option<String>, Failure> {
     } else {
         Err(Code::DEVICE_NAME.into())
     }
-}
-
-/// 32 hexadecimal digits.
-fn generated(context: &Context<'_>) -> Result<Secret, Failure> {
-    let bytes = context.entropy.iter().rev().take(16);
-    let text: String = bytes.map(|byte| format!("{byte:02x}")).collect();
-    Ok(Secret::new(text)?)
-}
-
-fn sealed(
-    context: &Context<'_>,
-    id: &RegistrationId,
-    secret: &Secret,
-) -> Result<SealedSecret, Failure> {
-    let size = limits::DEVICE_SECRET;
-    if !(size.least..=size.most).contains(&secret.expose().len()) {
-        return Err(Failure::malformed("a secret has 8 to 32 bytes".to_owned()));
-    }
-    let stream = Roster::stream(context.tenant, Roster::shard_of(id));
-    let field = Roster::enrolled_secret_field(id);
-    Ok((context.seal)(&stream, &field, secret)?)
-}
-
-/// Refuses a secret with which the device could not be at a local access point that it may be assigned to.
-fn check_local(
-    context: &Context<'_>,
-    secret: &Secret,
-    tied: Option<&AccessPointId>,
-) -> Result<(), Failure> {
-    let holding = context.directory.holding(context.tenant);
-    let mut points = holding.into_iter().flat_map(|one| {
-        let points = one.access_points.all().values();
-        points.filter(|point| tied.is_none_or(|tied| point.id == *tied))
-    });
-    match context.local_secret {
-        Some(judge) if points.any(|point| point.local) => judge(secret).map_err(Failure::malformed),
-        _ => Ok(()),
-    }
-}
-
-fn leaf(context: &Context<'_>, info: &AuthInfo) -> Result<Attestation, Failure> {
-    let given = info.fingerprint.as_deref().map(str::to_ascii_lowercase);
-    let fingerprints: BTreeSet<Fingerprint> = given
-        .map(|text| text.parse())
-        .transpose()?
-        .into_iter()
-        .collect();
-    let wait = Duration::from_secs(info.first_use_seconds.into());
-    let until = context.wall.checked_add(wait).filter(|_| !wait.is_zero());
-    Ok(Attestation::X509Leaf {
-        fingerprints,
-        first_use_until: until.map_or(0, unix_millis),
-    })
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    bytes.collect::<Option<_>>().filter(|_| digits)
-}
-
-pub(super) fn show(
-    directory: &Directory,
-    tenant: &TenantId,
-    id: &RegistrationId,
-) -> Option<(Value, u64)> {
-    let registration = directory.registration(tenant, id)?;
-    let enrollment = registration.enrollment.as_ref();
-    let mut shown = json!({
-        "device_id": id,
-        "device_name": enrollment.map_or(id.as_str(), |enrollment| enrollment.name(id)),
-        "create_time": time::stamp(registration.created_at),
-        // The vendor's numbers: 0 is allocated, 3 is not.
-        "allocation_status": if registration.current.is_some() { 0 } else { 3 },
-        "retired": registration.retired,
-        "triggered": registration.triggered,
-        "records": registration.records,
-    });
-    let object = shown.as_object_mut()?;
-    if let Some(enrollment) = enrollment {
-        object.extend(entry::show(directory, tenant, &enrollment.entry));
-        object.insert("auth_info".to_owned(), auth_info(&enrollment.attestation));
-    }
-    if let Some(to) = &registration.directed {
-        object.insert(
-            "directed_to".to_owned(),
-            entry::point(directory, tenant, to),
-        );
-    }
-    if let Some(assignment) = assignment(directory, tenant, registration) {
-        object.insert("assignment".to_owned(), assignment);
-    }
-    Some((shown, registration.entry_version))
-}
-
-/// How a device proves itself, without what it proves it with.
-fn auth_info(attestation: &Attestation) -> Value {
-    match attestation {
-        Attestation::SymmetricKey { .. } => json!({"auth_type": "SECRET"}),
-        Attestation::X509Leaf { fingerprints, .. } => {
-            json!({"auth_type": "CERTIFICATES", "fingerprint": fingerprints.first(), "fingerprints": fingerprints})
-        }
-        Attestation::X509Ca { ca, .. } => {
-            json!({"auth_type": "CERTIFICATES", "certificate_id": ca})
-        }
-        Attestation::DtlsPsk { identity, .. } => json!({"auth_type": "PSK", "identity": identity}),
-    }
-}
-
-/// Where a device was sent, and why.
-fn assignment(
-    directory: &Directory,
-    tenant: &TenantId,
-    registration: &Registration,
-) -> Option<Value> {
-    let current = registration.current.as_ref()?;
-    let config = current.initial_config.as_ref().map(InitialConfig::as_bytes);
-    Some(json!({
-        "generation": current.generation,
-        "state": current.state,
-        "access_point": entry::point(directory, tenant, &current.target.access_point),
-        "app_id": current.target.application,
-        "strategy_id": current.policy,
-        "registration_group_id": current.group,
-        "evidence": current.class,
-        "decided_time": time::stamp(current.decided_at),
-        "init_config": config.map(String::from_utf8_lossy),
-    }))
 }

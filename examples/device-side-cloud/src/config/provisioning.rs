@@ -1,0 +1,62 @@
+//! The provisioning service.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The provisioning service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Provisioning {
+    /// Whether there is one.
+    pub(crate) enabled: bool,
+    /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
+    pub(crate) grace_seconds: u64,
+    /// How many requests of one device are answered at once; then there is one more every ten seconds.
+    pub(crate) requests_per_device: NonZeroU32,
+    /// How many requests from one address are answered at once; then there is one more every hundredth of a second.
+    pub(crate) requests_per_source: NonZeroU32,
+    /// Who may use the HTTPS interface, and for which tenant.
+    pub(crate) operators: Vec<ProvisioningOperator>,
+    /// A file that says where networks are, for policies that choose the nearest access point.
+    pub(crate) geography: Option<PathBuf>,
+    /// Functions that custom policies may name; no other is asked.
+    pub(crate) functions: Vec<ProvisioningFunction>,
+}
+
+/// A function of a tenant that says where a device belongs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningFunction {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// What policies call it.
+    pub(crate) urn: String,
+    /// Where it is asked, over HTTPS.
+    pub(crate) url: String,
+}
+
+/// Someone who may use the HTTPS interface of the provisioning service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningOperator {
+    /// The tenant.
+    pub(crate) tenant: String,
+    /// SHA-256 of the token, in hexadecimal digits.
+    pub(crate) token_sha256: String,
+}
+
+impl Default for Provisioning {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            grace_seconds: 86_400,
+            requests_per_device: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
+            requests_per_source: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
+            operators: Vec::new(),
+            geography: None,
+            functions: Vec::new(),
+        }
+    }
+}
