@@ -170,6 +170,7 @@ pub mod management;
 pub mod migration;
 pub mod model;
 pub mod mqtt;
+mod numbers;
 pub mod registration;
 pub mod registry;
 pub mod roster;

@@ -71,6 +71,7 @@ mod writing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Instant, SystemTime};
 
+use crate::numbers::Numbers;
 use crate::registration::{AppendId, CommandId};
 use crate::timers::Timers;
 use crate::{ErrorKind, RegistrationId, TenantId};
@@ -111,8 +112,7 @@ pub struct Migrations {
     commands: BTreeSet<CommandId>,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
-    append_prefix: u64,
-    last_id: u64,
+    numbers: Numbers,
     now: Option<Instant>,
 }
 
@@ -120,9 +120,6 @@ impl Migrations {
     /// A machine without migrations; `seed` makes the ids of its appends different from those of every other machine and run.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let prefix = seed.iter().take(8).fold(0_u64, |prefix, byte| {
-            prefix.wrapping_shl(8) | u64::from(*byte)
-        });
         Self {
             config,
             streams: BTreeMap::new(),
@@ -131,8 +128,7 @@ impl Migrations {
             commands: BTreeSet::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
-            append_prefix: prefix,
-            last_id: 0,
+            numbers: Numbers::new(seed),
             now: None,
         }
     }
@@ -214,7 +210,7 @@ impl Migrations {
         if self.commands.len() >= self.config.max_commands {
             return Err(ErrorKind::Full);
         }
-        let number = CommandId(self.next_id());
+        let number = CommandId(self.numbers.next());
         self.commands.insert(number);
         let patience = self.config.command_patience;
         self.timers.set(Timer::Command(number), now, patience);
@@ -259,11 +255,6 @@ impl Migrations {
         let now = self.now.map_or(now, |before| before.max(now));
         self.now = Some(now);
         now
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.last_id = self.last_id.saturating_add(1);
-        self.last_id
     }
 
     fn done(&mut self, command: CommandId, result: Result<(), ErrorKind>) {

@@ -33,6 +33,7 @@ use bytes::Bytes;
 use crate::allocation::{GeoTable, Target};
 use crate::directory::Directory;
 use crate::model::Cause;
+use crate::numbers::Numbers;
 use crate::roster::{self, Roster};
 use crate::tenant::Tenant;
 use crate::{ErrorKind, RegistrationId, TenantId};
@@ -81,8 +82,7 @@ pub struct Registrations {
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     geography: Option<GeoTable>,
-    append_prefix: u64,
-    last_id: u64,
+    numbers: Numbers,
     now: Option<Instant>,
 }
 
@@ -100,9 +100,6 @@ impl Registrations {
     /// A machine without tenants; `seed` makes the ids of its appends different from those of every other run.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let prefix = seed.iter().take(8).fold(0_u64, |prefix, byte| {
-            prefix.wrapping_shl(8) | u64::from(*byte)
-        });
         Self {
             config,
             directory: Directory::default(),
@@ -122,8 +119,7 @@ impl Registrations {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             geography: None,
-            append_prefix: prefix,
-            last_id: 0,
+            numbers: Numbers::new(seed),
             now: None,
         }
     }
@@ -203,7 +199,7 @@ impl Registrations {
         now: Instant,
     ) -> OperationId {
         let now = self.advance(now);
-        let id = OperationId(self.next_id());
+        let id = OperationId(self.numbers.next());
         self.begin(id, request, wall, now);
         id
     }
@@ -337,7 +333,7 @@ impl Registrations {
         if self.commands.len() >= self.config.max_commands {
             return Err(ErrorKind::Full);
         }
-        let id = CommandId(self.next_id());
+        let id = CommandId(self.numbers.next());
         let (tenant, shard, intent) = match command {
             Command::Settings { tenant, command } => (tenant, None, Intent::Settings(id, command)),
             Command::Registration {
@@ -411,11 +407,6 @@ impl Registrations {
         let now = self.now.map_or(now, |before| before.max(now));
         self.now = Some(now);
         now
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.last_id = self.last_id.saturating_add(1);
-        self.last_id
     }
 
     fn done(&mut self, command: CommandId, result: Result<Reply, ErrorKind>) {

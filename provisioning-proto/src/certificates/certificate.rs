@@ -180,13 +180,13 @@ impl Certificate {
     /// Its fingerprint by SHA-256, in hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&self.digest())
+        base16ct::lower::encode_string(&self.digest())
     }
 
     /// Its fingerprint by SHA-1, which operators' lists have: nobody can make a second certificate with the same one on purpose.
     #[must_use]
     pub fn fingerprint_sha1(&self) -> String {
-        hex(&Sha1::digest(&self.der))
+        base16ct::lower::encode_string(&Sha1::digest(&self.der))
     }
 
     /// Whether this is its fingerprint, of either kind.
@@ -289,12 +289,4 @@ fn system_time(time: Time) -> Result<SystemTime, CertificateError> {
     SystemTime::UNIX_EPOCH
         .checked_add(time.to_unix_duration())
         .ok_or(CertificateError::Malformed)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

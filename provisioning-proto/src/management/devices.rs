@@ -17,7 +17,7 @@ use crate::mqtt::DeviceAction;
 use crate::roster::{self, Roster};
 use crate::{AccessPointId, ApplicationId, Code, RegistrationId, Secret, TenantId, limits};
 
-use credentials::{AuthInfo, check_local, from_hex, generated, leaf, sealed};
+use credentials::{AuthInfo, check_local, generated, leaf, sealed};
 pub(super) use listing::list;
 pub(super) use shown::show;
 
@@ -153,7 +153,8 @@ fn create(context: &Context<'_>, given: DeviceBody) -> Result<Step, Failure> {
         (Some("CERTIFICATES"), None) => (leaf(context, &info)?, None),
         (Some("PSK"), None) => {
             let text = info.secret.ok_or(Code::LWM2M_KEY_MISSING)?;
-            let key = Secret::new(from_hex(text.text()).ok_or(Code::LWM2M_KEY_MISSING)?)?;
+            let key = base16ct::mixed::decode_vec(text.text());
+            let key = Secret::new(key.map_err(|_| Code::LWM2M_KEY_MISSING)?)?;
             let identity = info.identity.map_or_else(|| id.as_str().parse(), Ok)?;
             let key = (context.seal)(
                 &Roster::stream(context.tenant, Roster::shard_of(&id)),

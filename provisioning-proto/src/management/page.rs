@@ -58,7 +58,10 @@ impl Page {
     pub(super) fn answer(&self, member: &str, mut entries: Vec<(String, Value)>) -> Step {
         let more = entries.len() > self.limit;
         entries.truncate(self.limit);
-        let marker = entries.last().filter(|_| more).map(|(id, _)| to_hex(id));
+        let marker = entries
+            .last()
+            .filter(|_| more)
+            .map(|(id, _)| base16ct::lower::encode_string(id.as_bytes()));
         let count = entries.len();
         let list: Vec<Value> = entries.into_iter().map(|(_, entry)| entry).collect();
         let body = json!({member: list, "page": {"count": count, "marker": marker}});
@@ -80,15 +83,7 @@ impl Page {
     }
 }
 
-fn to_hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn from_hex(text: &str) -> Option<String> {
-    if text.len() > 512 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
+    let text = Some(text).filter(|text| text.len() <= 512)?;
+    String::from_utf8(base16ct::mixed::decode_vec(text).ok()?).ok()
 }

@@ -147,7 +147,7 @@ impl Migrations {
             let batch = state.decide(self.config.max_batch, wall);
             let expected_version = state.version;
             if !batch.items.is_empty() {
-                let id = self.append_id();
+                let id = self.numbers.append_id();
                 let append = Append {
                     id,
                     tenant: tenant.clone(),
@@ -167,18 +167,6 @@ impl Migrations {
                 }
             }
         }
-    }
-
-    fn append_id(&mut self) -> AppendId {
-        let number = self.next_id();
-        let mut bytes = [0; 16];
-        let parts = self.append_prefix.to_be_bytes().into_iter();
-        let parts = parts.chain(number.to_be_bytes());
-        bytes
-            .iter_mut()
-            .zip(parts)
-            .for_each(|(to, from)| *to = from);
-        AppendId(bytes)
     }
 }
 

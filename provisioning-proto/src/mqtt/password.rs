@@ -41,15 +41,9 @@ impl Mac {
     ///
     /// [`ParseMacError`] for anything but 64 digits, upper-case letters included.
     pub fn parse(text: &[u8]) -> Result<Self, ParseMacError> {
-        if text.len() != 64 {
-            return Err(ParseMacError);
-        }
         let mut bytes = Zeroizing::new([0; 32]);
-        for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            let [high, low] = digits else {
-                return Err(ParseMacError);
-            };
-            *byte = digit(*high)? << 4 | digit(*low)?;
+        if text.len() != 64 || base16ct::lower::decode(text, bytes.as_mut_slice()).is_err() {
+            return Err(ParseMacError);
         }
         Ok(Self(bytes))
     }
@@ -150,19 +144,5 @@ fn mac<M: KeyInit + hmac::Mac>(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]
 
 /// Lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(bytes.len().saturating_mul(2)));
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 0x0f] {
-            text.extend(char::from_digit(nibble.into(), 16));
-        }
-    }
-    text
-}
-
-fn digit(byte: u8) -> Result<u8, ParseMacError> {
-    match byte {
-        b'0'..=b'9' => Ok(byte & 0x0f),
-        b'a'..=b'f' => Ok((byte & 0x0f).saturating_add(9)),
-        _ => Err(ParseMacError),
-    }
+    Zeroizing::new(base16ct::lower::encode_string(bytes))
 }

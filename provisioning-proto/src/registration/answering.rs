@@ -76,7 +76,7 @@ impl Registrations {
             return;
         };
         // Nobody waits for the answer; the device's next registration says it once more.
-        let exchange = ExchangeId(self.next_id());
+        let exchange = ExchangeId(self.numbers.next());
         if let Ok(output) = self.upsert(key, generation, exchange) {
             self.outputs.push_back(output);
         }
@@ -86,7 +86,7 @@ impl Registrations {
     pub(super) fn tell_of_import(&mut self, command: CommandId, key: &Key) {
         let registration = self.directory.registration(&key.0, &key.1);
         let generation = registration.and_then(Registration::current_generation);
-        let exchange = ExchangeId(self.next_id());
+        let exchange = ExchangeId(self.numbers.next());
         let output = generation.and_then(|generation| self.upsert(key, generation, exchange).ok());
         match output {
             Some(output) => {

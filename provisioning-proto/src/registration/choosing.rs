@@ -184,7 +184,7 @@ impl Registrations {
     }
 
     fn ask(&mut self, id: OperationId, call: HookCall, question: String) {
-        let exchange = ExchangeId(self.next_id());
+        let exchange = ExchangeId(self.numbers.next());
         let Some(open) = self.operations.get_mut(&id) else {
             return;
         };
@@ -280,8 +280,10 @@ impl Registrations {
         wall: SystemTime,
         now: Instant,
     ) {
-        let (target_exchange, issuer_exchange) =
-            (ExchangeId(self.next_id()), ExchangeId(self.next_id()));
+        let (target_exchange, issuer_exchange) = (
+            ExchangeId(self.numbers.next()),
+            ExchangeId(self.numbers.next()),
+        );
         let Some(open) = self.operations.get_mut(&id) else {
             return;
         };

@@ -69,7 +69,7 @@ impl Registrations {
         };
         let point = &former.target.access_point;
         let point = self.directory.access_point(&key.0, point).cloned();
-        let exchange = ExchangeId(self.next_id());
+        let exchange = ExchangeId(self.numbers.next());
         let target = former.target.clone();
         self.retiring
             .insert(key.clone(), (exchange, target.clone()));

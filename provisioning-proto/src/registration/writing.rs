@@ -239,7 +239,7 @@ impl Registrations {
                 }
             }
             if !items.is_empty() {
-                let id = self.append_id();
+                let id = self.numbers.append_id();
                 let append = Append {
                     id,
                     stream: stream.clone(),
@@ -260,18 +260,6 @@ impl Registrations {
                 self.refused(stream, intent, &why, wall, now);
             }
         }
-    }
-
-    fn append_id(&mut self) -> AppendId {
-        let number = self.next_id();
-        let mut bytes = [0; 16];
-        let parts = self.append_prefix.to_be_bytes().into_iter();
-        let parts = parts.chain(number.to_be_bytes());
-        bytes
-            .iter_mut()
-            .zip(parts)
-            .for_each(|(to, from)| *to = from);
-        AppendId(bytes)
     }
 }
 

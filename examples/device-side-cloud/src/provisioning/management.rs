@@ -319,9 +319,7 @@ fn failed(code: Code) -> Response<Bytes> {
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {
-    let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    let bytes: Vec<u8> = bytes.collect::<Option<_>>().filter(|_| digits)?;
-    bytes.try_into().ok()
+    let mut bytes = [0; 32];
+    let read = base16ct::mixed::decode(text, &mut bytes).ok()?;
+    (read.len() == 32).then_some(bytes)
 }

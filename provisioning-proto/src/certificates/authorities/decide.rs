@@ -5,7 +5,6 @@ use subtle::ConstantTimeEq as _;
 use super::{
     Authority, CertificateAuthorities, Challenge, Change, Config, Denial, Fact, Reference,
 };
-use crate::certificates::certificate::hex;
 use crate::certificates::{Certificate, CertificateError, Signatures};
 use crate::time::{millis, unix_millis};
 use crate::{CaId, Error, ErrorKind};
@@ -195,7 +194,7 @@ fn generate(
         return Err(ErrorKind::NoCode);
     }
     let challenge = Challenge {
-        code: hex(&entropy),
+        code: base16ct::lower::encode_string(&entropy),
         expires_at: at.saturating_add(millis(config.code_lifetime)),
         tries: config.code_tries.max(1),
     };

@@ -7,7 +7,6 @@ use super::{
     MAX_PENDING, Profile, Reason, State, ToSign,
 };
 use crate::certificates::algorithm::check_signature;
-use crate::certificates::certificate::hex;
 use crate::certificates::signed::assemble;
 use crate::certificates::{
     Certificate, CertificateError, Digest, Serial, SignatureAlgorithm, Signatures,
@@ -281,7 +280,7 @@ impl IssuedCertificates {
             return Err(ErrorKind::Full.into());
         }
         let token = match prepared.activation {
-            Activation::Token => Some(Secret::new(hex(&entropy))?),
+            Activation::Token => Some(Secret::new(base16ct::lower::encode_string(&entropy))?),
             Activation::Immediate => None,
         };
         let state = token

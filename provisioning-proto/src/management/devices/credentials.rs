@@ -27,8 +27,9 @@ pub(super) struct AuthInfo {
 
 /// 32 hexadecimal digits.
 pub(super) fn generated(context: &Context<'_>) -> Result<Secret, Failure> {
-    let bytes = context.entropy.iter().rev().take(16);
-    let text: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+    let mut bytes = context.entropy.iter().rev().copied();
+    let bytes: [u8; 16] = core::array::from_fn(|_| bytes.next().unwrap_or_default());
+    let text = base16ct::lower::encode_string(&bytes);
     Ok(Secret::new(text)?)
 }
 
@@ -76,11 +77,4 @@ pub(super) fn leaf(context: &Context<'_>, info: &AuthInfo) -> Result<Attestation
         fingerprints,
         first_use_until: until.map_or(0, unix_millis),
     })
-}
-
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    bytes.collect::<Option<_>>().filter(|_| digits)
 }
