@@ -1,5 +1,6 @@
 //! The provisioning service.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -25,8 +26,8 @@ pub(crate) struct Provisioning {
     pub(crate) functions: Vec<ProvisioningFunction>,
 }
 
-/// A function of a tenant that says where a device belongs.
-#[derive(Clone, Debug, Deserialize)]
+/// A function of a tenant that says where a device belongs. Its `Debug` leaves out where it is asked: such addresses hold keys.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProvisioningFunction {
     /// The tenant.
@@ -35,6 +36,15 @@ pub(crate) struct ProvisioningFunction {
     pub(crate) urn: String,
     /// Where it is asked, over HTTPS.
     pub(crate) url: String,
+}
+
+impl fmt::Debug for ProvisioningFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProvisioningFunction")
+            .field("tenant", &self.tenant)
+            .field("urn", &self.urn)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Someone who may use the HTTPS interface of the provisioning service.
