@@ -14,7 +14,7 @@ pub const MAX_FORM_LENGTH: usize = 16_384;
 pub const MAX_PARAMETERS: usize = 64;
 
 /// The parameters of a form; one sent without a value counts as absent (RFC 6749 3.1).
-#[derive(Clone, Default, Eq, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Form {
     values: BTreeMap<String, Vec<Zeroizing<String>>>,
 }

@@ -52,7 +52,7 @@ impl fmt::Debug for PkceVerifier {
 }
 
 /// An S256 code challenge: 43 characters, the base64url of a SHA-256 (RFC 7636 4.2).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PkceChallenge(String);
 
@@ -69,6 +69,14 @@ impl PkceChallenge {
         same(self.0.as_bytes(), verifier.challenge().0.as_bytes())
     }
 }
+
+impl PartialEq for PkceChallenge {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.0.as_bytes(), other.0.as_bytes())
+    }
+}
+
+impl Eq for PkceChallenge {}
 
 impl TryFrom<String> for PkceChallenge {
     type Error = Error;

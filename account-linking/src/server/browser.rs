@@ -102,6 +102,9 @@ impl Interaction {
 /// The hash of a cookie, by which a session is found.
 type CookieHash = [u8; 32];
 
+/// The hash of an interaction's name, by which it is found: how long that takes tells nothing of a name.
+type InteractionHash = [u8; 32];
+
 /// All sessions and interactions.
 #[derive(Debug)]
 pub(crate) struct Browsers {
@@ -110,9 +113,9 @@ pub(crate) struct Browsers {
     logins: BTreeSet<(Instant, CookieHash)>,
     /// When the others expire; the first of them makes room for a new one.
     visits: BTreeSet<(Instant, CookieHash)>,
-    interactions: BTreeMap<String, Interaction>,
+    interactions: BTreeMap<InteractionHash, Interaction>,
     /// When interactions expire; the first of them makes room for a new one.
-    ages: BTreeSet<(Instant, String)>,
+    ages: BTreeSet<(Instant, InteractionHash)>,
     next_browser: BrowserId,
     limit: usize,
 }
@@ -223,8 +226,9 @@ impl Browsers {
             csrf: SecretBytes::new(entropy.derive("csrf")),
             expires,
         };
-        self.ages.insert((expires, id.clone()));
-        self.interactions.insert(id.clone(), interaction);
+        let hash = sha256(id.as_bytes());
+        self.ages.insert((expires, hash));
+        self.interactions.insert(hash, interaction);
         id
     }
 
@@ -234,14 +238,15 @@ impl Browsers {
         id: Option<&str>,
         browser: BrowserId,
     ) -> Option<&mut Interaction> {
-        let interaction = self.interactions.get_mut(id?)?;
+        let interaction = self.interactions.get_mut(&sha256(id?.as_bytes()))?;
         (interaction.browser == browser).then_some(interaction)
     }
 
     /// Ends an interaction: nobody can decide it again.
     pub(crate) fn end(&mut self, id: &str) {
-        if let Some(interaction) = self.interactions.remove(id) {
-            self.ages.remove(&(interaction.expires, id.to_owned()));
+        let hash = sha256(id.as_bytes());
+        if let Some(interaction) = self.interactions.remove(&hash) {
+            self.ages.remove(&(interaction.expires, hash));
         }
     }
 

@@ -17,7 +17,7 @@ const CODE: u8 = b'c';
 const REFRESH: u8 = b'r';
 
 /// A code as a client presents it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct PresentedCode {
     pub(crate) user: UserId,
     pub(crate) grant: GrantId,
@@ -52,7 +52,7 @@ pub(crate) fn code_hash(code: &AuthorizationCode) -> [u8; 32] {
 }
 
 /// A refresh token as a client presents it, not yet known to be authentic.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct PresentedRefresh {
     pub(crate) user: UserId,
     pub(crate) grant: GrantId,

@@ -112,8 +112,8 @@ pub(crate) struct Codes {
 #[derive(Debug)]
 pub(crate) struct Devices {
     waiting: BTreeMap<Name, Waiting>,
-    /// Those that somebody may still allow.
-    user_codes: BTreeMap<UserCode, Name>,
+    /// Those that somebody may still allow, by the hash of their user code.
+    user_codes: BTreeMap<Name, Name>,
     /// When those of clients without a secret are forgotten; the first of them makes room.
     of_public: BTreeSet<(Instant, Name)>,
     /// When the others are.
@@ -155,14 +155,14 @@ impl Devices {
         // Two that are alike at once are rarer than a restart.
         let user_code = (0..4_u8)
             .map(|number| UserCode::of(&entropy.derive(&format!("user code {number}"))))
-            .find(|code| !self.user_codes.contains_key(code))?;
+            .find(|code| !self.user_codes.contains_key(&code.hash()))?;
         let ages = if is_public {
             &mut self.of_public
         } else {
             &mut self.of_confidential
         };
         ages.insert((forgotten, name));
-        self.user_codes.insert(user_code, name);
+        self.user_codes.insert(user_code.hash(), name);
         let waiting = Waiting {
             client,
             wanted,
@@ -183,7 +183,7 @@ impl Devices {
 
     /// The device that shows this code, while somebody may allow it.
     pub(crate) fn find(&self, code: UserCode, now: Instant) -> Option<(Name, &Waiting)> {
-        let name = *self.user_codes.get(&code)?;
+        let name = *self.user_codes.get(&code.hash())?;
         Some((name, self.pending(name, now)?))
     }
 
@@ -255,7 +255,7 @@ impl Devices {
 
     fn forget(&mut self, name: &Name) {
         if let Some(waiting) = self.waiting.remove(name) {
-            self.user_codes.remove(&waiting.user_code);
+            self.user_codes.remove(&waiting.user_code.hash());
             let ages = if waiting.of_public {
                 &mut self.of_public
             } else {

@@ -11,7 +11,7 @@ use super::{Links, user_stream};
 use crate::client::claim;
 use crate::client::cloud::{Cloud, CloudId};
 use crate::client::user_links::{Change, RelinkReason, Stage, UserLinks, Verdict};
-use crate::secret::AccessToken;
+use crate::secret::{AccessToken, same};
 use crate::user_id::UserId;
 
 /// What a task comes to.
@@ -200,9 +200,9 @@ impl Links {
             .access
             .open(self.sealer.as_ref(), &user_stream(user))
             .ok();
-        let refused = rejected
-            .zip(current)
-            .is_some_and(|(rejected, current)| rejected.expose() == current.as_str());
+        let refused = rejected.zip(current).is_some_and(|(rejected, current)| {
+            same(rejected.expose().as_bytes(), current.as_bytes())
+        });
         if refused && (tokens.refresh.is_none() || self.was_forced(user, cloud, link.generation)) {
             // One forced refresh and one repeat: a token that is refused when it is new cannot be helped.
             let reason = RelinkReason::TokenRejected;

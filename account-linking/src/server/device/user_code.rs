@@ -4,6 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::secret::{same, sha256};
 
 /// Letters that no word is made of, and none that is taken for another.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -14,7 +15,7 @@ const CODES: u64 = 25_600_000_000;
 /// Eight letters, shown in two groups of four; case and whatever else a person puts between them do not count.
 ///
 /// There are 20^8 of them: with the usual bounds on guesses and devices that wait, one guess in 1.5 million is right.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy)]
 pub struct UserCode([u8; LENGTH]);
 
 impl UserCode {
@@ -30,7 +31,26 @@ impl UserCode {
             LETTERS.get(letter).copied().unwrap_or(b'B')
         }))
     }
+
+    /// By which a device is found.
+    pub(crate) fn hash(self) -> [u8; 32] {
+        sha256(&self.0)
+    }
 }
+
+impl fmt::Debug for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserCode(..)")
+    }
+}
+
+impl PartialEq for UserCode {
+    fn eq(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+}
+
+impl Eq for UserCode {}
 
 impl FromStr for UserCode {
     type Err = Error;

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Dpop, ProofKey, Thumbprint};
 use crate::error::{Error, ErrorKind};
-use crate::secret::{base64url, from_base64url, sha256};
+use crate::secret::{base64url, from_base64url, same, sha256};
 use crate::server::access_token::Algorithm;
 
 /// The header that carries a proof.
@@ -139,7 +139,9 @@ impl Proof {
     /// Whether it names this access token (`ath`, RFC 9449 4.2).
     pub(crate) fn is_with(&self, access_token: &str) -> bool {
         let hash = base64url(&sha256(access_token.as_bytes()));
-        self.token_hash.as_deref() == Some(hash.as_str())
+        self.token_hash
+            .as_ref()
+            .is_some_and(|named| same(named.as_bytes(), hash.as_bytes()))
     }
 }
 
