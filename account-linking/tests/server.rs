@@ -39,6 +39,8 @@ mod refresh_keys;
 mod refresh_tokens;
 #[path = "server/replay.rs"]
 mod replay;
+#[path = "server/replicas.rs"]
+mod replicas;
 #[path = "server/resources.rs"]
 mod resources;
 #[path = "server/scenarios.rs"]

@@ -5,7 +5,8 @@
 //!
 //! Proofs that were accepted are remembered in memory: a proof that was made less than a window before
 //! a restart could be sent once more after it, to whom its token or code is also needed. Nonces of
-//! before a restart are refused.
+//! before a restart are refused. A nonce is good at the server that gave it alone: where both kinds of nonces are demanded, no proof
+//! is accepted twice by several servers over one store either, nor by one that was restarted.
 
 mod key;
 mod nonce;
