@@ -16,9 +16,10 @@ use provisioning_proto::allocation::{
     AccessPoint, AccessPoints, AllocationInput, AllocationPolicy, Decision, Keyword, KeywordSource,
     Policies, Priority, Rule, Selection, Setting, Target, decide,
 };
-use provisioning_proto::{AccessPointId, PolicyId};
+use provisioning_proto::{AccessPointId, PolicyId, RegistrationId};
 
 const SIZES: [usize; 3] = [10, 1000, 10_000];
+const DEVICES: usize = 5000;
 
 fn access_point(number: usize) -> AccessPointId {
     format!("ap-{number}").parse().expect("an id")
@@ -54,8 +55,14 @@ fn hashed() -> Policies {
 }
 
 fn decisions(c: &mut Criterion) {
-    let id = "meter-city00007-0042".parse().expect("an id");
-    let input = AllocationInput::new(&id, id.as_str());
+    // Many devices, so that no decision finds what it needs in a cache because the one before was the same.
+    let ids: Vec<RegistrationId> = (0..DEVICES)
+        .map(|n| {
+            format!("meter-city{:05}-{n}", n % 10)
+                .parse()
+                .expect("an id")
+        })
+        .collect();
     for (name, policies) in [
         ("static", keywords as fn(usize) -> Policies),
         ("hashed", |_| hashed()),
@@ -65,10 +72,15 @@ fn decisions(c: &mut Criterion) {
         for size in SIZES {
             let (points, policies) = (access_points(size), policies(size));
             let setting = Setting::new(&points, &policies);
-            let run = || decide(black_box(&input), &Selection::All, &setting);
+            let mut devices = ids.iter().cycle();
+            let mut run = || {
+                let id = devices.next().expect("a device");
+                let input = AllocationInput::new(id, id.as_str());
+                decide(black_box(&input), &Selection::All, &setting)
+            };
             assert!(matches!(run(), Decision::Assign { .. }));
-            group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(run));
-            let cost = median(run);
+            group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(&mut run));
+            let cost = median(&mut run);
             let fewest = *least.get_or_insert(cost);
             let ratio = cost.as_secs_f64() / fewest.as_secs_f64();
             eprintln!(
@@ -81,7 +93,7 @@ fn decisions(c: &mut Criterion) {
 }
 
 /// The median of 101 rounds.
-fn median<T>(run: impl Fn() -> T) -> Duration {
+fn median<T>(mut run: impl FnMut() -> T) -> Duration {
     let mut rounds: Vec<Duration> = (0..101)
         .map(|_| {
             let start = Instant::now();

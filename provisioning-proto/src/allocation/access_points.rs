@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::{AccessPointId, ErrorKind};
 pub struct AccessPoints {
     points: BTreeMap<AccessPointId, AccessPoint>,
     /// What spreading needs, made ready when it is first asked for after a change.
-    spread: OnceLock<Spread>,
+    spread: OnceLock<Arc<Spread>>,
 }
 
 impl AccessPoints {
@@ -72,7 +72,7 @@ impl AccessPoints {
 
     pub(super) fn spread(&self) -> &Spread {
         self.spread
-            .get_or_init(|| Spread::new(self.points.values()))
+            .get_or_init(|| Arc::new(Spread::new(self.points.values())))
     }
 }
 

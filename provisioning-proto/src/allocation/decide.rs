@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::allocation::hashed::Spread;
 use crate::allocation::{
     AccessPoint, AccessPoints, AllocationPolicy, FunctionUrn, GeoTable, HookCall, Link, Policies,
     PolicyKind, Rule, Target,
@@ -239,7 +238,7 @@ impl<'a> Asked<'a> {
             PolicyKind::Chain => None,
             PolicyKind::Fixed | PolicyKind::Nearest | PolicyKind::Hashed => {
                 let mut oldest_first = self.members(group);
-                oldest_first.find_map(|policy| Some((self.place(&policy.rule)?, &policy.id)))
+                oldest_first.find_map(|policy| Some((self.place(policy)?, &policy.id)))
             }
         };
         let Some((target, policy)) = found else {
@@ -256,8 +255,18 @@ impl<'a> Asked<'a> {
     }
 
     fn members(self, group: &Group<'_>) -> impl Iterator<Item = &'a AllocationPolicy> {
-        let of_kind = self.setting.policies.of_kind(group.kind);
-        of_kind.filter(|policy| group.has(&policy.id))
+        let policies = self.setting.policies;
+        let listed = group.members.as_ref().map(|members| {
+            let listed = members.iter().filter_map(|id| policies.policy(id));
+            let mut listed: Vec<_> = listed.collect();
+            listed.sort_unstable_by(|one, other| {
+                (one.created_at, &one.id).cmp(&(other.created_at, &other.id))
+            });
+            listed
+        });
+        let all = listed.is_none().then(|| policies.of_kind(group.kind));
+        let all = all.into_iter().flatten();
+        all.chain(listed.into_iter().flatten())
     }
 
     fn by_certificate(self, group: &Group<'_>) -> Option<(Target, &'a PolicyId)> {
@@ -272,8 +281,8 @@ impl<'a> Asked<'a> {
     }
 
     /// What one policy says that needs no other beside it.
-    fn place(self, rule: &Rule) -> Option<Target> {
-        match rule {
+    fn place(self, policy: &AllocationPolicy) -> Option<Target> {
+        match &policy.rule {
             Rule::Fixed { target } => self.resolve(target),
             Rule::Nearest {
                 access_points,
@@ -296,15 +305,13 @@ impl<'a> Asked<'a> {
                 weights,
                 application,
             } => {
-                let own;
                 let spread = if weights.is_empty() {
                     self.setting.access_points.spread()
                 } else {
-                    own = Spread::weighted(weights.iter().map(|(id, weight)| (id, *weight)));
-                    &own
+                    self.setting.policies.spread(&policy.id)?
                 };
                 let usable = |id: &AccessPointId| self.usable(id).is_some();
-                let chosen = spread.choose(self.input.id, usable)?;
+                let chosen = spread.choose(self.input.id, self.input.allowed, usable)?;
                 self.resolve(&Target::new(chosen.clone(), application.clone()))
             }
             _ => None,

@@ -1,21 +1,54 @@
-//! Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights after Schindelhauer and Schomaker 2005).
+//! Weighted hashing where every access point draws for every device, as in rendezvous hashing (Thaler and Ravishankar 1998), and the best
+//! draw is found without asking all of them, as in multi-probe consistent hashing (Appleton and O'Reilly 2015).
 //!
-//! An access point of weight w draws for each device a number u in (0, 1] from a hash of both ids, and the least -log2(u) / w wins:
-//! each gets its share of the weights, and whatever is added or removed, the draws of the others stay as they are. Every step is
-//! exact in integers, so that every machine and every release gives the same answer.
+//! An access point has 16 places on a circle of 64 bits, a device has 16 probes. A place takes part in a probe where a hash of both
+//! says so, which is one time in 16: thus neighbors on the circle share what is before them, instead of one taking it from the other.
+//! The draw of an access point is the least distance from a probe to a place of its that takes part, divided by its weight; the least draw
+//! wins. A draw depends on the device and on that access point alone, so that whatever is added, removed or changed in weight moves
+//! only devices to it or from it. Distances are as good as exponentially distributed, so each access point gets its share of the weights.
+//! Every step is exact in integers: every machine and every release gives the same answer.
+//!
+//! The places of similar weights are on one [`Ring`], so that a search can stop where nothing there can win any more.
 
-use std::collections::BTreeMap;
+mod ring;
+
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::allocation::{AccessPoint, Weight};
 use crate::{AccessPointId, RegistrationId};
+use ring::Ring;
 
-/// The access points that take a share, with what of the hash does not depend on the device.
-///
-/// Grouped by weight: among equal weights the largest draw wins, and a logarithm is needed only for the best of each weight.
+/// How many places an access point has, and how many probes a device.
+const PLACES: u64 = 16;
+/// A place takes part in a probe where this many bits of a hash are nought.
+const ACCEPTING_BITS: u32 = 4;
+
+/// The access points that take a share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spread(BTreeMap<Weight, Vec<(u64, AccessPointId)>>);
+pub(super) struct Spread {
+    /// By their ids.
+    shares: Vec<Share>,
+    /// A ring for each power of two among the weights, the heaviest first.
+    rings: Vec<Ring>,
+}
+
+#[derive(Clone, Debug)]
+struct Share {
+    id: AccessPointId,
+    weight: u16,
+    seed: u64,
+}
+
+/// A distance, and the weight by which it counts less.
+#[derive(Clone, Copy, Debug)]
+struct Draw {
+    distance: u64,
+    weight: u16,
+}
 
 impl Spread {
     pub(super) fn new<'p>(points: impl Iterator<Item = &'p AccessPoint>) -> Self {
@@ -23,44 +56,164 @@ impl Spread {
         Self::weighted(taking.map(|point| (&point.id, point.weight)))
     }
 
-    pub(super) fn weighted<'p>(shares: impl Iterator<Item = (&'p AccessPointId, Weight)>) -> Self {
-        let mut groups: BTreeMap<Weight, Vec<_>> = BTreeMap::new();
-        for (id, weight) in shares.filter(|(_, weight)| *weight > Weight::ZERO) {
-            let seed = hash("access point", id.as_str());
-            groups.entry(weight).or_default().push((seed, id.clone()));
+    pub(super) fn weighted<'p>(list: impl Iterator<Item = (&'p AccessPointId, Weight)>) -> Self {
+        let taking = list.filter(|(_, weight)| *weight > Weight::ZERO);
+        let mut shares: Vec<Share> = taking
+            .map(|(id, weight)| Share {
+                id: id.clone(),
+                weight: weight.value(),
+                seed: hash("access point", id.as_str()),
+            })
+            .collect();
+        shares.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        let mut classes: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+        for (owner, share) in (0_u32..).zip(&shares) {
+            let class = classes.entry(share.weight.leading_zeros()).or_default();
+            class.push((owner, share.seed, share.weight));
         }
-        Self(groups)
+        let rings = classes.into_values();
+        Self {
+            rings: rings.map(|class| Ring::new(class.into_iter())).collect(),
+            shares,
+        }
     }
 
-    /// The access point of a device among those that are `usable`.
+    /// The access point of a device among those that are `usable`, all of them `allowed` where something is.
     pub(super) fn choose(
         &self,
         device: &RegistrationId,
+        allowed: Option<&BTreeSet<AccessPointId>>,
         usable: impl Fn(&AccessPointId) -> bool,
     ) -> Option<&AccessPointId> {
         let device = hash("registration", device.as_str());
-        let mut best: Option<(u64, u64, &AccessPointId)> = None;
-        for (weight, group) in &self.0 {
-            let drawn = group
-                .iter()
-                .map(|(seed, id)| (draw(device, *seed), id))
-                .filter(|(_, id)| usable(id))
-                .max_by(|(one, first), (other, second)| {
-                    one.cmp(other).then_with(|| second.cmp(first))
-                });
-            let Some((drawn, id)) = drawn else { continue };
-            let (cost, weight) = (minus_log2(drawn), u64::from(weight.value()));
-            let wins = best.is_none_or(|(least, of, other)| {
-                // cost / weight against least / of; a cost is under 2^39, a weight under 2^10.
-                let (one, two) = (cost.wrapping_mul(of), least.wrapping_mul(weight));
-                (one, id) < (two, other)
-            });
-            if wins {
-                best = Some((cost, weight, id));
+        let probes: Vec<u64> = (0..PLACES).map(|n| nth(device, n)).collect();
+        let usable = |share: &Share| usable(&share.id);
+        // Searching costs as much more as fewer of them may be found.
+        let few = allowed.filter(|few| few.len().saturating_mul(few.len()) <= self.shares.len());
+        if let Some(few) = few {
+            let few = few.iter().filter_map(|id| self.share(id));
+            return each(few.filter(|share| usable(share)), &probes);
+        }
+        // Most often the best of all can be used, and is the only one that must be asked about.
+        let steps = self.shares.len().saturating_mul(16).saturating_add(1024);
+        let best = self.search(&probes, steps, |_, _| true);
+        if let Some(best) = best.filter(|best| usable(best)) {
+            return Some(&best.id);
+        }
+        let known: RefCell<BTreeMap<u32, bool>> = RefCell::default();
+        let found = self.search(&probes, steps, |owner, share| {
+            let mut known = known.borrow_mut();
+            *known.entry(owner).or_insert_with(|| usable(share))
+        });
+        match found {
+            Some(best) => Some(&best.id),
+            // Nearly all are full, or nobody takes part: then asking each costs no more than what has been spent.
+            None => each(self.shares.iter().filter(|share| usable(share)), &probes),
+        }
+    }
+
+    /// The least draw, unless nobody draws or the search takes more than `steps`.
+    fn search(
+        &self,
+        probes: &[u64],
+        mut steps: usize,
+        usable: impl Fn(u32, &Share) -> bool,
+    ) -> Option<&Share> {
+        let mut best: Option<(Draw, u32)> = None;
+        for ring in &self.rings {
+            for probe in probes {
+                for (distance, owner) in ring.behind(*probe) {
+                    if best.is_some_and(|(best, _)| !ring.can_win(distance, &best)) {
+                        break;
+                    }
+                    steps = steps.checked_sub(1)?;
+                    let Some(owner) = owner else { continue };
+                    let Some(share) = self.at(owner) else {
+                        continue;
+                    };
+                    let draw = Draw {
+                        distance,
+                        weight: share.weight,
+                    };
+                    if best.is_none_or(|best| (draw, owner) < best) && usable(owner, share) {
+                        best = Some((draw, owner));
+                    }
+                }
             }
         }
-        best.map(|(_, _, id)| id)
+        best.and_then(|(_, owner)| self.at(owner))
     }
+
+    fn at(&self, owner: u32) -> Option<&Share> {
+        self.shares.get(usize::try_from(owner).ok()?)
+    }
+
+    fn share(&self, id: &AccessPointId) -> Option<&Share> {
+        let found = self.shares.binary_search_by(|share| share.id.cmp(id));
+        self.shares.get(found.ok()?)
+    }
+}
+
+/// The one of the least draw of these, by going through all. The order is the same as that of a search, and goes on to those that do not
+/// take part in any probe: they come behind all that do.
+fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&'s AccessPointId> {
+    let least = |share: &Share| {
+        let mut least = (true, Draw::farthest(share.weight));
+        for place in (0..PLACES).map(|n| nth(share.seed, n)) {
+            for probe in probes {
+                let draw = Draw {
+                    distance: place.wrapping_sub(*probe),
+                    weight: share.weight,
+                };
+                let stands_by = !accepts(*probe, place);
+                least = least.min((stands_by, draw));
+            }
+        }
+        least
+    };
+    shares
+        .map(|share| (least(share), &share.id))
+        .min()
+        .map(|(_, id)| id)
+}
+
+impl Draw {
+    fn farthest(weight: u16) -> Self {
+        Self {
+            distance: u64::MAX,
+            weight,
+        }
+    }
+}
+
+impl Ord for Draw {
+    /// distance / weight against distance / weight; a product is under 2^74.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let product =
+            |one: &Self, other: &Self| u128::from(one.distance).wrapping_mul(other.weight.into());
+        product(self, other).cmp(&product(other, self))
+    }
+}
+
+impl PartialOrd for Draw {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Draw {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Draw {}
+
+/// Whether a place takes part in a probe: both folded by a product of 128 bits.
+fn accepts(probe: u64, place: u64) -> bool {
+    let product = u128::from(probe).wrapping_mul(u128::from(place));
+    let (high, low) = (product >> 64, product & u128::from(u64::MAX));
+    (high ^ low) >> 64_u32.saturating_sub(ACCEPTING_BITS) == 0
 }
 
 /// The first 64 bits of SHA-256 over what is hashed, a zero byte, and the text.
@@ -75,66 +228,14 @@ fn hash(what: &str, text: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014) over both halves: every bit of either moves every bit of the draw.
-fn draw(device: u64, seed: u64) -> u64 {
-    let mixed = device ^ seed;
+/// The number `n` of the sequence of SplitMix64 (Steele, Lea and Flood 2014) from a seed.
+fn nth(seed: u64, n: u64) -> u64 {
+    let steps = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = seed.wrapping_add(steps);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
 
-/// -log2(x / 2^64) with 32 bits behind the point, rounded up: a bit at a time, by squaring.
-fn minus_log2(x: u64) -> u64 {
-    let x = x.max(1);
-    let zeros = x.leading_zeros();
-    // 1.0 is 2^63.
-    let mut mantissa = x.wrapping_shl(zeros);
-    let mut fraction = 0_u64;
-    for _ in 0..32 {
-        let square = u128::from(mantissa).wrapping_mul(u128::from(mantissa));
-        let twice = square >> 127;
-        mantissa = u64::try_from(square >> (if twice == 1 { 64 } else { 63 })).unwrap_or(u64::MAX);
-        fraction = (fraction << 1) | u64::try_from(twice).unwrap_or(1);
-    }
-    let log2 = (u64::from(63_u32.saturating_sub(zeros)) << 32) | fraction;
-    (64_u64 << 32).saturating_sub(log2)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_logarithm_is_exact_where_it_can_be_and_close_elsewhere() {
-        for power in 0..64 {
-            assert_eq!(minus_log2(1 << power), (64 - power) << 32);
-        }
-        assert_eq!(minus_log2(0), 64 << 32);
-        // log2(3) = 1.5849625007211561814...; its first 32 bits behind the point are 0x95c01a39.
-        assert_eq!(minus_log2(3), (64 << 32) - ((1 << 32) | 0x95c0_1a39));
-        assert!(minus_log2(u64::MAX) >= 1);
-        assert!(
-            (0..1000_u64)
-                .map(|n| minus_log2(n << 40))
-                .is_sorted_by(|a, b| a >= b)
-        );
-    }
-
-    #[test]
-    fn a_choice_never_changes_between_releases() {
-        let ids: Vec<AccessPointId> = ["a", "b", "c"]
-            .iter()
-            .map(|id| id.parse().unwrap())
-            .collect();
-        let weights = [1, 10, 1000].map(|weight| Weight::new(weight).unwrap());
-        let spread = Spread::weighted(ids.iter().zip(weights));
-        let chosen: String = (0..400)
-            .filter_map(|n| spread.choose(&format!("sn-{n}").parse().unwrap(), |_| true))
-            .map(AccessPointId::as_str)
-            .collect();
-        let places =
-            |of: char| -> Vec<usize> { chosen.match_indices(of).map(|(at, _)| at).collect() };
-        // By another implementation, in Python with decimals of 60 digits.
-        assert_eq!((places('a'), places('b')), (vec![], vec![76, 112, 200]));
-    }
-}
+mod tests;

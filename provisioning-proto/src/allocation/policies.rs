@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocation::hashed::Spread;
 use crate::allocation::keywords::Keywords;
 use crate::allocation::{AllocationPolicy, Link, PolicyKind, Rule};
 use crate::limits::Limits;
@@ -17,6 +18,8 @@ pub struct Policies {
     by_age: BTreeMap<PolicyKind, BTreeSet<(u64, PolicyId)>>,
     /// The words of static policies, made ready when they are first asked after a change.
     keywords: OnceLock<Keywords>,
+    /// For each hashed policy what spreading by its weights needs, made ready when it is first asked after a change.
+    spreads: BTreeMap<PolicyId, OnceLock<Arc<Spread>>>,
 }
 
 impl Policies {
@@ -77,6 +80,9 @@ impl Policies {
         self.remove(&policy.id);
         let of_kind = self.by_age.entry(policy.rule.kind()).or_default();
         of_kind.insert((policy.created_at, policy.id.clone()));
+        if let Rule::Hashed { .. } = policy.rule {
+            self.spreads.insert(policy.id.clone(), OnceLock::new());
+        }
         self.policies.insert(policy.id.clone(), policy);
         self.keywords = OnceLock::new();
     }
@@ -87,6 +93,7 @@ impl Policies {
         if let Some(of_kind) = self.by_age.get_mut(&policy.rule.kind()) {
             of_kind.remove(&(policy.created_at, policy.id.clone()));
         }
+        self.spreads.remove(id);
         self.keywords = OnceLock::new();
         Some(policy)
     }
@@ -108,6 +115,18 @@ impl Policies {
     pub(super) fn keywords(&self) -> &Keywords {
         self.keywords
             .get_or_init(|| Keywords::new(self.of_kind(PolicyKind::Static)))
+    }
+
+    /// Where the weights of a policy of its own take devices.
+    pub(super) fn spread(&self, id: &PolicyId) -> Option<&Spread> {
+        let Rule::Hashed { weights, .. } = &self.policies.get(id)?.rule else {
+            return None;
+        };
+        let spread = self.spreads.get(id)?.get_or_init(|| {
+            let weights = weights.iter().map(|(id, weight)| (id, *weight));
+            Arc::new(Spread::weighted(weights))
+        });
+        Some(spread)
     }
 }
 

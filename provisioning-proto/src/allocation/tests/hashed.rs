@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -98,6 +98,77 @@ fn a_full_access_point_gets_no_more_and_the_others_take_its_devices() {
     assert_eq!(at(10), 0);
 }
 
+#[test]
+fn shares_are_within_five_percent_of_the_weights_for_two_and_three_and_ten() {
+    let devices = 100_000_u32;
+    for weights in [&[1, 1][..], &[1, 1, 1], &[1, 2, 7], &[5; 10]] {
+        let (all, rules) = (points(weighted(weights)), hashed());
+        let mut counts = vec![0_u32; weights.len()];
+        for n in 0..devices {
+            let to = chosen(n.try_into().unwrap(), &all, &rules).unwrap();
+            counts[to.strip_prefix("ap-").unwrap().parse::<usize>().unwrap()] += 1;
+        }
+        let total: u16 = weights.iter().sum();
+        for (count, weight) in counts.into_iter().zip(weights) {
+            let wanted = f64::from(devices) * f64::from(*weight) / f64::from(total);
+            let off = f64::from(count) / wanted - 1.0;
+            assert!(off.abs() <= 0.05, "{weights:?}: {weight} is off by {off}");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_get_as_much_each_as_chance_allows() {
+    let (all, rules) = (points(weighted(&[1; 1000])), hashed());
+    let mut counts = BTreeMap::new();
+    for n in 0..100_000 {
+        *counts.entry(chosen(n, &all, &rules).unwrap()).or_insert(0) += 1;
+    }
+    // A hundred each on average, with a standard deviation of ten for a fair lottery.
+    let square = |count: &i32| f64::from((count - 100) * (count - 100));
+    let deviation = (counts.values().map(square).sum::<f64>() / 1000.0).sqrt();
+    assert_eq!(counts.len(), 1000);
+    assert!(deviation < 11.0, "{deviation}");
+}
+
+#[test]
+fn what_an_entry_allows_is_chosen_among_as_if_there_were_nothing_else() {
+    let (all, rules) = (points(weighted(&[3; 200])), hashed());
+    for size in [1, 5, 60] {
+        let allowed: BTreeSet<AccessPointId> = (0..size)
+            .map(|n| access_point_id(&format!("ap-{}", n * 3)))
+            .collect();
+        let others = all.all().values().filter(|one| allowed.contains(&one.id));
+        let alone = points(others.cloned());
+        for n in 0..200 {
+            let id = id(&format!("sn-{n}"));
+            let mut input = AllocationInput::new(&id, id.as_str());
+            input.allowed = Some(&allowed);
+            let setting = Setting::new(&all, &rules);
+            let place = outcome(decide(&input, &Selection::All, &setting)).ok();
+            assert_eq!(place, chosen(n, &alone, &rules));
+        }
+    }
+}
+
+#[test]
+fn the_weights_of_a_policy_that_is_put_again_count_at_once() {
+    let all = points(weighted(&[1, 1]));
+    let one = |id: &str| {
+        let weights = BTreeMap::from([(access_point_id(id), weight(1))]);
+        let application = None;
+        let rule = Rule::Hashed {
+            weights,
+            application,
+        };
+        policy("p", 1, rule)
+    };
+    let mut rules = policies([one("ap-0")]);
+    assert_eq!(chosen(1, &all, &rules).as_deref(), Some("ap-0"));
+    rules.put(one("ap-1"));
+    assert_eq!(chosen(1, &all, &rules).as_deref(), Some("ap-1"));
+}
+
 proptest! {
     /// The same device is given the same place, and what is removed moves only what was there.
     #[test]
@@ -125,6 +196,62 @@ proptest! {
             } else {
                 prop_assert_eq!(was, is);
             }
+        }
+    }
+
+    /// What is added takes devices from the others, and gives none away.
+    #[test]
+    fn adding_one_moves_devices_only_to_it(weights in prop::collection::vec(0_u16..=1000, 1..12), new in 1_u16..=1000) {
+        let rules = hashed();
+        let before = points(weighted(&weights));
+        let mut after = before.clone();
+        let mut added = point("another");
+        added.weight = weight(new);
+        after.put(added);
+        for n in 0..100 {
+            let is = chosen(n, &after, &rules);
+            if is.as_deref() != Some("another") {
+                prop_assert_eq!(chosen(n, &before, &rules), is);
+            }
+        }
+    }
+
+    /// Whatever gets a greater weight takes devices from the others, and gives none away.
+    #[test]
+    fn raising_a_weight_moves_devices_only_towards_it(weights in prop::collection::vec(1_u16..=1000, 2..12), raised in any::<prop::sample::Index>(), by in 1_u16..1000) {
+        let raised = raised.index(weights.len());
+        let mut heavier = weights.clone();
+        heavier[raised] = (heavier[raised] + by).min(1000);
+        let rules = hashed();
+        let (before, after) = (points(weighted(&weights)), points(weighted(&heavier)));
+        for n in 0..100 {
+            let is = chosen(n, &after, &rules).unwrap();
+            if is != format!("ap-{raised}") {
+                prop_assert_eq!(chosen(n, &before, &rules).unwrap(), is);
+            }
+        }
+    }
+
+    /// Those that are full count as if they were not there.
+    #[test]
+    fn full_ones_are_passed_over(weights in prop::collection::vec(0_u16..=1000, 1..40), full in prop::collection::vec(any::<bool>(), 40)) {
+        let mut list = weighted(&weights);
+        let mut load = BTreeMap::new();
+        let mut free = Vec::new();
+        for (point, full) in list.iter_mut().zip(full) {
+            point.capacity = Some(1);
+            load.insert(point.id.clone(), u64::from(full));
+            if !full {
+                free.push(point.clone());
+            }
+        }
+        let (all, free, rules) = (points(list), points(free), hashed());
+        for n in 0..50 {
+            let id = id(&format!("sn-{n}"));
+            let mut setting = Setting::new(&all, &rules);
+            setting.load = Some(&load);
+            let place = outcome(decide(&AllocationInput::new(&id, "x"), &Selection::All, &setting)).ok();
+            prop_assert_eq!(place, chosen(n, &free, &rules));
         }
     }
 }
