@@ -39,7 +39,7 @@
 //!             let key = Opaque::new(b"a key of 16 byte".to_vec());
 //!             let security = Security::psk("coaps://target.example:5684", 101, b"urn:imei:1", key);
 //!             let configuration = Configuration::new(vec![Account::new(security, Server::new(101, 300))]);
-//!             bootstraps.handle_configuration(bootstrap, Some(configuration), now);
+//!             bootstraps.handle_configuration(bootstrap, Ok(configuration), now);
 //!         }
 //!         Output::Respond { response, .. } => log.push(format!("{} to the client", response.code)),
 //!         Output::Send { exchange, request, .. } => {
@@ -102,7 +102,7 @@ pub use path::{MAX_ID, Path};
 pub use plan::{Placed, Plan, PlanError, Step};
 pub use request::{BootstrapRequest, Operation};
 pub use session::{
-    BootstrapId, Bootstraps, Client, Config, Event, ExchangeId, Failure, Incoming, Output, PeerId,
-    RequestId, TransportFailure, Verify,
+    BootstrapId, Bootstraps, Client, Config, Event, ExchangeId, Failure, Incoming, Missing, Output,
+    PeerId, RequestId, TransportFailure, Verify,
 };
 pub use value::{Instance, ObjectLink, Opaque, Resource, Value};

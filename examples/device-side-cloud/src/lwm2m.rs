@@ -9,8 +9,8 @@ use coap_psk::{DeviceSecret, KeyBytes, PskKey};
 use lwm2m_bootstrap::{AnyIdentity, Known, Provisioner, Settings};
 use provisioning_proto::directory::Evidence;
 use provisioning_proto::lwm2m::objects::{Security, Server};
-use provisioning_proto::lwm2m::{Account, Client, Configuration, Event, Opaque};
-use provisioning_proto::model::{Attestation, PskIdentity};
+use provisioning_proto::lwm2m::{Account, Client, Configuration, Event, Missing, Opaque};
+use provisioning_proto::model::{Attestation, Cause, PskIdentity};
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::UdpSocket;
 use tracing::warn;
@@ -86,29 +86,34 @@ impl Provisioner for Door {
     }
 
     /// The device proved its key a moment ago; whether that still counts is asked again.
-    async fn configuration(&self, client: &Client, peer: Option<IpAddr>) -> Option<Configuration> {
+    async fn configuration(
+        &self,
+        client: &Client,
+        peer: Option<IpAddr>,
+    ) -> Result<Configuration, Missing> {
         let identity = self.provisioning.directory(|directory| {
             let known = directory.registration(&client.tenant, &client.endpoint)?;
             match &known.enrollment.as_ref()?.attestation {
                 Attestation::DtlsPsk { identity, .. } => Some(identity.clone()),
                 _ => None,
             }
-        })?;
+        });
+        let identity = identity.ok_or(Missing::Nothing)?;
         let principal = self.provisioning.authenticate(&Evidence::Psk { identity });
-        let principal = principal.ok()?;
+        let principal = principal.map_err(missing)?;
         if (principal.tenant(), principal.id()) != (&client.tenant, &client.endpoint) {
-            return None;
+            return Err(Missing::Nothing);
         }
         let wish = Wish {
             peer,
             ..Wish::default()
         };
         let assigned = self.provisioning.register(principal, wish).await;
-        let configuration = self.account(&assigned.ok()?);
+        let configuration = self.account(&assigned.map_err(missing)?);
         if configuration.is_none() {
             warn!(tenant = %client.tenant, endpoint = %client.endpoint, "the access point of a device has no LwM2M address, or the device no key there");
         }
-        configuration
+        configuration.ok_or(Missing::Nothing)
     }
 
     async fn ended(&self, _: Event) {}
@@ -137,5 +142,36 @@ impl Door {
         let security = Security::psk(uri, server, identity.as_bytes(), key);
         let account = Account::new(security, Server::new(server, lifetime));
         Some(Configuration::new(vec![account]))
+    }
+}
+
+/// Whether a device that was not assigned may be soon, without anybody's doing, or not.
+fn missing(cause: Cause) -> Missing {
+    match cause {
+        Cause::Busy
+        | Cause::Unavailable
+        | Cause::Conflict
+        | Cause::TimedOut
+        | Cause::Interrupted
+        | Cause::Cancelled
+        | Cause::TargetFailed
+        | Cause::HookFailed => Missing::NotNow,
+        _ => Missing::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_by_itself_is_put_off() {
+        for cause in [Cause::Busy, Cause::Unavailable, Cause::TimedOut] {
+            assert_eq!(missing(cause), Missing::NotNow);
+        }
+        // What is wrong with the device or its entry looks like a device that nobody knows.
+        for cause in [Cause::Unauthenticated, Cause::Disabled, Cause::NoMatch] {
+            assert_eq!(missing(cause), Missing::Nothing);
+        }
     }
 }

@@ -56,9 +56,25 @@ pub(crate) fn response_in(response: &coap_psk::Response) -> lwm2m::Response {
 }
 
 pub(crate) fn response_out(response: &lwm2m::Response) -> coap_psk::Response {
-    let carried = coap_psk::Response::new(Code::from_byte(response.code.as_byte()));
+    let mut carried = coap_psk::Response::new(Code::from_byte(response.code.as_byte()));
+    carried.max_age = response.max_age;
     match response.content_format {
         Some(format) => carried.with_payload(format, response.payload.expose().to_vec()),
         None => carried,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_come_again_is_told_to_the_client() {
+        let refusal = lwm2m::Response::new(lwm2m::Code::SERVICE_UNAVAILABLE).with_max_age(30);
+        let carried = response_out(&refusal);
+        assert_eq!(carried.code, Code::SERVICE_UNAVAILABLE);
+        assert_eq!(carried.max_age, Some(30));
+        let other = response_out(&lwm2m::Response::new(lwm2m::Code::CHANGED));
+        assert_eq!(other.max_age, None);
     }
 }

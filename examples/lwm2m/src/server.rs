@@ -11,8 +11,8 @@ use coap_psk::{
     Code, Config, Endpoint, Event as Coap, Output as CoapOutput, PskKey, Request, Response, driver,
 };
 use provisioning_proto::lwm2m::{
-    self, BootstrapId, Bootstraps, Client, Configuration, Event, ExchangeId, Incoming, Output,
-    PeerId, RequestId, TransportFailure,
+    self, BootstrapId, Bootstraps, Client, Configuration, Event, ExchangeId, Incoming, Missing,
+    Output, PeerId, RequestId, TransportFailure,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -47,13 +47,13 @@ pub trait Provisioner: Clone + Send + Sync + 'static {
         async { None }
     }
 
-    /// What a client that asks from an address is to have; nothing when there is nothing. Whatever its servers must know of it they
+    /// What a client that asks from an address is to have, or why there is nothing. Whatever its servers must know of it they
     /// know when this is answered: its keys are sent at once.
     fn configuration(
         &self,
         client: &Client,
         peer: Option<IpAddr>,
-    ) -> impl Future<Output = Option<Configuration>> + Send;
+    ) -> impl Future<Output = Result<Configuration, Missing>> + Send;
 
     /// What became of a bootstrap.
     fn ended(&self, event: Event) -> impl Future<Output = ()> + Send;
@@ -115,7 +115,7 @@ where
 
 /// What the tasks of the listener tell it.
 enum News {
-    Configured(BootstrapId, Option<Configuration>),
+    Configured(BootstrapId, Result<Configuration, Missing>),
     Unsent(ExchangeId),
     Believed(Client, coap_psk::ExchangeId, Request),
 }

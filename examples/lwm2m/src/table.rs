@@ -9,7 +9,7 @@ use coap_psk::PskKey;
 use lwm2m_bootstrap::{Known, Provisioner};
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{
-    Account, Clean, Client, Config, Configuration, Event, Opaque, Verify,
+    Account, Clean, Client, Config, Configuration, Event, Missing, Opaque, Verify,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -194,9 +194,14 @@ impl Provisioner for Table {
         Some(row.client.clone())
     }
 
-    async fn configuration(&self, client: &Client, _: Option<IpAddr>) -> Option<Configuration> {
-        let row = self.find(|row| row.client == *client)?;
-        Some(row.configuration.clone())
+    async fn configuration(
+        &self,
+        client: &Client,
+        _: Option<IpAddr>,
+    ) -> Result<Configuration, Missing> {
+        let row = self.find(|row| row.client == *client);
+        let row = row.ok_or(Missing::Nothing)?;
+        Ok(row.configuration.clone())
     }
 
     async fn ended(&self, event: Event) {

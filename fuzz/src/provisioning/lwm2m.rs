@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{
     Account, BootstrapId, BootstrapRequest, Bootstraps, Client, Code, Config, Configuration,
-    ContentFormat, Discovery, Event, Incoming, LINK_FORMAT, Method, Opaque, Output, Path, PeerId,
-    Plan, Request, RequestId, Response, Step, TransportFailure, Value, senml_cbor, senml_json, tlv,
+    ContentFormat, Discovery, Event, Incoming, LINK_FORMAT, Method, Missing, Opaque, Output, Path,
+    PeerId, Plan, Request, RequestId, Response, Step, TransportFailure, Value, senml_cbor,
+    senml_json, tlv,
 };
 
 /// TLV: entries that read are written as themselves, and instances that read as instances that read as the same.
@@ -209,7 +210,11 @@ pub fn session(bytes: &[u8]) {
                 if let Some(bootstrap) = questions.pop() {
                     machine.handle_configuration(
                         bootstrap,
-                        rest.is_empty().then(configuration),
+                        match rest.first() {
+                            None => Ok(configuration()),
+                            Some(0) => Err(Missing::NotNow),
+                            Some(_) => Err(Missing::Nothing),
+                        },
                         now,
                     );
                 }

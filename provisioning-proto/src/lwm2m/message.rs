@@ -39,6 +39,8 @@ impl Code {
     pub const NOT_ACCEPTABLE: Self = Self::new(4, 6);
     /// 5.00.
     pub const INTERNAL_SERVER_ERROR: Self = Self::new(5, 0);
+    /// 5.03.
+    pub const SERVICE_UNAVAILABLE: Self = Self::new(5, 3);
 
     /// The code `class.detail`; bits beyond three and five are cut off.
     #[must_use]
@@ -170,6 +172,8 @@ pub struct Response {
     pub code: Code,
     /// The Content-Format of the payload.
     pub content_format: Option<u16>,
+    /// Behind a 5.03, how many seconds to wait. (RFC 7252, 5.9.3.4)
+    pub max_age: Option<u32>,
     /// The payload; it may hold keys.
     pub payload: Opaque,
 }
@@ -181,8 +185,16 @@ impl Response {
         Self {
             code,
             content_format: None,
+            max_age: None,
             payload: Opaque::default(),
         }
+    }
+
+    /// This response with a Max-Age in seconds.
+    #[must_use]
+    pub fn with_max_age(mut self, secs: u32) -> Self {
+        self.max_age = Some(secs);
+        self
     }
 
     /// This response with a payload.

@@ -4,7 +4,7 @@
 //!  POST /bs ─▶ Configuring ──▶ 2.04, Discovering ─▶ Working ─▶ Verifying ─▶ Finishing ─▶ Finished
 //!                  │                  ▲    (Delete*, Write*)                    │
 //!                  │                  └────────────── 4.06, k times ────────────┘
-//!                  ├▶ 4.00 or 5.00                any refusal, Reset, time-out ─▶ Failed
+//!                  ├▶ 4.00, 5.00 or 5.03          any refusal, Reset, time-out ─▶ Failed
 //!                  └▶ 2.05 with a pack            POST /bs again ─▶ Failed(Cancelled), and from the beginning
 //! ```
 
@@ -22,7 +22,8 @@ use super::request::{BootstrapRequest, Operation};
 
 pub use config::{Config, Verify};
 pub use output::{
-    BootstrapId, Client, Event, ExchangeId, Failure, Output, PeerId, RequestId, TransportFailure,
+    BootstrapId, Client, Event, ExchangeId, Failure, Missing, Output, PeerId, RequestId,
+    TransportFailure,
 };
 use phase::{Bootstrap, Phase, Turn};
 
@@ -127,7 +128,7 @@ impl Bootstraps {
             self.fail(known, Failure::Cancelled);
         }
         if self.bootstraps.len() >= self.config.max_bootstraps {
-            return self.respond(peer, id, Response::new(Code::INTERNAL_SERVER_ERROR));
+            return self.put_off(peer, id);
         }
         let bootstrap = BootstrapId(self.fresh());
         let ends = now.checked_add(self.config.total_timeout);
@@ -161,11 +162,11 @@ impl Bootstraps {
             .push_back(Output::Configure { bootstrap, client });
     }
 
-    /// Takes what a client is to have, or that there is nothing. A late or repeated answer is ignored.
+    /// Takes what a client is to have, or why there is nothing. A late or repeated answer is ignored.
     pub fn handle_configuration(
         &mut self,
         bootstrap: BootstrapId,
-        configuration: Option<Configuration>,
+        configuration: Result<Configuration, Missing>,
         now: Instant,
     ) {
         let now = self.advance(now);
@@ -177,7 +178,10 @@ impl Bootstraps {
         };
         let (peer, request) = (it.peer, it.request);
         let fit = configuration
-            .ok_or(Failure::NoConfiguration)
+            .map_err(|missing| match missing {
+                Missing::Nothing => Failure::NoConfiguration,
+                Missing::NotNow => Failure::Unavailable,
+            })
             .and_then(|wanted| {
                 wanted.check(it.confidential || self.config.insecure)?;
                 Ok(wanted)
@@ -188,9 +192,14 @@ impl Bootstraps {
                 // What the operator made of it is not the client's fault.
                 let code = match failure {
                     Failure::NoConfiguration => Code::BAD_REQUEST,
+                    Failure::Unavailable => Code::SERVICE_UNAVAILABLE,
                     _ => Code::INTERNAL_SERVER_ERROR,
                 };
-                self.respond(peer, request, Response::new(code));
+                if code == Code::SERVICE_UNAVAILABLE {
+                    self.put_off(peer, request);
+                } else {
+                    self.respond(peer, request, Response::new(code));
+                }
                 return self.fail(bootstrap, failure);
             }
         };
@@ -291,7 +300,7 @@ impl Bootstraps {
                 .get(&bootstrap)
                 .map(|it| (it.peer, it.request, &it.phase));
             if let Some((peer, request, Phase::Configuring { .. })) = waiting {
-                self.respond(peer, request, Response::new(Code::INTERNAL_SERVER_ERROR));
+                self.put_off(peer, request);
             }
             self.fail(bootstrap, Failure::TimedOut);
         }
@@ -325,6 +334,13 @@ impl Bootstraps {
             request,
             response,
         });
+    }
+
+    /// Answers that the client is to come again later.
+    fn put_off(&mut self, peer: PeerId, request: RequestId) {
+        let secs = u32::try_from(self.config.retry_after.as_secs()).unwrap_or(u32::MAX);
+        let response = Response::new(Code::SERVICE_UNAVAILABLE).with_max_age(secs);
+        self.respond(peer, request, response);
     }
 
     fn take_turn(&mut self, bootstrap: BootstrapId, turn: Turn, now: Instant) {

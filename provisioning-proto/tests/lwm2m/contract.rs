@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use provisioning_proto::lwm2m::{
     BootstrapId, Bootstraps, Code, Config, ContentFormat, Event, ExchangeId, Incoming, Method,
-    Output, PeerId, Request, RequestId, Response, TransportFailure,
+    Missing, Output, PeerId, Request, RequestId, Response, TransportFailure,
 };
 
 use super::client::Client;
@@ -115,7 +115,7 @@ impl Run {
                 if let Some(bootstrap) = self.questions.pop_front() {
                     self.machine.handle_configuration(
                         bootstrap,
-                        known.then(configuration),
+                        known.then(configuration).ok_or(Missing::NotNow),
                         self.now,
                     );
                 }

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{
-    Account, Code, Config, Configuration, ContentFormat, Event, Failure, Method, PeerId, Request,
-    RequestId, TransportFailure, Unfit, Verify,
+    Account, Code, Config, Configuration, ContentFormat, Event, Failure, Method, Missing, PeerId,
+    Request, RequestId, TransportFailure, Unfit, Verify,
 };
 
 use super::client::{Client, Manners};
-use super::world::{World, account, name};
+use super::world::{World, account, configuration, name};
 
 const PEER: PeerId = PeerId(1);
 
@@ -287,7 +287,7 @@ fn an_endpoint_name_that_is_not_the_credentials_is_refused_and_none_is_the_crede
 #[test]
 fn a_client_that_nobody_knows_is_answered_as_one_with_a_bad_request() {
     let mut world = World::with(Config::default(), Client::new("1.1", ContentFormat::Tlv, 0));
-    world.wanted = None;
+    world.wanted = Err(Missing::Nothing);
     world.begins(PEER);
     assert_eq!(world.answers, [Code::BAD_REQUEST]);
     assert_eq!(cause(&world), &Failure::NoConfiguration);
@@ -298,7 +298,7 @@ fn a_configuration_that_would_lock_the_client_out_is_not_sent() {
     let mut world = World::with(Config::default(), Client::new("1.1", ContentFormat::Tlv, 0));
     let mut unfit = account(101);
     unfit.server.short_server_id = 102;
-    world.wanted = Some(Configuration::new(vec![unfit]));
+    world.wanted = Ok(Configuration::new(vec![unfit]));
     world.begins(PEER);
     assert_eq!(world.answers, [Code::INTERNAL_SERVER_ERROR]);
     assert_eq!(cause(&world), &Failure::Unfit(Unfit::ShortServerId));
@@ -318,7 +318,7 @@ fn keys_go_over_an_open_transport_only_where_that_is_allowed() {
         world.confidential = false;
         if !keyed {
             let open = Account::new(Security::no_sec("coap://h", 5), Server::new(5, 60));
-            world.wanted = Some(Configuration::new(vec![open]));
+            world.wanted = Ok(Configuration::new(vec![open]));
         }
         world.begins(PEER);
         world.settle();
@@ -364,6 +364,25 @@ fn a_client_that_dawdles_is_given_up_after_ten_minutes() {
 }
 
 #[test]
+fn whoever_cannot_be_told_now_comes_again_later() {
+    let mut config = Config::default();
+    config.retry_after = Duration::from_secs(45);
+    let mut world = World::with(config, Client::new("1.1", ContentFormat::Tlv, 0));
+    world.wanted = Err(Missing::NotNow);
+    world.begins(PEER);
+    assert_eq!(world.answers, [Code::SERVICE_UNAVAILABLE]);
+    assert_eq!(world.put_off, [45]);
+    assert_eq!(cause(&world), &Failure::Unavailable);
+    assert!(world.machine.is_empty() && world.client().log.is_empty());
+    // The next time it is told.
+    world.wanted = Ok(configuration());
+    world.begins(PEER);
+    world.settle();
+    assert!(matches!(world.events.last(), Some(Event::Finished { .. })));
+    assert_eq!(world.put_off, [45]);
+}
+
+#[test]
 fn a_configuration_that_does_not_come_is_an_error_of_the_server() {
     let mut world = World::with(Config::default(), Client::new("1.1", ContentFormat::Tlv, 0));
     let request = world.client().asks("urn:imei:1");
@@ -379,7 +398,8 @@ fn a_configuration_that_does_not_come_is_an_error_of_the_server() {
     // The question is lost.
     assert!(world.machine.poll_output().is_some());
     world.passes(Duration::from_secs(10));
-    assert_eq!(world.answers, [Code::INTERNAL_SERVER_ERROR]);
+    assert_eq!(world.answers, [Code::SERVICE_UNAVAILABLE]);
+    assert_eq!(world.put_off, [30]);
     assert_eq!(cause(&world), &Failure::TimedOut);
 }
 
@@ -416,8 +436,9 @@ fn there_is_room_for_so_many_bootstraps_and_no_more() {
     }
     assert_eq!(
         world.answers,
-        [Code::CHANGED, Code::CHANGED, Code::INTERNAL_SERVER_ERROR]
+        [Code::CHANGED, Code::CHANGED, Code::SERVICE_UNAVAILABLE]
     );
+    assert_eq!(world.put_off, [30]);
     world.settle();
     world.begins(PeerId(3));
     world.settle();

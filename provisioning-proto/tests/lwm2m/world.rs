@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use provisioning_proto::lwm2m::objects::{Security, Server};
 use provisioning_proto::lwm2m::{
     Account, Bootstraps, Client as Name, Code, Config, Configuration, Event, ExchangeId, Incoming,
-    Opaque, Output, PeerId, Request, RequestId, Response,
+    Missing, Opaque, Output, PeerId, Request, RequestId, Response,
 };
 
 use super::client::Client;
@@ -38,8 +38,10 @@ pub struct World {
     pub clients: BTreeMap<PeerId, Client>,
     pub names: BTreeMap<PeerId, Name>,
     /// What a client is to have; nothing for one that is not known.
-    pub wanted: Option<Configuration>,
+    pub wanted: Result<Configuration, Missing>,
     pub answers: Vec<Code>,
+    /// In how many seconds those are to come again that are told so.
+    pub put_off: Vec<u32>,
     pub packs: Vec<Response>,
     pub events: Vec<Event>,
     /// Requests that are not answered yet.
@@ -56,8 +58,9 @@ impl World {
             now: Instant::now(),
             clients: BTreeMap::new(),
             names: BTreeMap::new(),
-            wanted: Some(configuration()),
+            wanted: Ok(configuration()),
             answers: Vec::new(),
+            put_off: Vec::new(),
             packs: Vec::new(),
             events: Vec::new(),
             open: VecDeque::new(),
@@ -111,6 +114,7 @@ impl World {
                 }
                 Output::Respond { response, .. } => {
                     self.answers.push(response.code);
+                    self.put_off.extend(response.max_age);
                     if !response.payload.is_empty() {
                         self.packs.push(response);
                     }

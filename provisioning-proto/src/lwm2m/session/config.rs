@@ -6,10 +6,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// How many bootstraps may be under way: 10,000. One more is answered with 5.00.
+    /// How many bootstraps may be under way: 10,000. One more is answered with 5.03.
     pub max_bootstraps: usize,
-    /// How long finding out what a client is to have may take: 10 s.
+    /// How long finding out what a client is to have may take: 10 s. Then it is answered with 5.03.
     pub configuration_timeout: Duration,
+    /// When a client that is answered with 5.03 is to come again: 30 s. Whole seconds go into Max-Age.
+    pub retry_after: Duration,
     /// How long a client may take for an answer: 93 s, as long as CoAP repeats a message. (RFC 7252, 4.8.2: MAX_TRANSMIT_WAIT)
     pub request_timeout: Duration,
     /// How long all of it may take: 10 minutes.
@@ -31,6 +33,7 @@ impl Default for Config {
         Self {
             max_bootstraps: 10_000,
             configuration_timeout: Duration::from_secs(10),
+            retry_after: Duration::from_secs(30),
             request_timeout: Duration::from_secs(93),
             total_timeout: Duration::from_secs(600),
             lenient: false,

@@ -125,6 +125,9 @@ pub enum Failure {
     /// There is nothing that the client is to have, or it may not have it now.
     #[error("no configuration")]
     NoConfiguration,
+    /// What the client is to have cannot be found out now.
+    #[error("the configuration cannot be found out now")]
+    Unavailable,
     /// What the client is to have is not fit to be sent.
     #[error("the configuration is not fit to be sent")]
     Unfit(#[from] Unfit),
@@ -160,6 +163,16 @@ pub enum Failure {
     /// The client rejected a message, or cannot be reached.
     #[error("the client cannot be reached")]
     Unreachable,
+}
+
+/// Why there is no configuration for a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "each of them has its answer")]
+pub enum Missing {
+    /// There is nothing that it is to have, or it may not have it. It is answered with 4.00, as one that nobody knows.
+    Nothing,
+    /// Not now: whoever knows is overloaded or cannot be asked. It is answered with 5.03 and when to come again.
+    NotNow,
 }
 
 /// What became of a request that has no response.
