@@ -12,10 +12,10 @@ mod owners;
 mod secrets;
 mod streams;
 mod turns;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -42,6 +42,7 @@ use geography::Geography;
 use local::Local;
 use secrets::Secrets;
 use turns::Turns;
+use waiting::Waiting;
 
 /// The provisioning service of this cloud; clones are the same one.
 #[derive(Clone, Debug)]
@@ -71,20 +72,17 @@ struct Shared {
     geography: Mutex<Option<Geography>>,
     /// What is to be told to the targets of devices, by the devices.
     lanes: Vec<Lane>,
-    /// How much waits in all lanes.
-    waiting: AtomicUsize,
+    /// How much waits in all lanes, and for whom.
+    waiting: Waiting,
     turns: Turns,
     window: Window,
 }
 
-/// How many devices may wait until they are made known. One that comes then is told at once to come again: it would wait in vain,
-/// and what is done for it would hold up those who can still be answered in time.
-const MAX_WAITING: usize = 128;
 /// In how many lanes they wait.
 const LANES: usize = 1024;
 
 /// What is to be done in the order in which it came.
-type Lane = Arc<Mutex<VecDeque<Output>>>;
+type Lane = Arc<Mutex<VecDeque<(TenantId, Output)>>>;
 
 #[derive(Debug)]
 struct State {
@@ -156,7 +154,7 @@ impl Provisioning {
             geography: Mutex::new(geography),
             turns: Turns::new(settings),
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
-            waiting: AtomicUsize::new(0),
+            waiting: Waiting::default(),
             window,
         }));
         provisioning.load_all().await?;
@@ -238,7 +236,7 @@ impl Provisioning {
         if !turn.is_zero() {
             tokio::time::sleep(turn).await;
         }
-        if self.0.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+        if !self.0.waiting.has_room(&tenant) {
             info!(%tenant, device = %id, "a device is to come again: too many are being made known");
             return Err(Cause::Busy);
         }

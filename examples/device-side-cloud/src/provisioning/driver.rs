@@ -1,7 +1,6 @@
 //! Moves what the machine asks for to the journal and the targets, and the answers back; decides nothing.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use provisioning_proto::RegistrationId;
@@ -65,15 +64,17 @@ impl Provisioning {
     /// What concerns a device's targets is done in the order in which it comes; everything else at once.
     fn dispatch(&self, output: Output) {
         let device = match &output {
-            Output::UpsertDevice { id, .. } | Output::RetireDevice { id, .. } => Some(id),
+            Output::UpsertDevice { tenant, id, .. } | Output::RetireDevice { tenant, id, .. } => {
+                Some((tenant.clone(), id))
+            }
             _ => None,
         };
-        match device.and_then(|id| self.lane(id)) {
-            Some(lane) => {
-                self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        match device.and_then(|(tenant, id)| Some((tenant, self.lane(id)?))) {
+            Some((tenant, lane)) => {
+                self.0.waiting.enter(&tenant);
                 let begins = {
                     let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
-                    waiting.push_back(output);
+                    waiting.push_back((tenant, output));
                     waiting.len() == 1
                 };
                 if begins {
@@ -100,11 +101,11 @@ impl Provisioning {
                 let waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
                 waiting.front().cloned()
             };
-            let Some(output) = first else {
+            let Some((tenant, output)) = first else {
                 return;
             };
             self.clone().carry_out(output).await;
-            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.0.waiting.leave(&tenant);
             let mut waiting = lane.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.pop_front();
             if waiting.is_empty() {
