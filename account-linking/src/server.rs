@@ -8,7 +8,9 @@ pub mod access_token;
 mod authorization_server;
 pub mod authorize;
 mod browser;
+pub mod client_assertion;
 pub mod client_authentication;
+mod client_key;
 pub mod config;
 mod credential;
 pub mod device;
@@ -33,6 +35,8 @@ pub mod token;
 
 pub use access_token::{Algorithm, Principal, Refusal};
 pub use authorization_server::AuthorizationServer;
+pub use client_assertion::ClientAssertions;
+pub use client_key::{ClientKey, MAX_KEYS};
 pub use config::{Config, Issuer, RefreshKey, SigningKey};
 pub use device::DeviceFlow;
 pub use dpop::Dpop;

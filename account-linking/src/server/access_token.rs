@@ -36,6 +36,12 @@ impl Algorithm {
             Self::EdDsa => "EdDSA",
         }
     }
+
+    /// The algorithm of this registered name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let mut all = [Self::Es256, Self::Rs256, Self::EdDsa].into_iter();
+        all.find(|one| one.as_str() == name)
+    }
 }
 
 /// Who a request with an access token acts for.

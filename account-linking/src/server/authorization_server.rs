@@ -10,6 +10,7 @@
 //! has come. Whatever it decides it decides on the state it finds then, so that a lost race needs
 //! no rule of its own. Nothing leaves before the change behind it is durable (L5).
 
+mod assertion_steps;
 mod browser_steps;
 mod client_steps;
 mod command_steps;
@@ -62,6 +63,8 @@ pub struct AuthorizationServer {
     /// User codes that were not right, by user.
     guesses: Throttle,
     proofs: Proofs,
+    /// Client assertions that were accepted.
+    assertions: Proofs,
     nonces: Option<Nonces>,
     tasks: BTreeMap<RequestId, Task>,
     deadlines: BTreeSet<(Instant, RequestId)>,
@@ -108,6 +111,8 @@ impl AuthorizationServer {
         };
         let flow = config.device_flow.as_ref();
         let max_proofs = config.dpop.as_ref().map_or(0, |dpop| dpop.max_proofs);
+        let assertions = config.client_assertions.as_ref();
+        let max_assertions = assertions.map_or(0, |settings| settings.max_remembered);
         Ok(Self {
             clients: Streams::new(config.max_streams),
             grants: Streams::new(config.max_streams),
@@ -117,6 +122,7 @@ impl AuthorizationServer {
             devices: Devices::new(flow.map_or(0, |flow| flow.max_devices)),
             pushed: Pushed::new(config.max_pushed_requests),
             proofs: Proofs::new(max_proofs),
+            assertions: Proofs::new(max_assertions),
             nonces,
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -241,17 +247,22 @@ impl AuthorizationServer {
         }
     }
 
-    /// Takes whether a signature was good, of a token or of a proof.
+    /// Takes whether a signature was good, of a token, a proof or a client's assertion.
     pub fn handle_verification(&mut self, request: RequestId, good: bool, now: Instant) {
         self.advance(now);
-        let verifying =
-            |awaiting: &Awaiting| matches!(awaiting, Awaiting::Verification | Awaiting::Proof);
+        let verifying = |awaiting: &Awaiting| {
+            matches!(
+                awaiting,
+                Awaiting::Verification | Awaiting::Proof | Awaiting::Assertion
+            )
+        };
         if let Some(task) = self.awaiting(request, verifying) {
-            let answer = match task.awaiting {
-                Awaiting::Proof => &mut task.proven,
-                _ => &mut task.verified,
-            };
-            *answer = Some(good);
+            match task.awaiting {
+                Awaiting::Proof => task.proven = Some(good),
+                Awaiting::Assertion if good => task.asserted = true,
+                Awaiting::Assertion => task.refuted = task.refuted.saturating_add(1),
+                _ => task.verified = Some(good),
+            }
             self.run(request);
         }
     }
@@ -328,6 +339,7 @@ impl AuthorizationServer {
             self.devices.next_deadline(),
             self.guesses.next_deadline(),
             self.proofs.next_deadline(),
+            self.assertions.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -345,6 +357,7 @@ impl AuthorizationServer {
         self.devices.handle_timeout(now);
         self.guesses.handle_timeout(now);
         self.proofs.handle_timeout(now);
+        self.assertions.handle_timeout(now);
     }
 
     fn next_id(&mut self, now: Instant) -> RequestId {

@@ -1,4 +1,4 @@
-//! How a client says who it is (RFC 6749 2.3): HTTP Basic, in the body, or not at all.
+//! How a client says who it is (RFC 6749 2.3, RFC 7521 4.2): HTTP Basic, in the body, by an assertion, or not at all.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,15 +6,18 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::{Error, ErrorKind};
 use crate::form::{Form, decode};
 use crate::secret::ClientSecret;
+use crate::server::client_assertion::{ASSERTION_TYPE, Assertion};
 use crate::server::ids::ClientId;
 use crate::server::registration::AuthenticationMethod;
 
 /// What a client presents of itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Presented {
     /// `None` when the identifier cannot be one of ours.
     pub(crate) client: Option<ClientId>,
     pub(crate) credential: Option<(AuthenticationMethod, Option<ClientSecret>)>,
+    /// With `private_key_jwt`, and when it can be read.
+    pub(crate) assertion: Option<Assertion>,
 }
 
 impl Presented {
@@ -44,8 +47,12 @@ pub(crate) fn present(headers: &http::HeaderMap, form: &Form) -> Result<Presente
         return Err(Unreadable::Contradiction);
     }
     let in_body = form.get("client_secret");
-    // RFC 7521, 4.2: an assertion is a method too, though none is accepted here.
+    // RFC 7521, 4.2
     let assertion = form.get("client_assertion");
+    let kind = form.get("client_assertion_type");
+    if assertion.is_some() != kind.is_some() {
+        return Err(Unreadable::Contradiction);
+    }
     let ways = [header.is_some(), in_body.is_some(), assertion.is_some()];
     if ways.into_iter().filter(|used| *used).count() > 1 {
         return Err(Unreadable::Contradiction);
@@ -58,7 +65,11 @@ pub(crate) fn present(headers: &http::HeaderMap, form: &Form) -> Result<Presente
         return Ok(Presented {
             client: id.parse().ok(),
             credential: Some((AuthenticationMethod::ClientSecretBasic, Some(secret))),
+            assertion: None,
         });
+    }
+    if let Some(text) = assertion {
+        return present_assertion(text, kind == Some(ASSERTION_TYPE), form.get("client_id"));
     }
     let id = form.get("client_id").ok_or(Unreadable::Nobody)?;
     let credential = in_body.map(|secret| {
@@ -68,6 +79,27 @@ pub(crate) fn present(headers: &http::HeaderMap, form: &Form) -> Result<Presente
     Ok(Presented {
         client: id.parse().ok(),
         credential,
+        assertion: None,
+    })
+}
+
+/// An assertion names its client itself; what the form says of it must not differ (RFC 7521 4.2).
+fn present_assertion(
+    text: &str,
+    is_known: bool,
+    named: Option<&str>,
+) -> Result<Presented, Unreadable> {
+    let assertion = Assertion::parse(text).filter(|_| is_known);
+    let client = assertion.as_ref().map(|one| one.client.clone());
+    if let (Some(client), Some(named)) = (&client, named)
+        && client.as_str() != named
+    {
+        return Err(Unreadable::Contradiction);
+    }
+    Ok(Presented {
+        client,
+        credential: Some((AuthenticationMethod::PrivateKeyJwt, None)),
+        assertion,
     })
 }
 
@@ -130,22 +162,18 @@ mod tests {
         for body in [
             "client_secret=s",
             "client_assertion=x",
+            "client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_id=client-b",
         ] {
             let form = Form::parse(body.as_bytes()).unwrap();
-            assert_eq!(
-                present(&basic, &form),
-                Err(Unreadable::Contradiction),
-                "{body}"
-            );
+            let refused = present(&basic, &form).unwrap_err();
+            assert_eq!(refused, Unreadable::Contradiction, "{body}");
         }
         let form = Form::parse(b"client_id=client-a").unwrap();
         assert!(present(&basic, &form).unwrap().by_header());
         let both = b"client_id=client-a&client_secret=s&client_assertion=x";
         let form = Form::parse(both).unwrap();
-        assert_eq!(
-            present(&http::HeaderMap::new(), &form),
-            Err(Unreadable::Contradiction)
-        );
+        let refused = present(&http::HeaderMap::new(), &form).unwrap_err();
+        assert_eq!(refused, Unreadable::Contradiction);
     }
 }

@@ -11,6 +11,7 @@ use crate::redirect_uri::is_loopback;
 use crate::resource::Resource;
 use crate::secret::SecretBytes;
 use crate::server::access_token::Algorithm;
+use crate::server::client_assertion::ClientAssertions;
 use crate::server::device::DeviceFlow;
 use crate::server::dpop::Dpop;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub require_pushed_requests: bool,
     /// How DPoP is offered (RFC 9449); `None`: not at all, and proofs are ignored.
     pub dpop: Option<Dpop>,
+    /// How client assertions are taken (RFC 7523); `None`: not at all, and no client can be registered for them.
+    pub client_assertions: Option<ClientAssertions>,
     /// How the device flow is offered (RFC 8628); `None`: not at all. Which clients may use it is in their registration.
     pub device_flow: Option<DeviceFlow>,
     /// How long a pushed authorization request may wait for its browser; 5 to 600 s (RFC 9126 2.2).
@@ -98,6 +101,7 @@ impl Config {
             refresh_keys: vec![refresh_key],
             require_pushed_requests: false,
             dpop: None,
+            client_assertions: None,
             device_flow: None,
             pushed_request_lifetime: Duration::from_secs(60),
             code_lifetime: Duration::from_secs(60),
@@ -124,8 +128,9 @@ impl Config {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] when there is no key, two keys share an id, a code would last
     /// longer than 10 minutes, a pushed request less than 5 s or longer than 10 minutes, DPoP is
-    /// offered without an algorithm, room, or a window or nonces of a second at least, or the device
-    /// flow without room, with an interval of less than a second, or for longer than 30 minutes.
+    /// offered without an algorithm, room, or a window or nonces of a second at least, the device
+    /// flow without room, with an interval of less than a second, or for longer than 30 minutes, or client assertions without an
+    /// algorithm or room, with a leeway of more than five minutes, or a lifetime that is not of 1 s to 24 hours.
     pub fn check(&self) -> Result<(), Error> {
         let signing: Vec<_> = self.signing_keys.iter().map(SigningKey::id).collect();
         let refresh: Vec<_> = self.refresh_keys.iter().map(|key| key.id).collect();
@@ -134,6 +139,10 @@ impl Config {
             && self.code_lifetime <= Duration::from_secs(600)
             && (5..=600).contains(&self.pushed_request_lifetime.as_secs())
             && self.dpop.as_ref().is_none_or(Dpop::is_usable)
+            && self
+                .client_assertions
+                .as_ref()
+                .is_none_or(ClientAssertions::is_usable)
             && self.device_flow.as_ref().is_none_or(DeviceFlow::is_usable)
         {
             Ok(())
@@ -150,6 +159,12 @@ impl Config {
     /// Whether access tokens are given out for this API.
     pub(crate) fn knows(&self, audience: &str) -> bool {
         self.audience == audience || self.resources.iter().any(|one| one.as_str() == audience)
+    }
+
+    /// The algorithms of client assertions; empty when none are taken.
+    pub(crate) fn assertion_algorithms(&self) -> &[Algorithm] {
+        let settings = self.client_assertions.as_ref();
+        settings.map_or(&[], |settings| &settings.algorithms)
     }
 
     /// The algorithms of DPoP proofs; empty when there is no DPoP.

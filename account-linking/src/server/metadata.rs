@@ -5,6 +5,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use crate::resource::Resource;
+use crate::server::access_token::Algorithm;
 use crate::server::config::Config;
 use crate::server::device::GRANT_TYPE;
 use crate::server::response::public_json;
@@ -12,7 +13,13 @@ use crate::server::response::public_json;
 /// The metadata document; arrays without elements are left out.
 pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
     let issuer = &config.issuer;
-    let methods = json!(["client_secret_basic", "client_secret_post"]);
+    let named = |algorithms: &[Algorithm]| -> Vec<_> {
+        algorithms.iter().map(|one| one.as_str()).collect()
+    };
+    let assertions = named(config.assertion_algorithms());
+    let mut methods = vec!["client_secret_basic", "client_secret_post"];
+    methods.extend((!assertions.is_empty()).then_some("private_key_jwt"));
+    let all_methods = [methods.as_slice(), &["none"]].concat();
     let device_flow = config.device_flow.is_some();
     let mut grant_types = vec!["authorization_code", "refresh_token"];
     grant_types.extend(device_flow.then_some(GRANT_TYPE));
@@ -30,17 +37,16 @@ pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
         "response_modes_supported": ["query"],
         "grant_types_supported": grant_types,
         "token_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post", "none"],
+            all_methods,
         "revocation_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post", "none"],
+            all_methods,
         "introspection_endpoint_auth_methods_supported": methods,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
-    let algorithms = config.dpop_algorithms().iter();
-    let algorithms: Vec<_> = algorithms.map(|one| one.as_str()).collect();
+    let algorithms = named(config.dpop_algorithms());
     let mut add = |name: &str, value: Value| {
         if let Some(members) = document.as_object_mut() {
             members.insert(name.to_owned(), value);
@@ -52,6 +58,13 @@ pub(crate) fn metadata(config: &Config) -> Response<Bytes> {
             "device_authorization_endpoint",
             issuer.endpoint("/device_authorization").into(),
         );
+    }
+    // RFC 8414, 2: where assertions are taken, with which algorithms.
+    if !assertions.is_empty() {
+        for endpoint in ["token", "revocation", "introspection"] {
+            let name = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+            add(&name, json!(assertions));
+        }
     }
     if !algorithms.is_empty() {
         add("dpop_signing_alg_values_supported", json!(algorithms));

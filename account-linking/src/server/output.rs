@@ -71,9 +71,10 @@ pub enum Output {
         /// The signature as it came.
         signature: Bytes,
     },
-    /// Verify the signature of a proof of possession with the key that came in it (RFC 9449 4.3);
-    /// the answer goes to `handle_verification`. Asked only where [`Dpop`](super::Dpop) is offered,
-    /// for the algorithms that it names.
+    /// Verify the signature of a proof of possession with the key that came in it (RFC 9449 4.3), or
+    /// of a client's assertion with a key of its registration (RFC 7523 3); the answer goes to
+    /// `handle_verification`. Asked only where [`Dpop`](super::Dpop) is offered or
+    /// [`ClientAssertions`](super::ClientAssertions) are taken, for the algorithms that these name.
     VerifyProof {
         /// The request.
         request: RequestId,
@@ -172,10 +173,10 @@ pub enum Event {
         command: RequestId,
         /// The client.
         client: ClientId,
-        /// Its new secret, shown this once; `None` for a public client.
+        /// Its new secret, shown this once; `None` for a client that has none.
         secret: Option<ClientSecret>,
     },
-    /// The final event of `retire_client_secrets`, `end_grant`, `settle_grant_end` and `wake`.
+    /// The final event of `retire_client_secrets`, `add_client_key`, `retire_client_keys`, `end_grant`, `settle_grant_end` and `wake`.
     Done {
         /// The command.
         command: RequestId,

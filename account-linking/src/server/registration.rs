@@ -11,6 +11,7 @@ use crate::redirect_uri::RedirectUri;
 use crate::resource::Resource;
 use crate::scope::ScopeSet;
 use crate::secret::{same, sha256};
+use crate::server::client_key::{ClientKey, MAX_KEYS};
 use crate::server::ids::ClientId;
 use crate::server::ledger::{Ledger, from_cbor, to_cbor};
 
@@ -29,6 +30,8 @@ pub enum AuthenticationMethod {
     ClientSecretBasic,
     /// `client_secret_post`: in the body.
     ClientSecretPost,
+    /// `private_key_jwt`: an assertion that it signed (RFC 7523).
+    PrivateKeyJwt,
 }
 
 /// What an operator registers of a client.
@@ -72,6 +75,9 @@ pub struct Registration {
     /// Whether it may ask for codes for a device without a browser (RFC 8628); it needs no redirect URI then.
     #[serde(default, skip_serializing_if = "is_false")]
     pub device_flow: bool,
+    /// The public keys of its assertions, oldest first; there are some when it authenticates by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<ClientKey>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -107,6 +113,24 @@ impl Registration {
             require_pushed_requests: false,
             dpop_bound_access_tokens: false,
             device_flow: false,
+            keys: Vec::new(),
+        }
+    }
+
+    /// A client without a secret that proves who it is by assertions signed with one of these keys; else as
+    /// [`confidential`](Self::confidential).
+    #[must_use]
+    pub fn with_keys(
+        client_id: ClientId,
+        name: impl Into<String>,
+        redirect_uris: Vec<RedirectUri>,
+        scopes: ScopeSet,
+        keys: Vec<ClientKey>,
+    ) -> Self {
+        Self {
+            authentication: BTreeSet::from([AuthenticationMethod::PrivateKeyJwt]),
+            keys,
+            ..Self::confidential(client_id, name, redirect_uris, scopes)
         }
     }
 
@@ -126,17 +150,29 @@ impl Registration {
         }
     }
 
-    /// Whether the client has no secret.
+    /// Whether the client can prove nothing: it has neither a secret nor a key.
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.authentication.is_empty()
+    }
+
+    /// Whether it has a secret.
+    pub(crate) fn has_secret(&self) -> bool {
+        let mut methods = self.authentication.iter();
+        methods.any(|method| *method != AuthenticationMethod::PrivateKeyJwt)
+    }
+
+    fn has_keys(&self) -> bool {
+        self.authentication
+            .contains(&AuthenticationMethod::PrivateKeyJwt)
     }
 
     /// Checks the rules between the fields.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] when there is no redirect URI nor the device flow, or no scope,
-    /// though it is not a resource server, the name is empty, a window is longer than [`MAX_ROTATION_WINDOW`], or a
+    /// though it is not a resource server, the name is empty, a window is longer than [`MAX_ROTATION_WINDOW`], it has keys without authenticating by them or the other
+    /// way round or more than [`MAX_KEYS`], or a
     /// public client lacks PKCE, rotation or the end on replay, or is a resource server.
     pub fn check(&self) -> Result<(), Error> {
         let is_answered = !self.redirect_uris.is_empty() || self.device_flow;
@@ -152,6 +188,8 @@ impl Registration {
         if !self.name.is_empty()
             && (can_link || self.resource_server)
             && window_fits
+            && self.has_keys() != self.keys.is_empty()
+            && self.keys.len() <= MAX_KEYS
             && (!self.is_public() || safe_in_public)
         {
             Ok(())
@@ -185,6 +223,14 @@ pub(crate) enum ClientChange {
     OldSecretsRetired {
         at: u64,
     },
+    KeyAdded {
+        at: u64,
+        key: ClientKey,
+    },
+    /// All keys but the newest stopped working.
+    OldKeysRetired {
+        at: u64,
+    },
 }
 
 /// What is asked of a client's ledger.
@@ -198,6 +244,10 @@ pub(crate) enum ClientCommand {
         secret_hash: [u8; 32],
     },
     RetireOldSecrets,
+    AddKey {
+        key: ClientKey,
+    },
+    RetireOldKeys,
 }
 
 impl Client {
@@ -237,17 +287,30 @@ impl Client {
             },
             ClientCommand::AddSecret { secret_hash } => match &self.registration {
                 None => Err(ErrorKind::NotFound),
-                Some(registration) if registration.is_public() => Err(ErrorKind::InvalidConfig),
+                Some(registration) if !registration.has_secret() => Err(ErrorKind::InvalidConfig),
                 Some(_) if self.secrets.len() >= MAX_SECRETS => Err(ErrorKind::Full),
                 Some(_) => Ok(ClientChange::SecretAdded {
                     at,
                     secret_hash: *secret_hash,
                 }),
             },
-            ClientCommand::RetireOldSecrets if self.registration.is_none() => {
+            ClientCommand::AddKey { key } => match &self.registration {
+                None => Err(ErrorKind::NotFound),
+                Some(registration) if !registration.has_keys() => Err(ErrorKind::InvalidConfig),
+                Some(registration) if registration.keys.len() >= MAX_KEYS => Err(ErrorKind::Full),
+                Some(registration) if registration.keys.contains(key) => Err(ErrorKind::Exists),
+                Some(_) => Ok(ClientChange::KeyAdded {
+                    at,
+                    key: key.clone(),
+                }),
+            },
+            ClientCommand::RetireOldSecrets | ClientCommand::RetireOldKeys
+                if self.registration.is_none() =>
+            {
                 Err(ErrorKind::NotFound)
             }
             ClientCommand::RetireOldSecrets => Ok(ClientChange::OldSecretsRetired { at }),
+            ClientCommand::RetireOldKeys => Ok(ClientChange::OldKeysRetired { at }),
         }
     }
 }
@@ -277,6 +340,17 @@ impl Ledger for Client {
             ClientChange::OldSecretsRetired { .. } => {
                 let newest = self.secrets.pop();
                 self.secrets = newest.into_iter().collect();
+            }
+            ClientChange::KeyAdded { key, .. } => {
+                if let Some(registration) = &mut self.registration {
+                    registration.keys.push(key.clone());
+                }
+            }
+            ClientChange::OldKeysRetired { .. } => {
+                if let Some(registration) = &mut self.registration {
+                    let newest = registration.keys.pop();
+                    registration.keys = newest.into_iter().collect();
+                }
             }
         }
     }

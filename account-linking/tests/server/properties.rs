@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use account_linking::form::Form;
-use account_linking::server::{access_token, authorize, client_authentication, token};
+use account_linking::server::{
+    ClientAssertions, ClientKey, access_token, authorize, client_assertion, client_authentication,
+    token,
+};
 use http::Request;
 use proptest::prelude::*;
 
@@ -211,6 +214,10 @@ proptest! {
         let _ = authorize::check_query(&bytes, &confidential(), &config());
         let _ = client_authentication::parse_basic(&bytes);
         let text = String::from_utf8_lossy(&bytes);
+        let mut asserting = config();
+        asserting.client_assertions = Some(ClientAssertions::default());
+        let _ = client_assertion::check_assertion_unverified(&text, &asserting, Duration::from_secs(1));
+        let _ = text.parse::<ClientKey>();
         let _ = access_token::check_claims_unverified(&text, &config(), Duration::from_secs(1));
     }
 

@@ -187,6 +187,19 @@ fn clients_of_version_0_1_are_read() {
     assert_eq!(linked.scope, "r:* w:*");
 }
 
+/// The same for a client with a key, which was replaced by another.
+#[test]
+fn clients_with_keys_of_version_0_1_are_read() {
+    let stored = include_str!("../journal_compat/0.1.0/keyed_client.hex");
+    let changes: Vec<bytes::Bytes> = stored.lines().map(|line| unhex(line).into()).collect();
+    assert_eq!(changes.len(), 3);
+    let mut store = Store::default();
+    store
+        .streams
+        .insert("client/client-keyed".to_owned(), changes);
+    crate::client_assertions::only_the_second_key_is_good(store);
+}
+
 fn unhex(line: &str) -> Vec<u8> {
     let digits: Vec<u32> = line.chars().map(|c| c.to_digit(16).unwrap()).collect();
     digits

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::tasks::{Awaiting, ClientWork, Pause, Task, Work};
+use super::tasks::{Awaiting, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::server::access_token::{Claims, Principal, Refusal, Unverified};
 use crate::server::client_authentication::{Presented, Unreadable, present};
@@ -14,7 +14,7 @@ use crate::server::grants::{Command, EndReason, Grants};
 use crate::server::ids::RequestId;
 use crate::server::output::{Event, Output};
 use crate::server::presented_token::Scheme;
-use crate::server::registration::{Client, Registration};
+use crate::server::registration::{AuthenticationMethod, Client, Registration};
 use crate::server::response::{TokenError, json as json_response, token_refusal};
 use core::time::Duration;
 
@@ -25,8 +25,9 @@ impl AuthorizationServer {
     pub(super) fn identify(
         &mut self,
         id: RequestId,
-        work: &ClientWork,
+        task: &mut Task,
     ) -> Result<Result<Registration, TokenError>, Pause> {
+        let work = task.work.of_client().ok_or(Pause::Unavailable)?;
         let presented = match present(&work.headers, &work.form) {
             Ok(presented) => presented,
             Err(Unreadable::Contradiction) => return Ok(Err(TokenError::InvalidRequest)),
@@ -48,7 +49,18 @@ impl AuthorizationServer {
             None => &absent,
         };
         let by_header = presented.by_header();
-        let registration = admit(client, &presented).cloned();
+        let mut registration = admit(client, &presented).cloned();
+        if let Some(assertion) = &presented.assertion {
+            // What it says is judged by the client's registration.
+            registration = match client.registration().cloned() {
+                Some(registered) => match self.is_asserted(id, task, &registered, assertion)? {
+                    Ok(true) => Some(registered),
+                    Ok(false) => None,
+                    Err(error) => return Ok(Err(error)),
+                },
+                None => None,
+            };
+        }
         if registration.is_none() {
             self.tell(Event::ClientAuthenticationFailed { request: id });
         }
@@ -136,12 +148,12 @@ impl AuthorizationServer {
 
     /// Revocation (RFC 7009): a refresh token ends its grant, an access token ends alone.
     pub(super) fn step_revoke(&mut self, id: RequestId, task: &mut Task) -> Step {
-        let Work::Revoke(work) = &task.work else {
-            return Err(Pause::Unavailable);
-        };
-        let registration = match self.identify(id, work)? {
+        let registration = match self.identify(id, task)? {
             Ok(registration) => registration,
             Err(error) => return Ok(error.response()),
+        };
+        let Work::Revoke(work) = &task.work else {
+            return Err(Pause::Unavailable);
         };
         let Some(text) = work.form.get("token").map(str::to_owned) else {
             return Ok(TokenError::InvalidRequest.response());
@@ -187,13 +199,13 @@ impl AuthorizationServer {
 
     /// Introspection (RFC 7662): whatever is not active is answered alike.
     pub(super) fn step_introspect(&mut self, id: RequestId, task: &mut Task) -> Step {
-        let Work::Introspect(work) = &task.work else {
-            return Err(Pause::Unavailable);
-        };
-        let registration = match self.identify(id, work)? {
+        let registration = match self.identify(id, task)? {
             Ok(registration) if !registration.is_public() => registration,
             Ok(_) => return Ok(TokenError::InvalidClient { by_header: false }.response()),
             Err(error) => return Ok(error.response()),
+        };
+        let Work::Introspect(work) = &task.work else {
+            return Err(Pause::Unavailable);
         };
         let Some(text) = work.form.get("token").map(str::to_owned) else {
             return Ok(TokenError::InvalidRequest.response());
@@ -280,9 +292,11 @@ fn admit<'a>(client: &'a Client, presented: &Presented) -> Option<&'a Registrati
         Some((method, secret)) => (Some(*method), secret.as_ref()),
         None => (None, None),
     };
+    // An assertion is judged apart: of it nothing is a secret.
     let secret_fits = client.has_secret(secret.map_or("", |secret| secret.expose()));
     let registration = client.registration()?;
     let admitted = match method {
+        Some(AuthenticationMethod::PrivateKeyJwt) => false,
         Some(method) => secret_fits && registration.authentication.contains(&method),
         // RFC 6749, 3.2.1: only a client that has no secret may come without one.
         None => registration.is_public(),

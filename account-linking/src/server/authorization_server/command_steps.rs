@@ -6,6 +6,7 @@ use super::tasks::{Answer, CommandWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::error::{Error, ErrorKind};
 use crate::secret::{ClientSecret, sha256};
+use crate::server::client_key::ClientKey;
 use crate::server::grants::{Command, EndReason, Grants};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::Event;
@@ -16,7 +17,8 @@ impl AuthorizationServer {
     /// Registers a client; its secret, if it has one, is told once by [`Event::ClientRegistered`].
     ///
     /// # Errors
-    /// As of [`Registration::check`]; [`ErrorKind::Full`] when too much is in progress.
+    /// As of [`Registration::check`]; [`ErrorKind::InvalidConfig`] when one of its keys is of an algorithm that is not taken
+    /// ([`Config::client_assertions`](crate::server::Config::client_assertions)); [`ErrorKind::Full`] when too much is in progress.
     pub fn register_client(
         &mut self,
         registration: Registration,
@@ -25,7 +27,13 @@ impl AuthorizationServer {
         now: Instant,
     ) -> Result<RequestId, Error> {
         registration.check()?;
-        let secret = (!registration.is_public()).then(|| ClientSecret::generate(entropy));
+        registration
+            .keys
+            .iter()
+            .try_for_each(|key| self.takes(key))?;
+        let secret = registration
+            .has_secret()
+            .then(|| ClientSecret::generate(entropy));
         let registration = Box::new(registration);
         self.command(
             CommandWork::Register {
@@ -64,6 +72,45 @@ impl AuthorizationServer {
         now: Instant,
     ) -> Result<RequestId, Error> {
         self.command(CommandWork::RetireSecrets { client }, wall, now)
+    }
+
+    /// Adds a key to a client that authenticates by assertions; the old ones go on working until
+    /// [`retire_client_keys`](Self::retire_client_keys). Ends with [`Event::Done`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when it is of an algorithm that is not taken, [`ErrorKind::Full`] when too much is in progress.
+    pub fn add_client_key(
+        &mut self,
+        client: ClientId,
+        key: ClientKey,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.takes(&key)?;
+        let key = Box::new(key);
+        self.command(CommandWork::AddKey { client, key }, wall, now)
+    }
+
+    /// Ends all keys of a client but the newest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`] when too much is in progress.
+    pub fn retire_client_keys(
+        &mut self,
+        client: ClientId,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<RequestId, Error> {
+        self.command(CommandWork::RetireKeys { client }, wall, now)
+    }
+
+    fn takes(&self, key: &ClientKey) -> Result<(), Error> {
+        let algorithms = self.config.assertion_algorithms();
+        if algorithms.contains(&key.algorithm()) {
+            Ok(())
+        } else {
+            Err(ErrorKind::InvalidConfig.into())
+        }
     }
 
     /// Lists the grants of a user that are alive, for a page of linked accounts.
@@ -165,6 +212,14 @@ impl AuthorizationServer {
             CommandWork::RetireSecrets { client } => {
                 let client = client.clone();
                 self.change_client(id, task, client, &ClientCommand::RetireOldSecrets, None)
+            }
+            CommandWork::AddKey { client, key } => {
+                let (client, key) = (client.clone(), (**key).clone());
+                self.change_client(id, task, client, &ClientCommand::AddKey { key }, None)
+            }
+            CommandWork::RetireKeys { client } => {
+                let client = client.clone();
+                self.change_client(id, task, client, &ClientCommand::RetireOldKeys, None)
             }
             CommandWork::ListGrants { account } => {
                 let stream = Grants::stream(account);

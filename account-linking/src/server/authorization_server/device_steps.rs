@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::browser_steps::{first_16, grant_id, name_session};
-use super::tasks::{BrowserWork, ClientWork, Pause, Task, Work};
+use super::tasks::{BrowserWork, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
 use crate::server::authorize::Wanted;
 use crate::server::browser::{AskedByDevice, Purpose};
@@ -30,16 +30,15 @@ type Step = Result<Response<Bytes>, Pause>;
 
 impl AuthorizationServer {
     /// Gives a device its codes.
-    pub(super) fn step_device_authorization(&mut self, id: RequestId, task: &Task) -> Step {
-        let (Work::DeviceAuthorization(work), Some(flow)) = (&task.work, &self.config.device_flow)
-        else {
+    pub(super) fn step_device_authorization(&mut self, id: RequestId, task: &mut Task) -> Step {
+        let Some(flow) = &self.config.device_flow else {
             return Err(Pause::Unavailable);
         };
         let (lifetime, interval) = (flow.lifetime, flow.interval);
         let Codes {
             device_code,
             user_code,
-        } = match self.device_codes(id, work)? {
+        } = match self.device_codes(id, task)? {
             Ok(codes) => codes,
             Err(error) => return Ok(error.response()),
         };
@@ -58,13 +57,15 @@ impl AuthorizationServer {
     fn device_codes(
         &mut self,
         id: RequestId,
-        work: &ClientWork,
+        task: &mut Task,
     ) -> Result<Result<Codes, TokenError>, Pause> {
-        let registration = match self.identify(id, work)? {
+        let registration = match self.identify(id, task)? {
             Ok(registration) => registration,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(flow) = self.config.device_flow.clone() else {
+        let (Work::DeviceAuthorization(work), Some(flow)) =
+            (&task.work, self.config.device_flow.clone())
+        else {
             return Err(Pause::Unavailable);
         };
         if !registration.device_flow {

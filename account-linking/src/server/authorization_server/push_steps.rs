@@ -34,12 +34,12 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
     ) -> Result<Result<String, TokenError>, Pause> {
-        let Work::Push(work) = &task.work else {
-            return Err(Pause::Unavailable);
-        };
-        let registration = match self.identify(id, work)? {
+        let registration = match self.identify(id, task)? {
             Ok(registration) => registration,
             Err(error) => return Ok(Err(error)),
+        };
+        let Work::Push(work) = &task.work else {
+            return Err(Pause::Unavailable);
         };
         // RFC 9126, 2.1
         if work.form.get("request_uri").is_some() {

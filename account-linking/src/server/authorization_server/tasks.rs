@@ -11,6 +11,7 @@ use crate::error::ErrorKind;
 use crate::form::Form;
 use crate::secret::{ClientSecret, SecretBytes};
 use crate::server::access_token::{Principal, Refusal};
+use crate::server::client_key::ClientKey;
 use crate::server::grants::{Change, EndReason, Grants, Refused, Reply, What};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
@@ -33,6 +34,12 @@ pub(super) struct Task {
     pub(super) verified: Option<bool>,
     /// Whether the signature of its proof is good.
     pub(super) proven: Option<bool>,
+    /// Whether the signature of the client's assertion is good.
+    pub(super) asserted: bool,
+    /// How many keys of the client it was not made with.
+    pub(super) refuted: usize,
+    /// The assertion cannot be used again.
+    pub(super) assertion_noted: bool,
     /// Its proof cannot be used again.
     pub(super) proof_noted: bool,
     /// The answer to give once the append it waits for is durable.
@@ -64,16 +71,21 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// The request, when it is one of a client.
+    pub(super) fn of_client(&self) -> Option<&ClientWork> {
+        match self {
+            Self::Token(work)
+            | Self::Push(work)
+            | Self::Revoke(work)
+            | Self::Introspect(work)
+            | Self::DeviceAuthorization(work) => Some(work),
+            _ => None,
+        }
+    }
+
     /// Whether a program waits for the answer, and not a person.
     fn is_of_client(&self) -> bool {
-        matches!(
-            self,
-            Self::Token(_)
-                | Self::Push(_)
-                | Self::Revoke(_)
-                | Self::Introspect(_)
-                | Self::DeviceAuthorization(_)
-        )
+        self.of_client().is_some()
     }
 }
 
@@ -113,6 +125,13 @@ pub(super) enum CommandWork {
     RetireSecrets {
         client: ClientId,
     },
+    AddKey {
+        client: ClientId,
+        key: Box<ClientKey>,
+    },
+    RetireKeys {
+        client: ClientId,
+    },
     ListGrants {
         account: UserId,
     },
@@ -137,6 +156,7 @@ pub(super) enum Awaiting {
     Signature(String),
     Verification,
     Proof,
+    Assertion,
 }
 
 /// Why a step does not end its request.
@@ -177,6 +197,9 @@ impl AuthorizationServer {
             signed: None,
             verified: None,
             proven: None,
+            asserted: false,
+            refuted: 0,
+            assertion_noted: false,
             proof_noted: false,
             pending: None,
             committed: None,
@@ -209,7 +232,7 @@ impl AuthorizationServer {
             Work::Token(_) => self.step_token(id, &mut task).map(Answer::Response),
             Work::Push(_) => self.step_push(id, &mut task).map(Answer::Response),
             Work::DeviceAuthorization(_) => self
-                .step_device_authorization(id, &task)
+                .step_device_authorization(id, &mut task)
                 .map(Answer::Response),
             Work::Revoke(_) => self.step_revoke(id, &mut task).map(Answer::Response),
             Work::Introspect(_) => self.step_introspect(id, &mut task).map(Answer::Response),

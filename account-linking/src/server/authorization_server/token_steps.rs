@@ -81,9 +81,12 @@ impl AuthorizationServer {
         if work.form.get("grant_type").is_none() {
             return Ok(Err(TokenError::InvalidRequest));
         }
-        let registration = match self.identify(id, work)? {
+        let registration = match self.identify(id, task)? {
             Ok(registration) => registration,
             Err(error) => return Ok(Err(error)),
+        };
+        let Work::Token(work) = &task.work else {
+            return Err(Pause::Unavailable);
         };
         let is_refresh = work.form.get("grant_type") == Some("refresh_token");
         let parsed = match TokenRequest::parse(&work.form) {
