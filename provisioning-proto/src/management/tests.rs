@@ -5,6 +5,7 @@ mod certificates;
 mod devices;
 mod documented;
 mod entries;
+mod migrations;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,9 +13,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Context, SealFailed, Step, begin};
+use super::{Context, MigrationWish, SealFailed, Step, begin};
 use crate::certificates::authorities::{self, CertificateAuthorities};
 use crate::certificates::{PublicKey, SignatureAlgorithm, Signatures};
+use crate::migration::{self, AbortCause, Plans};
 use crate::registration::{Command, Config, Output, Registrations, Reply, Stored};
 use crate::{ErrorKind, SealedSecret, Secret, TenantId, tenant};
 
@@ -40,6 +42,7 @@ impl Signatures for Ring {
 struct Cloud {
     machine: Registrations,
     authorities: CertificateAuthorities,
+    plans: Plans,
     start: Instant,
     asked: u8,
 }
@@ -49,6 +52,7 @@ impl Cloud {
         let mut cloud = Self {
             machine: Registrations::new(Config::default(), [7; 32]),
             authorities: CertificateAuthorities::default(),
+            plans: Plans::default(),
             start: Instant::now(),
             asked: 0,
         };
@@ -84,6 +88,10 @@ impl Cloud {
                     self.machine
                         .handle_stored(append.id, Stored::Done { version }, wall, start);
                 }
+                Output::UpsertDevice { exchange, .. } => {
+                    self.machine
+                        .handle_target_reply(exchange, true, wall, start);
+                }
                 Output::Done { result, .. } => return result,
                 _ => {}
             }
@@ -98,6 +106,7 @@ impl Cloud {
             let mirrored: Vec<u8> = secret.expose().iter().map(|byte| !byte).collect();
             SealedSecret::new(mirrored).map_err(|_| SealFailed::new())
         };
+        let instances = ["production".to_owned()];
         let context = Context::new(
             self.machine.directory(),
             &tenant,
@@ -106,6 +115,7 @@ impl Cloud {
             self.wall(),
         )
         .with_authorities(&self.authorities)
+        .with_migrations(&self.plans, &instances)
         .with_local_secrets(&|secret| {
             let long = secret.expose().len() >= 16;
             long.then_some(())
@@ -125,6 +135,22 @@ impl Cloud {
                     }
                 }
                 edit.answer(self.machine.directory(), result)
+            }
+            Step::Migration(edit) => {
+                let command = match edit.wish().clone() {
+                    MigrationWish::Seen(_) => migration::Command::Confirm,
+                    MigrationWish::Plan(plan) => migration::Command::Plan { plan, most: 9 },
+                    MigrationWish::Abort => migration::Command::Abort {
+                        cause: AbortCause::Operator,
+                    },
+                };
+                let decided = self.plans.decide(edit.device(), command, self.wall());
+                let result = decided.map(|decision| {
+                    for change in &decision.changes {
+                        self.plans.apply(change);
+                    }
+                });
+                edit.answer(&self.plans, result)
             }
             Step::Authority(edit) => {
                 let (config, wall) = (authorities::Config::default(), self.wall());

@@ -94,7 +94,9 @@ impl Certification {
         let edit = match read(present.unwrap_or(&none)) {
             Step::Answer(response) => return response,
             Step::Authority(edit) => edit,
-            Step::Edit(_) => return refusal(StatusCode::NOT_FOUND, "no such thing\n"),
+            Step::Edit(_) | Step::Migration(_) => {
+                return refusal(StatusCode::NOT_FOUND, "no such thing\n");
+            }
         };
         let found = match self.found(&mut tenants, tenant).await {
             Ok(found) => found,
