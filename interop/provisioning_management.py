@@ -244,6 +244,77 @@ def an_authority_is_proved_over_https_and_stays_while_something_names_it(world):
 
 
 @check
+def certificates_are_issued_renewed_and_revoked_over_https(world):
+    with provisioning(world) as (cloud, acme):
+        openssl = Bench(types.SimpleNamespace(cloud=cloud))
+        issued, one, action = "devices/{id}/certificates", "issued-certificates/{id}", "issued-certificates/{id}/action"
+        acme.made("POST", "devices", {"device_id": "meter-1"})
+        root = acme.made("POST", "issuers", {"issuer_id": "own", "validity_days": 3650})
+        (openssl.folder / "own.pem").write_text(root["content"])
+        expect(root["current"] and "PRIVATE" not in json.dumps(root), f"the issuer is {root}")
+        profile = "certificate-profiles/{id}"
+        year = acme.ask("PUT", "certificate-profiles/year", {"validity_days": 365}, profile)
+        changed = {"validity_days": 365, "key_types": ["ecdsa_p256", "rsa"]}
+        tag = {"If-Match": year.headers["ETag"]}
+        expect(acme.ask("PUT", "certificate-profiles/year", changed, profile, **tag).status_code == 200, "the profile is not changed")
+        expect(acme.ask("PUT", "certificate-profiles/year", changed, profile, **tag).status_code == 412, "a stale profile is changed")
+
+        def issue(name, kind):
+            openssl.key(name, kind)
+            body = {"profile_id": "year", "csr": openssl.request(name, "/CN=meter-1").read_text()}
+            made = acme.made("POST", "devices/meter-1/certificates", body, issued)
+            (openssl.folder / f"{name}.pem").write_text(made["content"])
+            said = openssl("verify", "-x509_strict", "-CAfile", "own.pem", "-purpose", "sslclient", f"{name}.pem")
+            expect("OK" in said, f"openssl says {said}")
+            expect("CN = meter-1" in openssl("x509", "-in", f"{name}.pem", "-noout", "-subject", "-nameopt", "space_eq"), "it is another's")
+            certified = openssl("x509", "-in", f"{name}.pem", "-noout", "-pubkey")
+            expect(certified == openssl("pkey", "-in", f"{name}.key", "-pubout"), "it is for another key")
+            serial = openssl("x509", "-in", f"{name}.pem", "-noout", "-serial").strip().removeprefix("serial=").lower()
+            expect(made["serial_number"] == serial and made["state"] == "pending", f"it is issued as {made}")
+            path = f"issued-certificates/{serial}"
+            wrong = acme.ask("POST", f"{path}/action", {"action": "activate", "token": "0" * 64}, action)
+            expect(wrong.status_code == 400, f"a wrong token is answered {wrong.text}")
+            active = acme.made("POST", f"{path}/action", {"action": "activate", "token": made["token"]}, action)
+            expect(active["state"] == "active", f"it is {active}")
+            return path
+
+        first, second = issue("first", "ec"), issue("second", "rsa")
+        # A foreign name, another device's key and a broken signature come to nothing.
+        wrong = [openssl.request("first", "/CN=meter-2").read_text(), "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"]
+        for csr in wrong:
+            refused = acme.ask("POST", "devices/meter-1/certificates", {"profile_id": "year", "csr": csr}, issued)
+            expect(refused.json()["error_code"] == "IoTDP.100216", f"a wrong request is answered {refused.text}")
+        acme.made("POST", "devices", {"device_id": "meter-2"})
+        theirs = {"profile_id": "year", "csr": openssl.request("first", "/CN=meter-2").read_text()}
+        refused = acme.ask("POST", "devices/meter-2/certificates", theirs, issued)
+        expect(refused.status_code == 400, f"another device's key is answered {refused.text}")
+        # One for a key of the service's, which is shown this once; the third in use puts the first out of it.
+        made = acme.made("POST", "devices/meter-1/certificates", {"profile_id": "year"}, issued)
+        (openssl.folder / "third.key").write_text(made["private_key"])
+        (openssl.folder / "third.pem").write_text(made["content"])
+        certified = openssl("x509", "-in", "third.pem", "-noout", "-pubkey")
+        expect(certified == openssl("pkey", "-in", "third.key", "-pubout"), "the key that was handed out is another")
+        acme.made("POST", f"issued-certificates/{made['serial_number']}/action", {"action": "activate", "token": made["token"]}, action)
+        expect(acme.ask("GET", first, template=one).json()["state"] == "superseded", "three are in use")
+        listed = acme.ask("GET", "devices/meter-1/certificates?limit=2", template=issued).json()
+        expect(len(listed["certificates"]) == 2 and listed["page"]["marker"], f"they are listed as {listed}")
+        revoked = acme.made("POST", f"{second}/action", {"action": "revoke", "reason": "key_compromise"}, action)
+        expect(revoked["state"] == "revoked" and revoked["reason"] == "key_compromise", f"it is {revoked}")
+        listed = acme.ask("GET", "devices/meter-1/certificates", template=issued).json()["certificates"]
+        states = sorted(shown["state"] for shown in listed)
+        expect(states == ["active", "revoked", "superseded"], f"they are {states}")
+        # The list of revocations of openssl's says the same.
+        expect(root["revocation_list_url"] == f"{cloud.url}/certificates/acme/own.crl", f"the list is at {root['revocation_list_url']}")
+        answer = requests.get(root["revocation_list_url"], verify=cloud.ca, timeout=30)
+        (openssl.folder / "own.der").write_bytes(answer.content)
+        openssl("crl", "-inform", "DER", "-in", "own.der", "-out", "own.crl", "-CAfile", "own.pem", "-verify")
+        said = openssl("verify", "-crl_check", "-CAfile", "own.pem", "-CRLfile", "own.crl", "second.pem", ok=False)
+        expect("revoked" in said, f"openssl says {said}")
+        log = cloud.log.read_text()
+        expect("PRIVATE" not in log and made["token"] not in log, "the log holds a secret")
+
+
+@check
 def grants_products_and_where_a_device_goes_are_set_over_https(world):
     with provisioning(world) as (cloud, acme):
         others = Operator(cloud, "others", OTHER_TOKEN)
@@ -336,6 +407,8 @@ MUST = [
     ("GET", "access-points"), ("POST", "access-points"), ("GET", "access-points/{id}"), ("GET", "access-points/{id}/applications"),
     ("GET", "registration-groups"), ("POST", "registration-groups"),
     ("GET", "products"), ("GET", "products/{id}"), ("GET", "certificates"), ("POST", "devices/{id}/allocation"),
+    ("GET", "issuers"), ("POST", "issuers"), ("GET", "certificate-profiles"), ("PUT", "certificate-profiles/{id}"),
+    ("GET", "devices/{id}/certificates"),
     ("GET", "access-points/{id}/grants"), ("GET", "allocation-strategies/base"), ("POST", "allocation-strategies/nearby"), ("POST", "allocation-strategies/weighted"),
 ]
 

@@ -3,14 +3,13 @@
 //!
 //! [`begin`] reads a request against what is known in a [`Directory`]. What only asks is answered at once; what changes something
 //! becomes an [`Edit`]: its commands go to the [registration machine](crate::registration) one after another, and what came of
-//! the last one makes the answer. Certificate authorities and migrations have ledgers
-//! of their own, which an [`AuthorityEdit`] and a [`MigrationEdit`] change. Who may ask is the caller's to decide before: the tenant
-//! stands in the path
+//! the last one makes the answer. Certificate authorities have a ledger of their own, which an [`AuthorityEdit`] changes, and so have the certificates that
+//! a tenant issues, which an [`IssuanceEdit`] changes. Who may ask is the caller's to decide before: the tenant stands in the path
 //! ([`tenant_of`]), the operator's token in `X-Auth-Token`.
 //!
 //! Beside what the vendor documents, entries have an `ETag` and heed `If-Match` and `If-None-Match: *`, access points can be made,
-//! changed, granted to other tenants and removed, a certificate authority can be revoked and refuse certificates below it, devices can be
-//! migrated, and a device shows what it was assigned, why, and what happened to it. [`OPENAPI`] describes all of it.
+//! changed, granted to other tenants and removed, a certificate authority can be revoked and refuse certificates below it,
+//! certificates are issued, renewed, activated and revoked, and a device shows what it was assigned, why, and what happened to it. [`OPENAPI`] describes all of it.
 
 mod access_points;
 mod certificates;
@@ -19,7 +18,7 @@ mod entry;
 mod failure;
 mod grants;
 mod groups;
-mod migrations;
+mod issuance;
 mod page;
 mod policies;
 mod products;
@@ -34,11 +33,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::allocation::Rule;
 use crate::certificates::authorities::CertificateAuthorities;
+use crate::certificates::issuance::IssuedCertificates;
 use crate::directory::Directory;
-use crate::migration::Plans;
 use crate::model::{Attestation, Expected, GroupAttestation};
 use crate::registration::{Command, Reply};
 use crate::{
@@ -49,7 +49,7 @@ use crate::{
 pub use certificates::AuthorityEdit;
 pub use entry::SealFailed;
 use failure::{Failure, of_kind};
-pub use migrations::{MigrationEdit, MigrationWish};
+pub use issuance::{IssuanceDeed, IssuanceEdit, Made, is_about_issuing};
 use route::Route;
 pub use route::{is_about_authorities, tenant_of};
 
@@ -69,10 +69,8 @@ pub struct Context<'a> {
     pub tenant: &'a TenantId,
     /// The tenant's certificate authorities; a request about them is not answered without.
     pub authorities: Option<&'a CertificateAuthorities>,
-    /// The tenant's migrations; without them there are none.
-    pub migrations: Option<&'a Plans>,
-    /// The other instances to which registrations can be transferred.
-    pub instances: &'a [String],
+    /// The certificates that the tenant issued; a request about them is not answered without, nor without the authorities.
+    pub issued: Option<&'a IssuedCertificates>,
     /// Judges the secret of a device that may be assigned to the local access point.
     pub local_secret: Option<JudgeSecret<'a>>,
     /// Seals a secret for a stream and a field.
@@ -99,8 +97,8 @@ pub enum Step {
     Edit(Edit),
     /// A certificate authority is to be changed first.
     Authority(AuthorityEdit),
-    /// A migration is to be planned or aborted first.
-    Migration(MigrationEdit),
+    /// What the tenant issues is to be changed first.
+    Issuance(IssuanceEdit),
 }
 
 /// Something that is to be changed, and how that is answered.
@@ -139,8 +137,7 @@ impl<'a> Context<'a> {
             directory,
             tenant,
             authorities: None,
-            migrations: None,
-            instances: &[],
+            issued: None,
             local_secret: None,
             seal,
             entropy,
@@ -155,11 +152,10 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// The same, with the tenant's migrations, and the other instances to which its devices can be transferred.
+    /// The same, for a request about the certificates that the tenant issues.
     #[must_use]
-    pub fn with_migrations(mut self, migrations: &'a Plans, instances: &'a [String]) -> Self {
-        self.migrations = Some(migrations);
-        self.instances = instances;
+    pub fn with_issued(mut self, issued: &'a IssuedCertificates) -> Self {
+        self.issued = Some(issued);
         self
     }
 
@@ -294,8 +290,8 @@ fn read(context: &Context<'_>, request: &Request<Bytes>) -> Result<Step, Failure
         Route::NamedGroup => groups::remove_named(context, request),
         Route::Devices(call) => devices::read(context, call, request),
         Route::Certificates(call) => certificates::read(context, call, request),
+        Route::Issuance(wanted) => issuance::read(context, wanted, request),
         Route::Products(call) => products::read(context, call, request),
-        Route::Migrations(call) => migrations::read(context, call, request),
         Route::Grants(point, to) => grants::read(context, &point, to.as_deref(), request),
     }
 }
@@ -378,6 +374,13 @@ fn put(object: &mut Value, member: &str, value: impl Into<Value>) {
     if let Some(object) = object.as_object_mut() {
         object.insert(member.to_owned(), value.into());
     }
+}
+
+/// The version of what counts none: it follows from the text.
+fn digest_version(shown: &Value) -> u64 {
+    let digest = Sha256::digest(shown.to_string());
+    let version = digest.iter().take(8);
+    version.fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
 /// One entry, or that there is none.

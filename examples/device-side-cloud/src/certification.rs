@@ -5,6 +5,7 @@ mod expiry;
 mod issuing;
 mod ledgers;
 mod lists;
+mod managing;
 mod naming;
 mod order;
 mod signatures;

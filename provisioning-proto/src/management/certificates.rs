@@ -6,12 +6,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::failure::Failure;
 use super::page::Page;
 use super::route::{Below, Call};
-use super::{Context, Step, body, expected, found, plain, put, time};
+use super::{Context, Step, body, digest_version, expected, found, plain, put, time};
 use crate::certificates::authorities::{
     Authority, CertificateAuthorities, Command, Denial, Reply, State,
 };
@@ -246,9 +245,7 @@ fn refused(error: &Error) -> Failure {
 fn show(authorities: &CertificateAuthorities, ca: &CaId, wall: SystemTime) -> Option<(Value, u64)> {
     let authority = authorities.authority(ca)?;
     let shown = shown(ca, authority, wall);
-    let digest = Sha256::digest(shown.to_string());
-    let version = digest.iter().take(8);
-    let version = version.fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let version = digest_version(&shown);
     Some((shown, version))
 }
 

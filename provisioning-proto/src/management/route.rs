@@ -2,6 +2,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::failure::Failure;
+use super::issuance::{self, Wanted};
 use crate::allocation::PolicyKind;
 use crate::{Code, TenantId};
 
@@ -15,8 +16,9 @@ pub(super) enum Route {
     NamedGroup,
     Devices(Call),
     Certificates(Call),
+    /// Certificates that the tenant issues, and who signs them.
+    Issuance(Wanted),
     Products(Call),
-    Migrations(Call),
     /// The grants of an access point, or that to one tenant.
     Grants(String, Option<String>),
 }
@@ -41,7 +43,6 @@ pub(super) enum Below {
     ResetFingerprint,
     Allocation,
     Denials,
-    Seen,
 }
 
 /// The tenant that a path names, `/v5/iotps/{project_id}/...`.
@@ -74,6 +75,9 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
         .ok_or(Code::NOT_FOUND)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = request.method();
+    if let Some(wanted) = issuance::route(method, &segments) {
+        return wanted.map(Route::Issuance);
+    }
     match segments.as_slice() {
         ["access-points", id, "grants"] => match *method {
             Method::GET | Method::POST => Ok(Route::Grants((*id).to_owned(), None)),
@@ -110,9 +114,6 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
         ["certificates", rest @ ..] => {
             let below = [("action", Below::Action), ("denials", Below::Denials)];
             call(method, rest, &below, true).map(Route::Certificates)
-        }
-        ["migrations", rest @ ..] => {
-            call(method, rest, &[("seen", Below::Seen)], false).map(Route::Migrations)
         }
         ["products"] | ["products", _] if *method != Method::GET => Err(Failure::method("GET")),
         ["products", rest @ ..] => call(method, rest, &[], false).map(Route::Products),
@@ -164,9 +165,7 @@ fn call(
             let (_, what) = known.ok_or(Code::NOT_FOUND)?;
             let wanted = match what {
                 Below::Applications | Below::Devices | Below::Denials => Method::GET,
-                Below::Action | Below::ResetFingerprint | Below::Allocation | Below::Seen => {
-                    Method::POST
-                }
+                Below::Action | Below::ResetFingerprint | Below::Allocation => Method::POST,
             };
             if *method != wanted {
                 return Err(Failure::method(if wanted == Method::GET {

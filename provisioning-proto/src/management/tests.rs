@@ -5,20 +5,26 @@ mod certificates;
 mod devices;
 mod documented;
 mod entries;
-mod migrations;
+mod issuing;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Context, MigrationWish, SealFailed, Step, begin};
+use super::{Context, IssuanceDeed, Made, SealFailed, Step, begin};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PublicKeyData as _, SigningKey as _,
+};
+
+use crate::certificates::Certificate;
 use crate::certificates::authorities::{self, CertificateAuthorities};
+use crate::certificates::issuance::{self, IssuedCertificates, Order};
 use crate::certificates::{PublicKey, SignatureAlgorithm, Signatures};
-use crate::migration::{self, AbortCause, Plans};
 use crate::registration::{Command, Config, Output, Registrations, Reply, Stored};
-use crate::{ErrorKind, SealedSecret, Secret, TenantId, tenant};
+use crate::{CaId, Error, ErrorKind, SealedSecret, Secret, TenantId, tenant};
 
 /// What the keys of rcgen sign with.
 struct Ring;
@@ -42,7 +48,9 @@ impl Signatures for Ring {
 struct Cloud {
     machine: Registrations,
     authorities: CertificateAuthorities,
-    plans: Plans,
+    issued: IssuedCertificates,
+    /// The keys of the issuers.
+    keys: BTreeMap<CaId, KeyPair>,
     start: Instant,
     asked: u8,
 }
@@ -52,7 +60,8 @@ impl Cloud {
         let mut cloud = Self {
             machine: Registrations::new(Config::default(), [7; 32]),
             authorities: CertificateAuthorities::default(),
-            plans: Plans::default(),
+            issued: IssuedCertificates::default(),
+            keys: BTreeMap::new(),
             start: Instant::now(),
             asked: 0,
         };
@@ -88,10 +97,6 @@ impl Cloud {
                     self.machine
                         .handle_stored(append.id, Stored::Done { version }, wall, start);
                 }
-                Output::UpsertDevice { exchange, .. } => {
-                    self.machine
-                        .handle_target_reply(exchange, true, wall, start);
-                }
                 Output::Done { result, .. } => return result,
                 _ => {}
             }
@@ -106,7 +111,6 @@ impl Cloud {
             let mirrored: Vec<u8> = secret.expose().iter().map(|byte| !byte).collect();
             SealedSecret::new(mirrored).map_err(|_| SealFailed::new())
         };
-        let instances = ["production".to_owned()];
         let context = Context::new(
             self.machine.directory(),
             &tenant,
@@ -115,7 +119,7 @@ impl Cloud {
             self.wall(),
         )
         .with_authorities(&self.authorities)
-        .with_migrations(&self.plans, &instances)
+        .with_issued(&self.issued)
         .with_local_secrets(&|secret| {
             let long = secret.expose().len() >= 16;
             long.then_some(())
@@ -136,21 +140,12 @@ impl Cloud {
                 }
                 edit.answer(self.machine.directory(), result)
             }
-            Step::Migration(edit) => {
-                let command = match edit.wish().clone() {
-                    MigrationWish::Seen(_) => migration::Command::Confirm,
-                    MigrationWish::Plan(plan) => migration::Command::Plan { plan, most: 9 },
-                    MigrationWish::Abort => migration::Command::Abort {
-                        cause: AbortCause::Operator,
-                    },
-                };
-                let decided = self.plans.decide(edit.device(), command, self.wall());
-                let result = decided.map(|decision| {
-                    for change in &decision.changes {
-                        self.plans.apply(change);
-                    }
-                });
-                edit.answer(&self.plans, result)
+            Step::Issuance(edit) => {
+                let result = self.issue(edit.deed());
+                match result {
+                    Ok(made) => edit.answer(&self.issued, Ok(made)),
+                    Err(error) => edit.answer(&self.issued, Err(&error)),
+                }
             }
             Step::Authority(edit) => {
                 let (config, wall) = (authorities::Config::default(), self.wall());
@@ -165,6 +160,86 @@ impl Cloud {
                     decision.reply
                 });
                 edit.answer(&self.authorities, result, wall)
+            }
+        }
+    }
+
+    fn change_issued(&mut self, command: issuance::Command) -> Result<issuance::Reply, Error> {
+        let (config, wall) = (issuance::Config::default(), self.wall());
+        let decision = self.issued.decide(command, &config, &Ring, wall)?;
+        decision
+            .changes
+            .iter()
+            .for_each(|change| self.issued.apply(change));
+        Ok(decision.reply)
+    }
+
+    fn issue(&mut self, deed: &IssuanceDeed) -> Result<Made, Error> {
+        match deed {
+            IssuanceDeed::Change(command) => {
+                self.change_issued((**command).clone())?;
+                Ok(Made::Done)
+            }
+            IssuanceDeed::AddIssuer { issuer, .. } => {
+                let key = KeyPair::generate().unwrap();
+                let mut params = CertificateParams::default();
+                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+                params
+                    .distinguished_name
+                    .push(DnType::CommonName, issuer.as_str());
+                params.not_before = rcgen::date_time_ymd(2018, 1, 1);
+                params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+                let certificate = params.self_signed(&key).unwrap();
+                self.change_issued(issuance::Command::AddIssuer {
+                    issuer: issuer.clone(),
+                    certificate: Box::new(Certificate::from_der(certificate.der()).unwrap()),
+                    key: SealedSecret::new(b"sealed".to_vec())?,
+                    list_url: None,
+                })?;
+                self.keys.insert(issuer.clone(), key);
+                Ok(Made::Done)
+            }
+            IssuanceDeed::Issue {
+                id,
+                profile,
+                request,
+            } => {
+                let made = KeyPair::generate().unwrap();
+                let subject = match request {
+                    Some(request) => issuance::Subject::Request((**request).clone()),
+                    None => {
+                        let key = PublicKey::from_spki(&made.subject_public_key_info());
+                        issuance::Subject::ServiceKey(key.unwrap())
+                    }
+                };
+                let order = Order::new(id.clone(), profile.clone(), subject, [self.asked; 16]);
+                let config = issuance::Config::default();
+                let prepared = self.issued.prepare(&order, &config, &Ring, self.wall())?;
+                let signature = self.keys[prepared.issuer()]
+                    .sign(prepared.message())
+                    .unwrap();
+                let reply = self.change_issued(issuance::Command::Record {
+                    prepared: Box::new(prepared),
+                    signature,
+                    entropy: [self.asked; 32],
+                })?;
+                let issuance::Reply::Issued {
+                    certificate,
+                    issuer,
+                    token,
+                } = reply
+                else {
+                    panic!("{reply:?}");
+                };
+                let private = request
+                    .is_none()
+                    .then(|| Secret::new(made.serialize_pem()).unwrap());
+                Ok(Made::Certificate {
+                    certificate,
+                    issuer,
+                    token,
+                    private_key: private,
+                })
             }
         }
     }

@@ -21,10 +21,9 @@ impl Provisioning {
         let geography = geography.unwrap_or_else(PoisonError::into_inner).take();
         match geography {
             Some(geography) => {
-                let migrations = self.clone().turn_migrations();
-                tokio::try_join!(self.clone().follow(geography), self.turn(), migrations).map(drop)
+                tokio::try_join!(self.clone().follow(geography), self.turn()).map(drop)
             }
-            None => tokio::try_join!(self.clone().turn(), self.turn_migrations()).map(drop),
+            None => self.turn().await,
         }
     }
 
@@ -55,11 +54,8 @@ impl Provisioning {
             }
             result
         };
-        let any = self.0.migrating.any();
         for output in outputs {
-            if any || !matches!(output, Output::Audit { .. }) {
-                self.dispatch(output);
-            }
+            self.dispatch(output);
         }
         self.0.wake.notify_one();
         result
@@ -217,9 +213,7 @@ impl Provisioning {
                     machine.handle_issuer_reply(exchange, certificate, wall, now);
                 });
             }
-            // Perhaps it is being moved.
-            Output::Audit { tenant, id, .. } => self.look(&tenant, &id),
-            Output::Answer { .. } | Output::Done { .. } => {}
+            Output::Answer { .. } | Output::Done { .. } | Output::Audit { .. } => {}
         }
     }
 }
@@ -246,7 +240,7 @@ impl State {
             Output::Audit { tenant, id, record } => {
                 let (step, number) = (record.step, record.number);
                 debug!(%tenant, device = %id, ?step, number, cause = ?record.cause, "registration");
-                Some(Output::Audit { tenant, id, record })
+                None
             }
             other => Some(other),
         }

@@ -4,9 +4,8 @@ use bytes::Bytes;
 use coap_psk::secret::{DeviceSecret, MIN_SECRET_LEN};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use provisioning_proto::certificates::authorities::CertificateAuthorities;
-use provisioning_proto::directory::Directory;
+use provisioning_proto::certificates::issuance::IssuedCertificates;
 use provisioning_proto::management::{self, Context, OPENAPI, SealFailed, Step};
-use provisioning_proto::migration::Plans;
 use provisioning_proto::registration::Command;
 use provisioning_proto::{Code, ErrorKind, Secret, TenantId, tenant};
 use serde::{Deserialize, Serialize};
@@ -182,29 +181,31 @@ impl Provisioning {
             let sealed = self.secrets().seal(stream, field, secret.expose());
             sealed.map_err(|_| SealFailed::new())
         };
-        let read = |authorities: Option<&CertificateAuthorities>| {
-            let read = |directory: &Directory, plans: &Plans| {
+        let read = |authorities: Option<&CertificateAuthorities>,
+                    issued: Option<&IssuedCertificates>| {
+            self.directory(|directory| {
                 let mut context = Context::new(directory, tenant, &seal, entropy, clock::wall())
-                    .with_local_secrets(&local_secret)
-                    .with_migrations(plans, &[]);
+                    .with_local_secrets(&local_secret);
                 context.authorities = authorities;
+                context.issued = issued;
                 management::begin(&context, request)
-            };
-            self.plans(tenant, |plans| {
-                self.directory(|directory| read(directory, plans))
             })
         };
         let certification = self.0.local.certification();
         if management::is_about_authorities(request.uri().path()) {
             return certification
-                .manage(tenant, |known| read(Some(known)))
+                .manage(tenant, |known| read(Some(known), None))
                 .await;
         }
-        let edit = match read(None) {
+        if management::is_about_issuing(request.uri().path()) {
+            return certification
+                .manage_issuing(tenant, |known, issued| read(Some(known), Some(issued)))
+                .await;
+        }
+        let edit = match read(None, None) {
             Step::Answer(response) => return response,
             Step::Edit(edit) => edit,
-            Step::Migration(edit) => return self.migrate(tenant, edit).await,
-            Step::Authority(_) => return failed(Code::NOT_FOUND),
+            Step::Authority(_) | Step::Issuance(_) => return failed(Code::NOT_FOUND),
         };
         let mut naming = None;
         if let Some(ca) = edit.authority() {
