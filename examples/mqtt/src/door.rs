@@ -34,7 +34,6 @@ pub struct Door<P> {
     tls: watch::Receiver<Arc<ServerConfig>>,
     port: P,
     figures: Arc<dyn Figures>,
-    sessions: Sessions,
 }
 
 /// What is bounded at a [`Door`].
@@ -89,14 +88,7 @@ impl<P: Port> Door<P> {
             tls,
             port,
             figures,
-            sessions: Sessions::default(),
         }
-    }
-
-    /// The devices that are in, to ask them to bootstrap again.
-    #[must_use]
-    pub fn sessions(&self) -> Sessions {
-        self.sessions.clone()
     }
 
     /// Lets devices in until `stop` turns true, then ends their connections.
@@ -108,7 +100,7 @@ impl<P: Port> Door<P> {
             port: self.port.clone(),
             figures: Arc::clone(&self.figures),
             guard: Guard::new(&self.settings),
-            sessions: self.sessions.clone(),
+            sessions: Sessions::default(),
             session: SessionConfig::default(),
             largest_packet: self.settings.max_packet_bytes,
         };

@@ -15,4 +15,3 @@ mod tls;
 
 pub use door::{Door, Settings};
 pub use port::{Figures, Outcome, Port, Refused};
-pub use sessions::Sessions;

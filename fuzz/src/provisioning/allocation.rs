@@ -12,7 +12,7 @@ const PLACES: [&str; 3] = ["east", "west", "drained"];
 /// What a tenant's function answers: nobody is sent where it was not offered, and no refusal lacks its reason.
 pub fn hook_reply(bytes: &[u8]) {
     match call().read(bytes) {
-        Ok(Decision::Assign { target, policy }) => {
+        Ok(Decision::Assign { target, policy, .. }) => {
             assert!(["east", "west"].contains(&target.access_point.as_str()));
             assert!(policy.is_some());
             let own = target.application.is_none_or(|app| app.as_str() == "main");

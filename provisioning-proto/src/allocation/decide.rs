@@ -5,6 +5,7 @@ use crate::allocation::{
     AccessPoint, AccessPoints, AllocationPolicy, FunctionUrn, GeoTable, HookCall, Link, Policies,
     PolicyKind, Rule, Target,
 };
+use crate::model::InitialConfig;
 use crate::{AccessPointId, CaId, Code, PolicyId, RegistrationId};
 
 /// The order in which kinds are asked where the entry does not say: from what says most about a device to what says least.
@@ -71,6 +72,8 @@ pub enum Decision {
         target: Target,
         /// The policy that chose it.
         policy: Option<PolicyId>,
+        /// What the device is given beside its address, where a function said so, in place of what its entry has.
+        initial_config: Option<InitialConfig>,
     },
     /// Nowhere: a function said so.
     Deny {
@@ -128,6 +131,7 @@ pub fn decide(
                 Decision::Assign {
                     target,
                     policy: None,
+                    initial_config: None,
                 }
             });
         }
@@ -251,6 +255,7 @@ impl<'a> Asked<'a> {
         Decision::Assign {
             target,
             policy: Some(policy.clone()),
+            initial_config: None,
         }
     }
 

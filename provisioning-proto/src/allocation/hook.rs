@@ -3,13 +3,15 @@
 //! The question is a JSON object without any secret. The answer is the documented one: `statusCode` 200 and a `body` that is a JSON
 //! *string*, in which `status` is `allow` with a `context.allocationResult`, or `deny` with a `context.errorCode` and a
 //! `context.errorMsg`, neither of them empty. `allocationResult` is the id of the chosen access point, or the text of a JSON object
-//! with `access_point_id` and perhaps `app_id`.
+//! with `access_point_id` and perhaps `app_id`. Beside what is documented, that object may have an `init_config`: a text that the
+//! device is given instead of that of its enrollment or group, and instead of what it had before.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::allocation::{AccessPoint, Decision, FunctionUrn, Owner, Target};
+use crate::model::InitialConfig;
 use crate::{AccessPointId, ApplicationId, PolicyId, RegistrationId, TenantId};
 
 /// The longest answer that is looked into, in bytes.
@@ -195,6 +197,7 @@ struct Context {
 struct Chosen {
     access_point_id: String,
     app_id: Option<String>,
+    init_config: Option<String>,
 }
 
 impl HookCall {
@@ -317,6 +320,7 @@ impl HookCall {
             Chosen {
                 access_point_id: result.to_owned(),
                 app_id: None,
+                init_config: None,
             }
         };
         let mut candidates = self.candidates.iter();
@@ -330,7 +334,9 @@ impl HookCall {
                 Some(app.ok_or(HookFault::NotOffered)?.clone())
             }
         };
+        let initial_config = chosen.init_config.map(InitialConfig::new).transpose();
         Ok(Decision::Assign {
+            initial_config: initial_config.map_err(|_| HookFault::Malformed)?,
             target: Target::new(candidate.access_point.clone(), application),
             policy: Some(self.policy.clone()),
         })

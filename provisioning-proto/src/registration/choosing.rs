@@ -200,8 +200,12 @@ impl Registrations {
     }
 
     fn decided(&mut self, id: OperationId, decision: Decision, wall: SystemTime, now: Instant) {
-        let (target, policy) = match decision {
-            Decision::Assign { target, policy } => (target, policy),
+        let (target, policy, given) = match decision {
+            Decision::Assign {
+                target,
+                policy,
+                initial_config,
+            } => (target, policy, initial_config),
             Decision::Deny { .. } => return self.fail(id, Cause::Denied, wall, now),
             Decision::NoMatch(Code::NO_NEAR_ACCESS_POINT) => {
                 return self.fail(id, Cause::NoneNearby, wall, now);
@@ -231,7 +235,10 @@ impl Registrations {
         if let Some(current) = current
             && current.target == target
             && own_secret.is_none()
-            && (carries || current.initial_config == *initial)
+            && match &given {
+                Some(_) => current.initial_config == given,
+                None => carries || current.initial_config == *initial,
+            }
             && registration.is_none_or(|known| !known.reset)
         {
             let generation = current.generation;
@@ -249,6 +256,8 @@ impl Registrations {
             Some(current) if carries => (Migration::Carry, current.initial_config.clone()),
             _ => (Migration::Reset, initial.clone()),
         };
+        // What a function gives counts more than what the entry has, and than what the device had.
+        proposal.initial_config = given.or(proposal.initial_config);
         if let Some(open) = self.operations.get_mut(&id) {
             open.stage = Stage::Proposing {
                 proposal: Box::new(proposal),

@@ -432,6 +432,54 @@ fn a_slow_function_does_not_keep_a_device_waiting_beyond_four_seconds() {
 }
 
 #[test]
+fn what_a_function_gives_a_device_counts_more_than_what_its_group_has_and_what_it_had() {
+    let mut world = World::furnished();
+    world
+        .set_group(|group| {
+            let config = InitialConfig::new(&b"of the group"[..]).unwrap();
+            group.entry.initial_config = Some(config);
+        })
+        .unwrap();
+    let rule = Rule::Custom {
+        function: FunctionUrn::new("urn:choose").unwrap(),
+        name: "choose".to_owned(),
+        access_points: [point("a"), point("b")].into(),
+    };
+    let policy = AllocationPolicy::new("p".parse().unwrap(), 0, rule);
+    let expected = Expected::Any;
+    let set = tenant::Command::SetPolicy { policy, expected };
+    world.settings("t", set).unwrap();
+    let principal = world.by_group("sn-1").unwrap();
+    let mut told = |given: &str| {
+        let operation = world.request(principal.clone());
+        let Output::InvokeHook { exchange, .. } = world.waiting.remove(0) else {
+            panic!()
+        };
+        let result = serde_json::json!({"access_point_id": "b", "init_config": given});
+        let result = match given {
+            "" => "b".to_owned(),
+            _ => result.to_string(),
+        };
+        let context = serde_json::json!({"allocationResult": result});
+        let body = serde_json::json!({"status": "allow", "context": context}).to_string();
+        let reply = serde_json::json!({"statusCode": 200, "body": body}).to_string();
+        let (wall, now) = (world.wall(), world.now());
+        let machine = &mut world.machine;
+        machine.handle_hook_reply(exchange, Some(reply.as_bytes()), wall, now);
+        world.settle();
+        let answer = world.answers.remove(&operation).unwrap().unwrap();
+        let config = answer.initial_config().unwrap();
+        String::from_utf8(config.as_bytes().to_vec()).unwrap()
+    };
+    assert_eq!(told(""), "of the group");
+    // At the same place, and although what it had is carried over.
+    assert_eq!(told("of the function"), "of the function");
+    assert_eq!(told("another"), "another");
+    // A function that gives nothing leaves it what it has.
+    assert_eq!(told(""), "another");
+}
+
+#[test]
 fn a_target_that_cannot_be_told_leaves_everything_as_it_was() {
     let mut world = World::furnished();
     let principal = world.by_group("sn-1").unwrap();

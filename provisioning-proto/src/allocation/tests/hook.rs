@@ -126,6 +126,30 @@ fn an_answer_chooses_among_what_was_offered() {
 }
 
 #[test]
+fn an_answer_may_say_what_the_device_is_given() {
+    let call = asked();
+    let given = |result: serde_json::Value| {
+        let context = serde_json::json!({"allocationResult": result.to_string()});
+        let body = serde_json::json!({"status": "allow", "context": context}).to_string();
+        call.read(&reply(&body)).map(|decision| match decision {
+            Decision::Assign { initial_config, .. } => {
+                initial_config.map(|config| config.as_bytes().to_vec())
+            }
+            other => panic!("{other:?}"),
+        })
+    };
+    let config = serde_json::json!({"access_point_id": "east", "init_config": "{\"rate\":5}"});
+    assert_eq!(given(config), Ok(Some(b"{\"rate\":5}".to_vec())));
+    let none = serde_json::json!({"access_point_id": "east"});
+    assert_eq!(given(none), Ok(None));
+    // Nobody is assigned by half an answer.
+    for wrong in [serde_json::json!(""), serde_json::json!({"rate": 5})] {
+        let config = serde_json::json!({"access_point_id": "east", "init_config": wrong});
+        assert_eq!(given(config), Err(HookFault::Malformed));
+    }
+}
+
+#[test]
 fn a_refusal_needs_a_code_and_a_reason() {
     let call = asked();
     let refused = |context: &str| {
