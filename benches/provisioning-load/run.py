@@ -39,6 +39,8 @@ def power_up(arguments, title, counts, bad=0):
     """One run on a fresh cloud; when half, 99 in 100 and the last of each group were assigned."""
     door = free_port(socket.SOCK_STREAM)
     settings = {"provisioning.enabled": "true", "mqtt.listen": f'"127.0.0.1:{door}"'}
+    if arguments.rate:
+        settings |= {f"provisioning.requests_per_tenant{suffix}": str(arguments.rate) for suffix in ("", "_and_second")}
     with Cloud(arguments.cloud.resolve(), settings=settings) as cloud:
         groups = [(*group(cloud, tenant, arguments.local), count) for tenant, count in counts.items()]
         command = [arguments.load.resolve(), "--server", f"127.0.0.1:{door}", "--ca", cloud.ca, "--pid", str(cloud.process.pid)]
@@ -62,6 +64,7 @@ def main():
     parser.add_argument("--few", type=int, default=100, help="devices of the second tenant")
     parser.add_argument("--bad", type=int, default=1000, help="devices of the bad fleet")
     parser.add_argument("--local", action="store_true", help="they are assigned to the cloud that they ask")
+    parser.add_argument("--rate", type=int, help="requests that a tenant may make at once and in every second; else as the cloud has it")
     parser.add_argument("--limit", type=int, default=600, help="seconds that a run may take")
     parser.add_argument("--patience", type=float, default=3.0, help="how many times as long the others may take beside a bad fleet")
     arguments = parser.parse_args()

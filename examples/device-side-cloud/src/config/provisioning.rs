@@ -18,6 +18,10 @@ pub(crate) struct Provisioning {
     pub(crate) requests_per_device: NonZeroU32,
     /// How many requests from one address are answered at once; then there is one more every hundredth of a second.
     pub(crate) requests_per_source: NonZeroU32,
+    /// How many requests of one tenant are answered at once; then there are as many more in each second as the next says.
+    pub(crate) requests_per_tenant: NonZeroU32,
+    /// How many requests of one tenant are answered in each second after that.
+    pub(crate) requests_per_tenant_and_second: NonZeroU32,
     /// Who may use the HTTPS interface, and for which tenant.
     pub(crate) operators: Vec<ProvisioningOperator>,
     /// A file that says where networks are, for policies that choose the nearest access point.
@@ -64,6 +68,8 @@ impl Default for Provisioning {
             grace_seconds: 86_400,
             requests_per_device: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
             requests_per_source: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
+            requests_per_tenant: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
+            requests_per_tenant_and_second: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
             operators: Vec::new(),
             geography: None,
             functions: Vec::new(),

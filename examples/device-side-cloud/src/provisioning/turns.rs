@@ -22,6 +22,8 @@ impl Turns {
         config.device.burst = settings.requests_per_device.get();
         // They have proved who they are, and a whole fleet may be behind one address.
         config.source = Rate::new(settings.requests_per_source.get(), OF_SOURCE);
+        let each = Duration::from_secs(1) / settings.requests_per_tenant_and_second.get();
+        config.tenant = Rate::new(settings.requests_per_tenant.get(), each);
         Self(Mutex::new(Limiter::new(config)))
     }
 
@@ -78,5 +80,25 @@ mod tests {
         let again = turns.next(&tenant, &id, Some(here), later);
         assert_eq!(again, Some(Duration::ZERO));
         assert_eq!(turns.next(&tenant, &id, Some(here), later), None);
+    }
+
+    #[test]
+    fn a_tenant_has_as_much_as_is_set_and_takes_nothing_from_others() {
+        let settings = config::Provisioning {
+            requests_per_tenant: 3.try_into().expect("number"),
+            requests_per_tenant_and_second: 4.try_into().expect("number"),
+            ..config::Provisioning::default()
+        };
+        let turns = Turns::new(&settings);
+        let begin = clock::now();
+        let ask = |tenant: &str, id: &str| {
+            let (tenant, id) = (tenant.parse().expect("tenant"), id.parse().expect("id"));
+            turns.next(&tenant, &id, None, begin)
+        };
+        for id in ["dev-1", "dev-2", "dev-3"] {
+            assert_eq!(ask("acme", id), Some(Duration::ZERO));
+        }
+        assert_eq!(ask("acme", "dev-4"), Some(Duration::from_millis(250)));
+        assert_eq!(ask("other", "dev-4"), Some(Duration::ZERO));
     }
 }
