@@ -2,10 +2,16 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
+import tempfile
+import time
 
 import requests
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
 from oauthlib.oauth2 import InvalidGrantError, WebApplicationClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
@@ -14,6 +20,7 @@ import linking
 from browser import ROOT, TARGET
 from checks import Skipped, check, expect
 from pages import log_in_and_allow
+from refusals import VERIFIER, Server, expect_refused
 
 SCOPE = ["r:*", "w:*", "offline_access"]
 
@@ -148,6 +155,137 @@ def clients_of_npm_push_their_requests_and_bind_their_tokens_to_a_key(world):
             if kind != "public":
                 wanted |= {"active": True, "active_after": False}
             expect(seen == wanted, f"{library} {kind} {pushes} {binds}: {seen}")
+
+
+def public_half(world, key):
+    """A file with the public half of a key, as an operator is given it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jwk", delete=False) as file:
+        json.dump(key.as_dict(private=False), file)
+    return file.name
+
+
+def keyed_client(world, key):
+    """A client that proves who it is by a key, and has no secret."""
+    made = world.add_client(f"Keyed {key.get('alg')}", world.client.redirect_uri, "--key", public_half(world, key))
+    expect(made.secret is None, f"a client with a key has a secret: {made}")
+    return made
+
+
+def new_keys():
+    yield "ES256", ECKey.generate_key("P-256", {"alg": "ES256", "kid": secrets.token_hex(4)})
+    yield "RS256", RSAKey.generate_key(2048, {"alg": "RS256", "kid": secrets.token_hex(4)})
+
+
+@check
+def clients_of_npm_prove_who_they_are_by_a_key(world):
+    """RFC 7523, with the pushed request, the token endpoint, introspection and revocation."""
+    for name, key in new_keys():
+        client = keyed_client(world, key)
+        for library, pushes, binds in (("openid-client", False, False), ("oauth4webapi", True, True)):
+            seen = node_client(world, library, "key", client, jwk=key.as_dict(private=True), pushes=pushes, binds=binds)
+            wanted = {"linked": 200, "refreshed": 200, "rotated": False, "revoked": 401, "refused": "invalid_grant"}
+            wanted |= {"active": True, "active_after": False}
+            if binds:
+                wanted |= {"type": "dpop", "without_key": 401}
+            expect(seen == wanted, f"{library} {name}: {seen}")
+
+
+@check
+def authlib_proves_who_it_is_by_a_key_which_is_replaced(world):
+    server = linking.metadata(world)
+    expect("private_key_jwt" in server["token_endpoint_auth_methods_supported"], f"metadata: {server}")
+    (name, key), (other_name, other) = new_keys()
+    client = keyed_client(world, key)
+
+    def session_with(key, alg):
+        session = linking.session_for(world, client)
+        session.client_secret, session.token_endpoint_auth_method = key, "private_key_jwt"
+        session.register_client_auth_method(PrivateKeyJWT(server["token_endpoint"], alg=alg))
+        return session
+
+    session = session_with(key, name)
+    url, state = session.create_authorization_url(server["authorization_endpoint"], code_verifier=VERIFIER)
+    with linking.trusting(requests.Session(), world) as browser:
+        answer = log_in_and_allow(browser, url, world.user.name, world.user.password, client.redirect_uri)
+    token = session.fetch_token(server["token_endpoint"], authorization_response=answer, code_verifier=VERIFIER, state=state)
+    listed = linking.devices(world, token["access_token"])
+    expect(listed.status_code == 200, f"the access token gets {listed.status_code}")
+    held = token["refresh_token"]
+
+    def refresh(key, alg):
+        return session_with(key, alg).refresh_token(server["token_endpoint"], refresh_token=held)
+
+    expect(linking.refused(lambda: refresh(other, other_name)) == "invalid_client", "a key is taken that nobody registered")
+    world.cloud.admin("client", "add-key", client.id, public_half(world, other))
+    refresh(key, name)
+    refresh(other, other_name)
+    world.cloud.admin("client", "retire-keys", client.id)
+    expect(linking.refused(lambda: refresh(key, name)) == "invalid_client", "a key is taken that was retired")
+    refresh(other, other_name)
+
+
+@check
+def client_assertions_that_prove_nothing_are_refused(world):
+    probe = Server(world)
+    issuer = probe.at["issuer"]
+    (name, key), (_, rsa) = new_keys()
+    client = keyed_client(world, key)
+
+    def assertion(signer=key, header=None, **changed):
+        now = int(time.time())
+        claims = {"iss": client.id, "sub": client.id, "aud": issuer, "iat": now, "exp": now + 60, "jti": secrets.token_urlsafe(16)}
+        claims = {member: value for member, value in {**claims, **changed}.items() if value is not None}
+        header = {"alg": name, **(header or {})}
+        return jwt.encode(header, claims, signer, algorithms=[header["alg"]])
+
+    def redeem(text, code, **more):
+        pairs = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": client.redirect_uri,
+            "code_verifier": VERIFIER,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": text,
+        }
+        return probe.post("token_endpoint", {**pairs, **more})
+
+    code, now = probe.code(client), int(time.time())
+    head, body, _ = assertion().split(".")
+    stranger = ECKey.generate_key("P-256")
+    public = OctKey.import_key(key.as_pem(private=False))
+    cases = {
+        "for another server": assertion(aud="https://other.example"),
+        "for another server, too": assertion(aud=[issuer, "https://other.example"]),
+        "for nobody": assertion(aud=None),
+        "over": assertion(exp=now - 60),
+        "without end": assertion(exp=None),
+        "for a year": assertion(exp=now + 365 * 86400),
+        "made tomorrow": assertion(iat=now + 86400),
+        "not begun": assertion(nbf=now + 86400),
+        "without a name": assertion(jti=None),
+        "of another issuer": assertion(iss=probe.client.id),
+        "of another client": assertion(iss=probe.client.id, sub=probe.client.id),
+        "of nobody": assertion(iss="client-nobody", sub="client-nobody"),
+        "by a key that it brings": assertion(stranger, {"jwk": stranger.as_dict(private=False)}),
+        "by another key": assertion(stranger),
+        "RS256": assertion(rsa, {"alg": "RS256"}),
+        "HMAC with the public key": assertion(public, {"alg": "HS256"}),
+        "unsigned": f"{head}.{body}.",
+        "no algorithm": f"eyJhbGciOiJub25lIn0.{body}.",
+        "no JWT": "x",
+    }
+    for what, text in cases.items():
+        expect_refused(what, redeem(text, code), 401, "invalid_client")
+    expect_refused("a secret, too", redeem(assertion(), code, client_secret="x"), 400, "invalid_request")
+    expect_refused("another name", redeem(assertion(), code, client_id=probe.client.id), 400, "invalid_request")
+    expect_refused("another type", redeem(assertion(), code, client_assertion_type="urn:other"), 401, "invalid_client")
+    in_query = f"{probe.at['token_endpoint']}?client_assertion={assertion()}"
+    probe.at["query"] = in_query
+    expect_refused("in the query", probe.post("query", {"grant_type": "authorization_code", "code": code}), 400, "invalid_request")
+    good = assertion()
+    answer = redeem(good, code)
+    expect(answer.status_code == 200, f"none of this spent the code: {answer.status_code} {answer.text}")
+    expect_refused("a second time", redeem(good, probe.code(client)), 401, "invalid_client")
 
 
 @check

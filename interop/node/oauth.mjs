@@ -1,6 +1,7 @@
 // OAuth clients of npm: each links, refreshes, introspects and revokes. `node oauth.mjs TASK`, TASK in JSON; it says where a
 // browser has to go, and reads on standard input where the browser was sent. With `pushes` the client pushes its request (RFC 9126),
-// with `binds` its tokens are bound to a key (RFC 9449).
+// with `binds` its tokens are bound to a key (RFC 9449); of kind `key` it authenticates
+// by the key in `jwk` (RFC 7523).
 import { createInterface } from "node:readline/promises";
 import * as web from "oauth4webapi";
 import * as openid from "openid-client";
@@ -18,12 +19,23 @@ async function browse(url) {
 
 const bearer = (token) => fetch(task.devices, { headers: { authorization: `Bearer ${token}` } });
 
+// What Web Cryptography calls the algorithm of a JWK.
+const named = {
+  ES256: { name: "ECDSA", namedCurve: "P-256" },
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  EdDSA: { name: "Ed25519" },
+};
+const key = task.jwk && await crypto.subtle.importKey("jwk", task.jwk, named[task.jwk.alg], false, ["sign"]);
+
 const defined = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
 // What each library has for each step.
 const libraries = {
   async "openid-client"() {
-    const how = { basic: openid.ClientSecretBasic, body: openid.ClientSecretPost, public: openid.None }[task.kind];
+    const how = {
+      basic: openid.ClientSecretBasic, body: openid.ClientSecretPost, public: openid.None,
+      key: () => openid.PrivateKeyJwt(key),
+    }[task.kind];
     const config = await openid.discovery(
       new URL(task.issuer), task.client_id, undefined, how(task.client_secret), { algorithm: "oauth2" });
     const pkceCodeVerifier = openid.randomPKCECodeVerifier();
@@ -46,7 +58,9 @@ const libraries = {
     };
   },
   async oauth4webapi() {
-    const how = { basic: web.ClientSecretBasic, body: web.ClientSecretPost, public: web.None }[task.kind];
+    const how = {
+      basic: web.ClientSecretBasic, body: web.ClientSecretPost, public: web.None, key: () => web.PrivateKeyJwt(key),
+    }[task.kind];
     const [client, auth, issuer] = [{ client_id: task.client_id }, how(task.client_secret), new URL(task.issuer)];
     const server = await web.processDiscoveryResponse(issuer, await web.discoveryRequest(issuer, { algorithm: "oauth2" }));
     const verifier = web.generateRandomCodeVerifier();
@@ -131,10 +145,10 @@ if (task.binds) {
 const second = { refresh_token: first.refresh_token, ...(await steps.refresh(first)) };
 told.refreshed = await devices(second.access_token);
 told.rotated = second.refresh_token !== first.refresh_token;
-if (steps.introspect && task.client_secret) told.active = (await steps.introspect(second)).active;
+if (steps.introspect && (task.client_secret || key)) told.active = (await steps.introspect(second)).active;
 await steps.revoke(second);
 told.revoked = await devices(second.access_token);
-if (steps.introspect && task.client_secret) told.active_after = (await steps.introspect(second)).active;
+if (steps.introspect && (task.client_secret || key)) told.active_after = (await steps.introspect(second)).active;
 try {
   await steps.refresh(second);
 } catch (refused) {

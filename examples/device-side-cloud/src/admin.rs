@@ -32,6 +32,8 @@ pub(crate) struct NewClient {
     pub(crate) dpop_bound: bool,
     /// It may ask for codes for devices without a browser.
     pub(crate) device_flow: bool,
+    /// The JWKs of its public keys, by which it authenticates then.
+    pub(crate) keys: Vec<String>,
     /// APIs beside this cloud's that it may name.
     pub(crate) resources: Vec<String>,
 }
@@ -60,6 +62,19 @@ pub(crate) enum Order {
         password: Password,
     },
     AddClient(NewClient),
+    AddClientKey {
+        client: String,
+        key: String,
+    },
+    RetireClientKeys {
+        client: String,
+    },
+    AddClientSecret {
+        client: String,
+    },
+    RetireClientSecrets {
+        client: String,
+    },
     ListDevices {
         owner: String,
         after: Option<String>,

@@ -228,6 +228,10 @@ pub(crate) enum Client {
         /// A client that cannot keep a secret.
         #[arg(long)]
         public: bool,
+        /// A file with the JWK of a public key, with `alg`, by which it proves who it is (RFC 7523); it gets no secret then. May be
+        /// given several times.
+        #[arg(long = "key", value_name = "FILE", conflicts_with_all = ["public", "programme"])]
+        keys: Vec<PathBuf>,
         /// The programme that it is a client of, by which the rest is known: aws, alexa, google, smartthings, uci.
         #[arg(long, conflicts_with_all = ["redirect_uris", "public"])]
         programme: Option<String>,
@@ -247,6 +251,36 @@ pub(crate) enum Client {
         /// An API beside this cloud's that it may ask tokens for, one of `linking.resources`; may be given several times.
         #[arg(long = "resource", value_name = "URI")]
         resources: Vec<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Add another key to a client that has keys; the others stay good.
+    AddKey {
+        /// The client's id.
+        client: String,
+        /// A file with the JWK of the public key.
+        key: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// End all keys of a client but the newest.
+    RetireKeys {
+        /// The client's id.
+        client: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Add another secret to a client that has secrets; the others stay good. Prints it, this once.
+    AddSecret {
+        /// The client's id.
+        client: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// End all secrets of a client but the newest.
+    RetireSecrets {
+        /// The client's id.
+        client: String,
         #[command(flatten)]
         file: ConfigFile,
     },

@@ -67,12 +67,19 @@ pub(crate) async fn product(command: Product) -> Result<(), Error> {
     }
 }
 
-/// The text of a template, read no further than one can be long.
+/// The longest file with a key of a client, in bytes.
+const MAX_KEY_LENGTH: usize = 4096;
+
 fn read_template(path: &Path) -> Result<String, Error> {
+    read_text(path, MAX_TEMPLATE_LEN)
+}
+
+/// The text of a file, read no further than just beyond what may be in it.
+fn read_text(path: &Path, most: usize) -> Result<String, Error> {
     use std::io::Read as _;
 
     let failed = |cause| Error::new(format!("cannot read {}", path.display()), cause);
-    let most = u64::try_from(MAX_TEMPLATE_LEN).unwrap_or(u64::MAX);
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(most.saturating_add(1)).read_to_string(&mut text))
@@ -144,30 +151,48 @@ fn read_password() -> Result<Password, Error> {
 
 /// Client commands.
 pub(crate) async fn client(command: Client) -> Result<(), Error> {
-    let Client::Add {
-        name,
-        redirect_uris,
-        public,
-        programme,
-        own,
-        require_pushed_requests,
-        dpop_bound,
-        device_flow,
-        resources,
-        file,
-    } = command;
-    let order = Order::AddClient(NewClient {
-        name,
-        redirect_uris,
-        public,
-        programme,
-        own,
-        require_pushed_requests,
-        dpop_bound,
-        device_flow,
-        resources,
-    });
+    let (file, order) = match command {
+        Client::Add {
+            name,
+            redirect_uris,
+            public,
+            keys,
+            programme,
+            own,
+            require_pushed_requests,
+            dpop_bound,
+            device_flow,
+            resources,
+            file,
+        } => {
+            let keys = keys.iter().map(|path| read_key(path));
+            let order = Order::AddClient(NewClient {
+                name,
+                redirect_uris,
+                public,
+                keys: keys.collect::<Result<_, _>>()?,
+                programme,
+                own,
+                require_pushed_requests,
+                dpop_bound,
+                device_flow,
+                resources,
+            });
+            (file, order)
+        }
+        Client::AddKey { client, key, file } => {
+            let key = read_key(&key)?;
+            (file, Order::AddClientKey { client, key })
+        }
+        Client::RetireKeys { client, file } => (file, Order::RetireClientKeys { client }),
+        Client::AddSecret { client, file } => (file, Order::AddClientSecret { client }),
+        Client::RetireSecrets { client, file } => (file, Order::RetireClientSecrets { client }),
+    };
     ask(&file, order).await
+}
+
+fn read_key(path: &Path) -> Result<String, Error> {
+    read_text(path, MAX_KEY_LENGTH)
 }
 
 /// Grant commands.

@@ -9,7 +9,9 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use account_linking::server::driver::drive;
-use account_linking::server::{Algorithm, AuthorizationServer, Config, DeviceFlow, Dpop, Issuer};
+use account_linking::server::{
+    Algorithm, AuthorizationServer, ClientAssertions, Config, DeviceFlow, Dpop, Issuer,
+};
 use tokio::sync::mpsc;
 use uci_server_core::driver::Handle as Cloud;
 
@@ -103,6 +105,9 @@ fn settings(config: &config::Config, keys: &Keys) -> Result<Config, Error> {
     let nonces = linking.dpop_nonce_seconds;
     dpop.nonce_lifetime = nonces.map(|seconds| Duration::from_secs(seconds.get()));
     dpop.nonces_at_apis = nonces.is_some();
+    let mut assertions = ClientAssertions::default();
+    assertions.algorithms.clone_from(&dpop.algorithms);
+    settings.client_assertions = Some(assertions);
     settings.dpop = Some(dpop);
     // Only for clients that are registered for it.
     settings.device_flow = Some(DeviceFlow::default());

@@ -108,6 +108,22 @@ impl Operator {
                 self.linking.end_grant(&id, &grant).await?;
                 Ok(json!({"ended": grant}))
             }
+            Order::AddClientKey { client, key } => {
+                self.linking.add_client_key(&client, &key).await?;
+                Ok(json!({"client_id": client}))
+            }
+            Order::RetireClientKeys { client } => {
+                self.linking.retire_client_keys(&client).await?;
+                Ok(json!({"client_id": client}))
+            }
+            Order::AddClientSecret { client } => {
+                let secret = self.linking.add_client_secret(&client).await?;
+                Ok(json!({"client_id": client, "client_secret": secret}))
+            }
+            Order::RetireClientSecrets { client } => {
+                self.linking.retire_client_secrets(&client).await?;
+                Ok(json!({"client_id": client}))
+            }
             Order::ListKeys => self.list_keys().await,
             Order::AddKey { kind } => self.add_key(kind).await,
             Order::RetireKey {

@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime};
 use account_linking::server::driver::Handle;
 use account_linking::server::presets::Programme;
 use account_linking::server::{
-    Algorithm, AuthorizationServer, ClientId, Config, Event, GrantId, GrantSummary, Principal,
-    Refusal, Registration, RequestId,
+    Algorithm, AuthorizationServer, ClientId, ClientKey, Config, Event, GrantId, GrantSummary,
+    Principal, Refusal, Registration, RequestId,
 };
 use account_linking::{RedirectUri, Resource, ScopeSet, UserId};
 use bytes::Bytes;
@@ -118,8 +118,12 @@ impl Linking {
                 .map(|uri| uri.parse::<RedirectUri>())
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|cause| Error::new("a redirect URI is not usable", cause))?;
+            let keys = new.keys.iter().map(|key| client_key(key));
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
             if new.public {
                 Registration::public(id, new.name, redirect_uris, scopes)
+            } else if !keys.is_empty() {
+                Registration::with_keys(id, new.name, redirect_uris, scopes, keys)
             } else {
                 Registration::confidential(id, new.name, redirect_uris, scopes)
             }
@@ -147,6 +151,58 @@ impl Linking {
             }),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Adds a key to a client that has keys.
+    ///
+    /// # Errors
+    /// It is not usable, there is no such client, or it has no keys or too many.
+    pub(crate) async fn add_client_key(&self, client: &str, key: &str) -> Result<(), Error> {
+        let (client, key) = (client_id(client)?, client_key(key)?);
+        self.command(move |server, _, wall, now| server.add_client_key(client, key, wall, now))
+            .await
+            .map(drop)
+    }
+
+    /// Ends all keys of a client but the newest.
+    ///
+    /// # Errors
+    /// There is no such client.
+    pub(crate) async fn retire_client_keys(&self, client: &str) -> Result<(), Error> {
+        let client = client_id(client)?;
+        self.command(move |server, _, wall, now| server.retire_client_keys(client, wall, now))
+            .await
+            .map(drop)
+    }
+
+    /// Adds a secret to a client that has secrets, and gives it back, this once.
+    ///
+    /// # Errors
+    /// There is no such client, or it has no secrets or too many.
+    pub(crate) async fn add_client_secret(&self, client: &str) -> Result<Option<String>, Error> {
+        let client = client_id(client)?;
+        let made = self
+            .command(move |server, entropy, wall, now| {
+                server.add_client_secret(client, entropy, wall, now)
+            })
+            .await?;
+        match made {
+            Event::ClientRegistered { secret, .. } => {
+                Ok(secret.map(|secret| secret.expose().to_owned()))
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Ends all secrets of a client but the newest.
+    ///
+    /// # Errors
+    /// There is no such client.
+    pub(crate) async fn retire_client_secrets(&self, client: &str) -> Result<(), Error> {
+        let client = client_id(client)?;
+        self.command(move |server, _, wall, now| server.retire_client_secrets(client, wall, now))
+            .await
+            .map(drop)
     }
 
     /// The keys of tokens.
@@ -261,6 +317,18 @@ fn stopping() -> Error {
 
 fn unexpected() -> Error {
     Error::plain("account linking answered something else")
+}
+
+fn client_id(client: &str) -> Result<ClientId, Error> {
+    client
+        .parse()
+        .map_err(|cause| Error::new(format!("{client} is no client"), cause))
+}
+
+fn client_key(jwk: &str) -> Result<ClientKey, Error> {
+    jwk.trim()
+        .parse()
+        .map_err(|cause| Error::new("it is not the JWK of a public key with alg", cause))
 }
 
 fn user_id(user: &str) -> Result<UserId, Error> {
