@@ -69,6 +69,8 @@ pub const TARGETS: &[Target] = &[
     ("oauth_user_code", oauth::user_code),
     ("oauth_access_token", oauth::access_token),
     ("oauth_dpop_proof", oauth::dpop_proof),
+    ("oauth_client_assertion", oauth::client_assertion),
+    ("oauth_text", oauth::text),
     ("oauth_token_response", oauth::token_response),
     ("oauth_stored", oauth::stored),
     ("managed_request", managed::request),

@@ -7,14 +7,18 @@ use account_linking::client::Callback;
 use account_linking::form::Form;
 use account_linking::server::access_token::check_claims_unverified;
 use account_linking::server::authorize::check_query;
+use account_linking::server::client_assertion::check_assertion_unverified;
 use account_linking::server::client_authentication::parse_basic;
 use account_linking::server::device::UserCode;
 use account_linking::server::dpop::check_proof_unverified;
 use account_linking::server::token::check_form;
 use account_linking::server::{
-    Algorithm, Config, Dpop, Issuer, RefreshKey, Registration, SigningKey,
+    Algorithm, ClientAssertions, ClientId, ClientKey, Config, Dpop, Issuer, RefreshKey,
+    Registration, SigningKey,
 };
-use account_linking::{RedirectUri, SecretBytes};
+use account_linking::{
+    PkceChallenge, PkceVerifier, RedirectUri, Resource, ScopeSet, SecretBytes, UserId,
+};
 use bytes::Bytes;
 
 mod grants;
@@ -120,6 +124,50 @@ pub fn dpop_proof(bytes: &[u8]) {
     };
     let (then, later) = (good(1_700_000_000), good(1_800_000_000));
     assert!(then.is_none() || later.is_none(), "a proof without end");
+}
+
+/// A client's assertion: one that passes is of its time, and names whom it is of.
+pub fn client_assertion(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut config = CONFIG.clone();
+    config.client_assertions = Some(ClientAssertions::default());
+    let good =
+        |seconds| check_assertion_unverified(text, &config, Duration::from_secs(seconds)).ok();
+    let (then, later) = (good(1_700_000_000), good(1_800_000_000));
+    assert!(
+        then.is_none() || later.is_none(),
+        "an assertion without end"
+    );
+    assert!(check_assertion_unverified(text, &CONFIG, Duration::from_secs(1_700_000_000)).is_err());
+}
+
+/// The texts that registrations and requests are made of: what is read is written as it was, or as what reads the same.
+pub fn text(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(key) = text.parse::<ClientKey>() {
+        let written = String::from(key.clone());
+        assert_eq!(written.parse::<ClientKey>().expect("its own text"), key);
+    }
+    if let Ok(resource) = text.parse::<Resource>() {
+        assert_eq!(resource.as_str(), text, "compared as text, so kept as text");
+    }
+    if let Ok(scopes) = text.parse::<ScopeSet>() {
+        let written = scopes.to_string();
+        assert_eq!(written.parse::<ScopeSet>().expect("its own text"), scopes);
+    }
+    if let Ok(challenge) = PkceChallenge::try_from(text.to_owned()) {
+        assert_eq!(challenge.as_str(), text);
+    }
+    let user = text.parse::<UserId>();
+    let client = text.parse::<ClientId>();
+    assert!(user.is_err() || client.is_err(), "a user or a client");
+    let _ = PkceVerifier::new(text);
+    let _ = SigningKey::new("k", Algorithm::Es256, text);
+    let _ = Issuer::new(text);
 }
 
 /// The query of a callback, as the client reads it.
