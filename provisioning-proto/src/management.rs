@@ -3,13 +3,14 @@
 //!
 //! [`begin`] reads a request against what is known in a [`Directory`]. What only asks is answered at once; what changes something
 //! becomes an [`Edit`]: its commands go to the [registration machine](crate::registration) one after another, and what came of
-//! the last one makes the answer. Certificate authorities have a ledger of their own, which an [`AuthorityEdit`] changes, and so have the certificates that
-//! a tenant issues, which an [`IssuanceEdit`] changes. Who may ask is the caller's to decide before: the tenant stands in the path
-//! ([`tenant_of`]), the operator's token in `X-Auth-Token`.
+//! the last one makes the answer. Certificate authorities, the certificates that a tenant issues and migrations have ledgers of their
+//! own, which an [`AuthorityEdit`], an [`IssuanceEdit`] and a [`MigrationEdit`] change. Who may ask is the caller's to decide before:
+//! the tenant stands in the path ([`tenant_of`]), the operator's token in `X-Auth-Token`.
 //!
 //! Beside what the vendor documents, entries have an `ETag` and heed `If-Match` and `If-None-Match: *`, access points can be made,
 //! changed, granted to other tenants and removed, a certificate authority can be revoked and refuse certificates below it,
-//! certificates are issued, renewed, activated and revoked, and a device shows what it was assigned, why, and what happened to it. [`OPENAPI`] describes all of it.
+//! certificates are issued, renewed, activated and revoked, devices can be migrated, and a device shows what it was assigned, why,
+//! and what happened to it. [`OPENAPI`] describes all of it.
 
 mod access_points;
 mod certificates;
@@ -19,6 +20,7 @@ mod failure;
 mod grants;
 mod groups;
 mod issuance;
+mod migrations;
 mod page;
 mod policies;
 mod products;
@@ -39,6 +41,7 @@ use crate::allocation::Rule;
 use crate::certificates::authorities::CertificateAuthorities;
 use crate::certificates::issuance::IssuedCertificates;
 use crate::directory::Directory;
+use crate::migration::Plans;
 use crate::model::{Attestation, Expected, GroupAttestation};
 use crate::registration::{Command, Reply};
 use crate::{
@@ -50,6 +53,7 @@ pub use certificates::AuthorityEdit;
 pub use entry::SealFailed;
 use failure::{Failure, of_kind};
 pub use issuance::{IssuanceDeed, IssuanceEdit, Made, is_about_issuing};
+pub use migrations::{MigrationEdit, MigrationWish};
 use route::Route;
 pub use route::{is_about_authorities, tenant_of};
 
@@ -69,6 +73,10 @@ pub struct Context<'a> {
     pub tenant: &'a TenantId,
     /// The tenant's certificate authorities; a request about them is not answered without.
     pub authorities: Option<&'a CertificateAuthorities>,
+    /// The tenant's migrations; without them there are none.
+    pub migrations: Option<&'a Plans>,
+    /// The other instances to which registrations can be transferred.
+    pub instances: &'a [String],
     /// The certificates that the tenant issued; a request about them is not answered without, nor without the authorities.
     pub issued: Option<&'a IssuedCertificates>,
     /// Judges the secret of a device that may be assigned to the local access point.
@@ -97,6 +105,8 @@ pub enum Step {
     Edit(Edit),
     /// A certificate authority is to be changed first.
     Authority(AuthorityEdit),
+    /// A migration is to be planned or aborted first.
+    Migration(MigrationEdit),
     /// What the tenant issues is to be changed first.
     Issuance(IssuanceEdit),
 }
@@ -137,6 +147,8 @@ impl<'a> Context<'a> {
             directory,
             tenant,
             authorities: None,
+            migrations: None,
+            instances: &[],
             issued: None,
             local_secret: None,
             seal,
@@ -149,6 +161,14 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_authorities(mut self, authorities: &'a CertificateAuthorities) -> Self {
         self.authorities = Some(authorities);
+        self
+    }
+
+    /// The same, with the tenant's migrations, and the other instances to which its devices can be transferred.
+    #[must_use]
+    pub fn with_migrations(mut self, migrations: &'a Plans, instances: &'a [String]) -> Self {
+        self.migrations = Some(migrations);
+        self.instances = instances;
         self
     }
 
@@ -292,6 +312,7 @@ fn read(context: &Context<'_>, request: &Request<Bytes>) -> Result<Step, Failure
         Route::Certificates(call) => certificates::read(context, call, request),
         Route::Issuance(wanted) => issuance::read(context, wanted, request),
         Route::Products(call) => products::read(context, call, request),
+        Route::Migrations(call) => migrations::read(context, call, request),
         Route::Grants(point, to) => grants::read(context, &point, to.as_deref(), request),
     }
 }

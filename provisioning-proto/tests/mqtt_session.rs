@@ -401,3 +401,50 @@ fn a_server_that_stops_ends_the_connection_at_once() {
     assert_eq!(kinds(&bench.drain()), "Close(Server)");
     assert_eq!(bench.session.next_deadline(), None);
 }
+
+#[test]
+fn a_trigger_waits_until_the_device_listens_and_is_told_once() {
+    const MESSAGES: &str = "$oc/devices/dev/sys/messages/down";
+    let told = |outputs: &[Output]| -> Vec<(String, String)> {
+        let published = outputs.iter().filter_map(|output| match output {
+            Output::Publish { topic, payload } => {
+                let message: serde_json::Value = serde_json::from_slice(payload.expose()).unwrap();
+                assert_eq!(message["content"], "BootstrapRequestTrigger");
+                assert_eq!(message["object_device_id"], USER);
+                Some((topic.clone(), message["id"].as_str().unwrap().to_owned()))
+            }
+            _ => None,
+        });
+        published.collect()
+    };
+    let mut early = Bench::new(SessionConfig::default());
+    early.session.handle_trigger("0", early.now);
+    early.session.handle_connect(&connect(), early.now);
+    early.session.handle_trigger("1", early.now);
+    assert_eq!(kinds(&early.drain()), "Authenticate");
+
+    let mut bench = Bench::open(SessionConfig::default());
+    bench.session.handle_trigger("2", bench.now);
+    bench.session.handle_trigger("3", bench.now);
+    bench.subscribe(1, &[DOWN]);
+    assert_eq!(kinds(&bench.drain()), "SubAck(1, [true])");
+    bench.subscribe(2, &["$oc/devices/dev2/sys/messages/down", MESSAGES]);
+    let outputs = bench.drain();
+    assert_eq!(kinds(&outputs[..1]), "SubAck(2, [false, true])");
+    let expected = (MESSAGES.to_owned(), "3".to_owned());
+    assert_eq!(told(&outputs), [expected]);
+    bench.session.handle_trigger("4", bench.now);
+    let expected = (MESSAGES.to_owned(), "4".to_owned());
+    assert_eq!(told(&bench.drain()), [expected]);
+    bench.session.handle_unsubscribe(3, [MESSAGES], bench.now);
+    bench.session.handle_trigger("5", bench.now);
+    bench.publish(UP, QoS::AtMostOnce, b"");
+    bench.subscribe(4, &[MESSAGES]);
+    assert_eq!(
+        kinds(&bench.drain()),
+        "UnsubAck(3) Register SubAck(4, [true])"
+    );
+    bench.session.handle_end(bench.now);
+    bench.session.handle_trigger("6", bench.now);
+    assert_eq!(kinds(&bench.drain()), "Close(Server)");
+}

@@ -104,7 +104,7 @@ fn a_bootstrap_topic_is_recognized_only_for_its_own_device() {
         (topics.up().as_str(), Topic::BootstrapUp),
         (topics.down().as_str(), Topic::BootstrapDown),
         (topics.events_up().as_str(), Topic::EventsUp),
-        (topics.messages_down().as_str(), Topic::Other),
+        (topics.messages_down().as_str(), Topic::MessagesDown),
         ("$oc/devices/dev2/sys/bootstrap/up", Topic::Other),
         ("$oc/devices/+/sys/bootstrap/down", Topic::Other),
         ("$oc/devices/dev/sys/bootstrap/down/", Topic::Other),

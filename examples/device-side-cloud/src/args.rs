@@ -357,6 +357,39 @@ pub(crate) enum Provisioning {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Move a device that knows provisioning to another access point: it goes there when it registers next, and is asked to.
+    Migrate {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
+        /// The access point.
+        #[arg(long, value_name = "ACCESS-POINT")]
+        to: String,
+        /// After how many hours it is aborted if the device was not seen at the new place.
+        #[arg(long, default_value_t = 168)]
+        hours: u32,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Move a device that knows nothing of provisioning: its registration goes to another instance, and then its address.
+    Transfer {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
+        /// The instance, as `provisioning.instances` names it.
+        #[arg(long, value_name = "INSTANCE")]
+        to: String,
+        /// After how many hours it is aborted if the device was not seen at the new place.
+        #[arg(long, default_value_t = 168)]
+        hours: u32,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Devices that are moved.
+    #[command(subcommand)]
+    Migration(Migration),
     /// Enroll the devices of a CSV file. Those that are there already are passed over, so that it can be repeated.
     Import {
         /// The tenant.
@@ -365,6 +398,41 @@ pub(crate) enum Provisioning {
         /// access_point_id, allocation_strategy_type, init_config, owner.
         #[arg(value_name = "FILE")]
         csv: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Migration {
+    /// List the migrations, of each device the last.
+    List {
+        /// The tenant.
+        tenant: String,
+        /// Only those that have not ended.
+        #[arg(long)]
+        open: bool,
+        /// Only those behind this marker of another page.
+        #[arg(long)]
+        marker: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Show the last migration of a device.
+    Show {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Abort the migration of a device that was not seen at the new place yet.
+    Abort {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
         #[command(flatten)]
         file: ConfigFile,
     },

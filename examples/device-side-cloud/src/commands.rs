@@ -2,6 +2,7 @@
 
 mod certificates;
 mod import;
+mod migrations;
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
@@ -249,6 +250,27 @@ pub(crate) async fn provisioning(command: Provisioning) -> Result<(), Error> {
             let path = format!("devices/{device}/action");
             (file, request(tenant, "POST", path, action))
         }
+        Provisioning::Migrate {
+            tenant,
+            device,
+            to,
+            hours,
+            file,
+        } => (
+            file,
+            migrations::plan(tenant, &device, "access_point_id", &to, hours),
+        ),
+        Provisioning::Transfer {
+            tenant,
+            device,
+            to,
+            hours,
+            file,
+        } => (
+            file,
+            migrations::plan(tenant, &device, "instance", &to, hours),
+        ),
+        Provisioning::Migration(command) => migrations::request(command),
         Provisioning::Import { tenant, csv, file } => {
             let config = Config::read(&file.config)?;
             return import::run(&config.data_dir, &tenant, &csv).await;

@@ -8,6 +8,7 @@ mod functions;
 mod geography;
 mod local;
 mod management;
+mod migrations;
 mod owners;
 mod secrets;
 mod streams;
@@ -26,7 +27,7 @@ use provisioning_proto::mqtt::Window;
 use provisioning_proto::registration::{
     Answer, Command, CommandId, OperationId, Output, RegistrationRequest, Registrations, Reply,
 };
-use provisioning_proto::{ErrorKind, RegistrationId, ScopeId, Secret, TenantId};
+use provisioning_proto::{ErrorKind, RegistrationId, ScopeId, Secret, TenantId, roster};
 use tokio::sync::{Notify, oneshot};
 use tracing::info;
 
@@ -40,6 +41,7 @@ pub(crate) use management::{Enrolled, Management, Order};
 pub(crate) use functions::Functions;
 use geography::Geography;
 use local::Local;
+use migrations::Migrating;
 use secrets::Secrets;
 use turns::Turns;
 use waiting::Waiting;
@@ -76,6 +78,7 @@ struct Shared {
     waiting: Waiting,
     turns: Turns,
     window: Window,
+    migrating: Migrating,
 }
 
 /// In how many lanes they wait.
@@ -156,8 +159,10 @@ impl Provisioning {
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             waiting: Waiting::default(),
             window,
+            migrating: Migrating::new(settings)?,
         }));
         provisioning.load_all().await?;
+        provisioning.load_all_migrations().await?;
         Ok(provisioning)
     }
 
@@ -314,14 +319,35 @@ impl Provisioning {
     /// # Errors
     /// Why it was refused.
     pub(crate) async fn command(&self, command: Command) -> Result<Reply, ErrorKind> {
+        let triggered = match &command {
+            Command::Registration {
+                tenant,
+                id,
+                command: roster::Command::Trigger,
+            } => Some((tenant.clone(), id.clone())),
+            _ => None,
+        };
         let (tell, told) = oneshot::channel();
+        self.begin(command, tell)?;
+        let result = told.await.unwrap_or(Err(ErrorKind::Unavailable));
+        if let Some((tenant, id)) = triggered.filter(|_| result.is_ok()) {
+            self.trigger(&tenant, &id);
+        }
+        result
+    }
+
+    /// Gives a command to the machine; whoever is told is told its end.
+    fn begin(
+        &self,
+        command: Command,
+        tell: oneshot::Sender<Result<Reply, ErrorKind>>,
+    ) -> Result<(), ErrorKind> {
         self.with(|state| {
             let (wall, now) = (clock::wall(), clock::now());
             let id = state.machine.command(command, wall, now)?;
             state.done.insert(id, tell);
-            Ok::<(), ErrorKind>(())
-        })?;
-        told.await.unwrap_or(Err(ErrorKind::Unavailable))
+            Ok(())
+        })
     }
 
     pub(crate) fn downgrade(&self) -> WeakProvisioning {

@@ -153,8 +153,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Error> {
     let bootstrapping = mqtt
         .zip(provisioning.clone())
         .map(|(listener, provisioning)| {
-            let desk = mqtt::Desk { provisioning };
+            let desk = mqtt::Desk {
+                provisioning: provisioning.clone(),
+            };
             let door = mqtt::door(listener, &config.mqtt, tls.clone(), desk, metrics(&monitor));
+            provisioning.reach_through(door.sessions());
             tokio::spawn(door.run(stopping.clone()))
         });
     let orders = provisioning.clone();

@@ -13,7 +13,7 @@ use provisioning_proto::mqtt::session::{
     Authentication, Cause, Connect, Output, Publish, QoS, RequestId, Session,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 use zeroize::Zeroizing;
@@ -48,7 +48,8 @@ pub(crate) struct Connection<S, P: Port> {
     received: Zeroizing<Vec<u8>>,
     judging: Option<Judged<P>>,
     principal: Option<P::Principal>,
-    place: Option<(Place, oneshot::Receiver<()>)>,
+    place: Option<(Place, mpsc::Receiver<()>)>,
+    triggers: u64,
     registering: JoinSet<Answered>,
     figures: Arc<dyn Figures>,
 }
@@ -58,6 +59,7 @@ enum Woken<T> {
     Received(std::io::Result<usize>),
     Judged(Result<T, Refused>),
     Answered(Option<Answered>),
+    Triggered,
     Replaced,
     Stopping,
     Timeout,
@@ -82,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
             judging: None,
             principal: None,
             place: None,
+            triggers: 0,
             registering: JoinSet::new(),
             figures,
         }
@@ -108,6 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
                 }
                 // The task was lost; the session's own deadline answers the device.
                 Woken::Answered(None) => {}
+                Woken::Triggered => {
+                    self.triggers = self.triggers.saturating_add(1);
+                    let id = self.triggers.to_string();
+                    self.session.handle_trigger(&id, clock::now());
+                }
                 Woken::Replaced | Woken::Stopping => self.session.handle_end(clock::now()),
                 Woken::Timeout => self.session.handle_timeout(clock::now()),
             }
@@ -124,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
             read = self.stream.read(chunk.get_mut(..until).unwrap_or_default()), if wants => Woken::Received(read),
             judged = pending(self.judging.as_mut()) => Woken::Judged(judged),
             Some(answered) = self.registering.join_next() => Woken::Answered(answered.ok()),
-            _ = pending(self.place.as_mut().map(|(_, replaced)| replaced)) => Woken::Replaced,
+            told = told(self.place.as_mut()) => told.map_or(Woken::Replaced, |()| Woken::Triggered),
             _ = stop.wait_for(|stop| *stop) => Woken::Stopping,
             () = sleep_until(deadline) => Woken::Timeout,
         };
@@ -288,6 +296,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Port> Connection<S, P> {
 async fn pending<F: Future + Unpin>(future: Option<F>) -> F::Output {
     match future {
         Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next trigger of a device that is in; `None` when it has come in on another connection.
+async fn told(place: Option<&mut (Place, mpsc::Receiver<()>)>) -> Option<()> {
+    match place {
+        Some((_, triggers)) => triggers.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -34,6 +34,7 @@ pub struct Door<P> {
     tls: watch::Receiver<Arc<ServerConfig>>,
     port: P,
     figures: Arc<dyn Figures>,
+    sessions: Sessions,
 }
 
 /// What is bounded at a [`Door`].
@@ -88,7 +89,14 @@ impl<P: Port> Door<P> {
             tls,
             port,
             figures,
+            sessions: Sessions::default(),
         }
+    }
+
+    /// The devices that are in, to ask them to bootstrap again.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.sessions.clone()
     }
 
     /// Lets devices in until `stop` turns true, then ends their connections.
@@ -100,7 +108,7 @@ impl<P: Port> Door<P> {
             port: self.port.clone(),
             figures: Arc::clone(&self.figures),
             guard: Guard::new(&self.settings),
-            sessions: Sessions::default(),
+            sessions: self.sessions.clone(),
             session: SessionConfig::default(),
             largest_packet: self.settings.max_packet_bytes,
         };

@@ -15,3 +15,4 @@ mod tls;
 
 pub use door::{Door, Settings};
 pub use port::{Figures, Outcome, Port, Refused};
+pub use sessions::Sessions;

@@ -19,6 +19,7 @@ pub(super) enum Route {
     /// Certificates that the tenant issues, and who signs them.
     Issuance(Wanted),
     Products(Call),
+    Migrations(Call),
     /// The grants of an access point, or that to one tenant.
     Grants(String, Option<String>),
 }
@@ -43,6 +44,7 @@ pub(super) enum Below {
     ResetFingerprint,
     Allocation,
     Denials,
+    Seen,
 }
 
 /// The tenant that a path names, `/v5/iotps/{project_id}/...`.
@@ -115,6 +117,9 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
             let below = [("action", Below::Action), ("denials", Below::Denials)];
             call(method, rest, &below, true).map(Route::Certificates)
         }
+        ["migrations", rest @ ..] => {
+            call(method, rest, &[("seen", Below::Seen)], false).map(Route::Migrations)
+        }
         ["products"] | ["products", _] if *method != Method::GET => Err(Failure::method("GET")),
         ["products", rest @ ..] => call(method, rest, &[], false).map(Route::Products),
         _ => Err(Code::NOT_FOUND.into()),
@@ -165,7 +170,9 @@ fn call(
             let (_, what) = known.ok_or(Code::NOT_FOUND)?;
             let wanted = match what {
                 Below::Applications | Below::Devices | Below::Denials => Method::GET,
-                Below::Action | Below::ResetFingerprint | Below::Allocation => Method::POST,
+                Below::Action | Below::ResetFingerprint | Below::Allocation | Below::Seen => {
+                    Method::POST
+                }
             };
             if *method != wanted {
                 return Err(Failure::method(if wanted == Method::GET {

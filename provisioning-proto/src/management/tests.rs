@@ -6,6 +6,7 @@ mod devices;
 mod documented;
 mod entries;
 mod issuing;
+mod migrations;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Context, IssuanceDeed, Made, SealFailed, Step, begin};
+use super::{Context, IssuanceDeed, Made, MigrationWish, SealFailed, Step, begin};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PublicKeyData as _, SigningKey as _,
 };
@@ -23,6 +24,7 @@ use crate::certificates::Certificate;
 use crate::certificates::authorities::{self, CertificateAuthorities};
 use crate::certificates::issuance::{self, IssuedCertificates, Order};
 use crate::certificates::{PublicKey, SignatureAlgorithm, Signatures};
+use crate::migration::{self, AbortCause, Plans};
 use crate::registration::{Command, Config, Output, Registrations, Reply, Stored};
 use crate::{CaId, Error, ErrorKind, SealedSecret, Secret, TenantId, tenant};
 
@@ -48,6 +50,7 @@ impl Signatures for Ring {
 struct Cloud {
     machine: Registrations,
     authorities: CertificateAuthorities,
+    plans: Plans,
     issued: IssuedCertificates,
     /// The keys of the issuers.
     keys: BTreeMap<CaId, KeyPair>,
@@ -60,6 +63,7 @@ impl Cloud {
         let mut cloud = Self {
             machine: Registrations::new(Config::default(), [7; 32]),
             authorities: CertificateAuthorities::default(),
+            plans: Plans::default(),
             issued: IssuedCertificates::default(),
             keys: BTreeMap::new(),
             start: Instant::now(),
@@ -97,6 +101,10 @@ impl Cloud {
                     self.machine
                         .handle_stored(append.id, Stored::Done { version }, wall, start);
                 }
+                Output::UpsertDevice { exchange, .. } => {
+                    self.machine
+                        .handle_target_reply(exchange, true, wall, start);
+                }
                 Output::Done { result, .. } => return result,
                 _ => {}
             }
@@ -111,6 +119,7 @@ impl Cloud {
             let mirrored: Vec<u8> = secret.expose().iter().map(|byte| !byte).collect();
             SealedSecret::new(mirrored).map_err(|_| SealFailed::new())
         };
+        let instances = ["production".to_owned()];
         let context = Context::new(
             self.machine.directory(),
             &tenant,
@@ -119,6 +128,7 @@ impl Cloud {
             self.wall(),
         )
         .with_authorities(&self.authorities)
+        .with_migrations(&self.plans, &instances)
         .with_issued(&self.issued)
         .with_local_secrets(&|secret| {
             let long = secret.expose().len() >= 16;
@@ -139,6 +149,22 @@ impl Cloud {
                     }
                 }
                 edit.answer(self.machine.directory(), result)
+            }
+            Step::Migration(edit) => {
+                let command = match edit.wish().clone() {
+                    MigrationWish::Seen(_) => migration::Command::Confirm,
+                    MigrationWish::Plan(plan) => migration::Command::Plan { plan, most: 9 },
+                    MigrationWish::Abort => migration::Command::Abort {
+                        cause: AbortCause::Operator,
+                    },
+                };
+                let decided = self.plans.decide(edit.device(), command, self.wall());
+                let result = decided.map(|decision| {
+                    for change in &decision.changes {
+                        self.plans.apply(change);
+                    }
+                });
+                edit.answer(&self.plans, result)
             }
             Step::Issuance(edit) => {
                 let result = self.issue(edit.deed());

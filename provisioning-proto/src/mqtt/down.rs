@@ -88,7 +88,7 @@ pub enum Down {
     },
 }
 
-/// The bytes of a [`Down`]. They may hold a secret, and are treated as one.
+/// The bytes of a [`Down`] or a [`trigger`](super::trigger). They may hold a secret, and are treated as one.
 #[derive(Clone, Eq, PartialEq)]
 pub struct DownPayload(Zeroizing<Vec<u8>>);
 
@@ -104,6 +104,10 @@ impl DownPayload {
         Self(Zeroizing::new(
             serde_json::to_vec(&wire).unwrap_or_default(),
         ))
+    }
+
+    pub(super) fn of_trigger(text: String) -> Self {
+        Self(Zeroizing::new(text.into_bytes()))
     }
 
     /// The JSON text.

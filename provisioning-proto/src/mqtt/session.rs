@@ -4,9 +4,10 @@
 //! calls [`Session::handle_timeout`] when [`Session::next_deadline`] has come. Packets are given only while
 //! [`Session::wants_packets`]; until then they wait where they are.
 //!
-//! A device may subscribe to its own `bootstrap/down` and publish to its own `bootstrap/up` and `events/up`; another filter is refused,
-//! and whatever else it does ends the connection. Each request is registered once, however often it is sent, and is answered once:
-//! in time or with an error object in its place, and not before the device listens.
+//! A device may subscribe to its own `bootstrap/down` and `messages/down` and publish to its own `bootstrap/up` and `events/up`; another
+//! filter is refused, and whatever else it does ends the connection. Each request is registered once, however often it is sent, and is answered once:
+//! in time or with an error object in its place, and not before the device listens. The same holds for a trigger
+//! ([`Session::handle_trigger`]), of which one waits at most.
 
 mod config;
 mod connecting;
@@ -17,7 +18,8 @@ mod request;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Topic, Topics};
+use super::{DownPayload, Topic, Topics, trigger};
+use crate::RegistrationId;
 
 pub use config::SessionConfig;
 pub use input::{Authentication, Connect, Publish, QoS};
@@ -55,6 +57,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Authenticating {
+    device: RegistrationId,
     topics: Topics,
     keep_alive: u16,
     refuse_at: Option<Instant>,
@@ -63,8 +66,13 @@ struct Authenticating {
 
 #[derive(Debug)]
 struct Open {
+    device: RegistrationId,
     topics: Topics,
     subscribed: bool,
+    /// Whether it listens to triggers.
+    hears_triggers: bool,
+    /// The message that makes it bootstrap again, until it listens.
+    trigger: Option<DownPayload>,
     keep_alive: u16,
     silent_until: Option<Instant>,
     until: Option<Instant>,
@@ -97,7 +105,7 @@ impl Session {
         matches!(self.phase, Phase::Closed)
     }
 
-    /// SUBSCRIBE: the device's own `bootstrap/down` is granted with QoS 0, every other filter refused.
+    /// SUBSCRIBE: the device's own `bootstrap/down` and `messages/down` are granted with QoS 0, every other filter refused.
     pub fn handle_subscribe<'a>(
         &mut self,
         packet_id: u16,
@@ -107,14 +115,17 @@ impl Session {
         let Some(open) = self.packet(now) else {
             return;
         };
-        let granted: Vec<bool> = filters
-            .into_iter()
-            .map(|filter| open.topics.recognize(filter) == Topic::BootstrapDown)
-            .collect();
-        open.subscribed |= granted.contains(&true);
+        let mut granted = Vec::new();
+        for filter in filters {
+            let topic = open.topics.recognize(filter);
+            open.subscribed |= topic == Topic::BootstrapDown;
+            open.hears_triggers |= topic == Topic::MessagesDown;
+            granted.push(matches!(topic, Topic::BootstrapDown | Topic::MessagesDown));
+        }
         self.outputs
             .push_back(Output::SubAck { packet_id, granted });
         self.answer_if_due();
+        self.trigger_if_due();
     }
 
     /// UNSUBSCRIBE.
@@ -127,11 +138,12 @@ impl Session {
         let Some(open) = self.packet(now) else {
             return;
         };
-        if filters
-            .into_iter()
-            .any(|filter| open.topics.recognize(filter) == Topic::BootstrapDown)
-        {
-            open.subscribed = false;
+        for filter in filters {
+            match open.topics.recognize(filter) {
+                Topic::BootstrapDown => open.subscribed = false,
+                Topic::MessagesDown => open.hears_triggers = false,
+                _ => {}
+            }
         }
         self.outputs.push_back(Output::UnsubAck { packet_id });
     }
@@ -163,6 +175,8 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else {
             return Ok(());
         };
+        // It does what it would be asked to do.
+        open.trigger = None;
         let asked = open
             .requests
             .ask(packet_id, publish.duplicate, &self.config, self.now)?;
@@ -202,12 +216,23 @@ impl Session {
     }
 
     /// The answer to an [`Output::Register`]; one that comes late or twice is ignored.
-    pub fn handle_answer(&mut self, request: RequestId, payload: super::DownPayload, now: Instant) {
+    pub fn handle_answer(&mut self, request: RequestId, payload: DownPayload, now: Instant) {
         self.advance(now);
         if let Phase::Open(open) = &mut self.phase {
             open.requests.answer(request, payload);
         }
         self.answer_if_due();
+    }
+
+    /// The device is to bootstrap again: it is told as soon as it listens, in a message with this id, unless it has asked by then.
+    /// One that is not in yet, or has gone, is told nothing.
+    pub fn handle_trigger(&mut self, id: &str, now: Instant) {
+        self.advance(now);
+        if let Phase::Open(open) = &mut self.phase {
+            let (_, payload) = trigger(&open.device, id);
+            open.trigger = Some(DownPayload::of_trigger(payload));
+        }
+        self.trigger_if_due();
     }
 
     /// Time has passed.
@@ -298,6 +323,16 @@ impl Session {
         }
         if let Some(payload) = open.requests.take_answer() {
             let topic = open.topics.down();
+            self.outputs.push_back(Output::Publish { topic, payload });
+        }
+    }
+
+    fn trigger_if_due(&mut self) {
+        if let Phase::Open(open) = &mut self.phase
+            && open.hears_triggers
+            && let Some(payload) = open.trigger.take()
+        {
+            let topic = open.topics.messages_down();
             self.outputs.push_back(Output::Publish { topic, payload });
         }
     }

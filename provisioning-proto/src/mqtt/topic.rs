@@ -16,6 +16,8 @@ pub enum Topic {
     BootstrapDown,
     /// Where it reports what happened, which bootstrap has no use for.
     EventsUp,
+    /// Where it is told to bootstrap again.
+    MessagesDown,
     /// None of its business here.
     Other,
 }
@@ -47,7 +49,7 @@ impl Topics {
         self.of("events/up")
     }
 
-    /// `$oc/devices/{device_id}/sys/messages/down`, on which the device is told at its target to bootstrap again.
+    /// `$oc/devices/{device_id}/sys/messages/down`, on which the device is told to bootstrap again: at its target, or where it is connected.
     #[must_use]
     pub fn messages_down(&self) -> String {
         self.of("messages/down")
@@ -60,6 +62,7 @@ impl Topics {
             Some("bootstrap/up") => Topic::BootstrapUp,
             Some("bootstrap/down") => Topic::BootstrapDown,
             Some("events/up") => Topic::EventsUp,
+            Some("messages/down") => Topic::MessagesDown,
             _ => Topic::Other,
         }
     }

@@ -33,7 +33,7 @@ impl Certification {
         let edit = match step {
             Step::Answer(response) => return response,
             Step::Issuance(edit) => edit,
-            Step::Edit(_) | Step::Authority(_) => {
+            Step::Edit(_) | Step::Authority(_) | Step::Migration(_) => {
                 return refusal(StatusCode::NOT_FOUND, "no such thing\n");
             }
         };

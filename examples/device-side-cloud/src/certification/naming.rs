@@ -94,7 +94,7 @@ impl Certification {
         let edit = match read(present.unwrap_or(&none)) {
             Step::Answer(response) => return response,
             Step::Authority(edit) => edit,
-            Step::Edit(_) | Step::Issuance(_) => {
+            Step::Edit(_) | Step::Migration(_) | Step::Issuance(_) => {
                 return refusal(StatusCode::NOT_FOUND, "no such thing\n");
             }
         };

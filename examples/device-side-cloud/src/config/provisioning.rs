@@ -14,6 +14,8 @@ pub(crate) struct Provisioning {
     pub(crate) enabled: bool,
     /// When a former access point is told that a device has gone although the device was not seen at the new one, in seconds.
     pub(crate) grace_seconds: u64,
+    /// How long until a migration asks again for what was not answered, in seconds; doubled each time, up to an hour.
+    pub(crate) migration_retry_seconds: NonZeroU32,
     /// How many requests of one device are answered at once; then there is one more every ten seconds.
     pub(crate) requests_per_device: NonZeroU32,
     /// How many requests from one address are answered at once; then there is one more every hundredth of a second.
@@ -66,6 +68,7 @@ impl Default for Provisioning {
         Self {
             enabled: false,
             grace_seconds: 86_400,
+            migration_retry_seconds: NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN),
             requests_per_device: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
             requests_per_source: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),
             requests_per_tenant: NonZeroU32::new(2000).unwrap_or(NonZeroU32::MIN),

@@ -21,9 +21,10 @@ impl Provisioning {
         let geography = geography.unwrap_or_else(PoisonError::into_inner).take();
         match geography {
             Some(geography) => {
-                tokio::try_join!(self.clone().follow(geography), self.turn()).map(drop)
+                let migrations = self.clone().turn_migrations();
+                tokio::try_join!(self.clone().follow(geography), self.turn(), migrations).map(drop)
             }
-            None => self.turn().await,
+            None => tokio::try_join!(self.clone().turn(), self.turn_migrations()).map(drop),
         }
     }
 
@@ -54,8 +55,11 @@ impl Provisioning {
             }
             result
         };
+        let any = self.0.migrating.any();
         for output in outputs {
-            self.dispatch(output);
+            if any || !matches!(output, Output::Audit { .. }) {
+                self.dispatch(output);
+            }
         }
         self.0.wake.notify_one();
         result
@@ -213,7 +217,9 @@ impl Provisioning {
                     machine.handle_issuer_reply(exchange, certificate, wall, now);
                 });
             }
-            Output::Answer { .. } | Output::Done { .. } | Output::Audit { .. } => {}
+            // Perhaps it is being moved.
+            Output::Audit { tenant, id, .. } => self.look(&tenant, &id),
+            Output::Answer { .. } | Output::Done { .. } => {}
         }
     }
 }
@@ -240,7 +246,7 @@ impl State {
             Output::Audit { tenant, id, record } => {
                 let (step, number) = (record.step, record.number);
                 debug!(%tenant, device = %id, ?step, number, cause = ?record.cause, "registration");
-                None
+                Some(Output::Audit { tenant, id, record })
             }
             other => Some(other),
         }

@@ -5,7 +5,9 @@ use coap_psk::secret::{DeviceSecret, MIN_SECRET_LEN};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use provisioning_proto::certificates::authorities::CertificateAuthorities;
 use provisioning_proto::certificates::issuance::IssuedCertificates;
+use provisioning_proto::directory::Directory;
 use provisioning_proto::management::{self, Context, OPENAPI, SealFailed, Step};
+use provisioning_proto::migration::Plans;
 use provisioning_proto::registration::Command;
 use provisioning_proto::{Code, ErrorKind, Secret, TenantId, tenant};
 use serde::{Deserialize, Serialize};
@@ -183,12 +185,16 @@ impl Provisioning {
         };
         let read = |authorities: Option<&CertificateAuthorities>,
                     issued: Option<&IssuedCertificates>| {
-            self.directory(|directory| {
+            let read = |directory: &Directory, plans: &Plans| {
                 let mut context = Context::new(directory, tenant, &seal, entropy, clock::wall())
-                    .with_local_secrets(&local_secret);
+                    .with_local_secrets(&local_secret)
+                    .with_migrations(plans, &[]);
                 context.authorities = authorities;
                 context.issued = issued;
                 management::begin(&context, request)
+            };
+            self.plans(tenant, |plans| {
+                self.directory(|directory| read(directory, plans))
             })
         };
         let certification = self.0.local.certification();
@@ -205,6 +211,7 @@ impl Provisioning {
         let edit = match read(None, None) {
             Step::Answer(response) => return response,
             Step::Edit(edit) => edit,
+            Step::Migration(edit) => return self.migrate(tenant, edit).await,
             Step::Authority(_) | Step::Issuance(_) => return failed(Code::NOT_FOUND),
         };
         let mut naming = None;

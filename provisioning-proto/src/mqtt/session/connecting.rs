@@ -22,6 +22,7 @@ impl Session {
             Err(code) => return self.refuse(code, refuse_at),
         };
         self.phase = Phase::Authenticating(Authenticating {
+            device: credentials.client_id.device().clone(),
             topics: Topics::new(credentials.client_id.device()),
             keep_alive: connect.keep_alive,
             refuse_at,
@@ -49,8 +50,11 @@ impl Session {
             return;
         };
         self.phase = Phase::Open(Box::new(Open {
+            device: waiting.device.clone(),
             topics: waiting.topics.clone(),
             subscribed: false,
+            hears_triggers: false,
+            trigger: None,
             keep_alive: waiting.keep_alive,
             silent_until: silent_until(waiting.keep_alive, self.now),
             until: self.now.checked_add(self.config.lifetime),

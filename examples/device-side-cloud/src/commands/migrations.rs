@@ -1,0 +1,45 @@
+//! The commands for devices that are moved, as requests of the HTTPS interface.
+
+use serde_json::{Value, json};
+
+use super::request as of;
+use crate::args::{ConfigFile, Migration};
+use crate::provisioning::Order;
+
+/// A device is to go somewhere; `place` is the member that says where.
+pub(super) fn plan(tenant: String, device: &str, place: &str, to: &str, hours: u32) -> Order {
+    let body = json!({"device_id": device, place: to, "hours": hours});
+    of(tenant, "POST", "migrations".to_owned(), body)
+}
+
+pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
+    match command {
+        Migration::List {
+            tenant,
+            open,
+            marker,
+            file,
+        } => {
+            // A marker is of hexadecimal digits; another is refused.
+            let marker = marker.map_or_else(String::new, |marker| format!("&marker={marker}"));
+            let path = format!("migrations?limit=50&open={open}{marker}");
+            (file, of(tenant, "GET", path, Value::Null))
+        }
+        Migration::Show {
+            tenant,
+            device,
+            file,
+        } => {
+            let path = format!("migrations/{device}");
+            (file, of(tenant, "GET", path, Value::Null))
+        }
+        Migration::Abort {
+            tenant,
+            device,
+            file,
+        } => {
+            let path = format!("migrations/{device}");
+            (file, of(tenant, "DELETE", path, Value::Null))
+        }
+    }
+}
