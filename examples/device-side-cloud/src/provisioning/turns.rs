@@ -22,7 +22,10 @@ impl Turns {
         config.device.burst = settings.requests_per_device.get();
         // They have proved who they are, and a whole fleet may be behind one address.
         config.source = Rate::new(settings.requests_per_source.get(), OF_SOURCE);
-        let each = Duration::from_secs(1) / settings.requests_per_tenant_and_second.get();
+        let a_second = settings.requests_per_tenant_and_second.get();
+        let each = Duration::from_secs(1)
+            .checked_div(a_second)
+            .unwrap_or_default();
         config.tenant = Rate::new(settings.requests_per_tenant.get(), each);
         Self(Mutex::new(Limiter::new(config)))
     }
