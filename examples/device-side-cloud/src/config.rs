@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 pub(crate) use doors::{Coaps, Https, Lwm2m, Monitoring, Mqtt};
-pub(crate) use provisioning::{Provisioning, ProvisioningFunction, ProvisioningOperator};
+pub(crate) use provisioning::{
+    Provisioning, ProvisioningFunction, ProvisioningInstance, ProvisioningOperator,
+};
 
 /// The commented sample; what `init` writes is this text with the paths filled in.
 pub(crate) const SAMPLE: &str = include_str!("../sample.toml");
@@ -164,6 +166,10 @@ impl Config {
             .chain(&mut config.provisioning.geography)
         {
             join(path);
+        }
+        for instance in &mut config.provisioning.instances {
+            join(&mut instance.token_file);
+            join(&mut instance.key_file);
         }
         if config.key_dir.starts_with(&config.data_dir) {
             return Err(Error::plain(format!(

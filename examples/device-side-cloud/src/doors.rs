@@ -84,7 +84,7 @@ impl Doors {
         if let Some(management) = self
             .management
             .as_ref()
-            .filter(|_| path.starts_with(Management::PREFIX))
+            .filter(|_| Management::is_asked(path))
         {
             return management.answer(&request).await;
         }

@@ -41,6 +41,7 @@ pub(crate) use management::{Enrolled, Management, Order};
 pub(crate) use functions::Functions;
 use geography::Geography;
 use local::Local;
+pub(crate) use migrations::Instances;
 use migrations::Migrating;
 use secrets::Secrets;
 use turns::Turns;
@@ -126,6 +127,7 @@ impl Provisioning {
         store: &Store,
         operator: Operator,
         functions: Functions,
+        instances: Instances,
     ) -> Result<Self, Error> {
         let mut config = provisioning_proto::registration::Config::default();
         config.grace = std::time::Duration::from_secs(settings.grace_seconds);
@@ -159,7 +161,7 @@ impl Provisioning {
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             waiting: Waiting::default(),
             window,
-            migrating: Migrating::new(settings)?,
+            migrating: Migrating::new(settings, instances)?,
         }));
         provisioning.load_all().await?;
         provisioning.load_all_migrations().await?;

@@ -27,7 +27,7 @@ use crate::operator::Operator;
 use crate::outbound::{AddressRule, Outbound, Schemes};
 use crate::pages::TemplatePages;
 use crate::products::Products;
-use crate::provisioning::{Functions, Management, Provisioning};
+use crate::provisioning::{Functions, Instances, Management, Provisioning};
 use crate::reload::{Files, Reloader};
 use crate::store::Store;
 use crate::uci;
@@ -248,7 +248,11 @@ async fn provisioning(
     let policy = uci::settings(config).events_url;
     let asking = outbound(config, ca, Functions::PATIENCE)?;
     let functions = Functions::new(&config.provisioning.functions, &policy, asking)?;
-    Provisioning::load(&config.provisioning, store, operator.clone(), functions)
+    let patience = Duration::from_secs(config.notifications.timeout_seconds);
+    let asking = outbound(config, ca, patience)?;
+    let instances = Instances::new(&config.provisioning.instances, &policy, asking)?;
+    let operator = operator.clone();
+    Provisioning::load(&config.provisioning, store, operator, functions, instances)
         .await
         .map(Some)
 }

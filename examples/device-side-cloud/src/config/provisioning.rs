@@ -30,6 +30,37 @@ pub(crate) struct Provisioning {
     pub(crate) geography: Option<PathBuf>,
     /// Functions that custom policies may name; no other is asked.
     pub(crate) functions: Vec<ProvisioningFunction>,
+    /// Other instances, to which registrations can go and from which they come.
+    pub(crate) instances: Vec<ProvisioningInstance>,
+}
+
+/// Another instance of a provisioning service, for one tenant. Its `Debug` leaves out all but its name.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProvisioningInstance {
+    /// The tenant, which has the same id at both.
+    pub(crate) tenant: String,
+    /// What operators call it.
+    pub(crate) name: String,
+    /// Its address, over HTTPS.
+    pub(crate) url: String,
+    /// A file with the token that it wants to see.
+    pub(crate) token_file: PathBuf,
+    /// SHA-256 of the token that it shows, in hexadecimal digits.
+    pub(crate) token_sha256: String,
+    /// A file with the key that both have, in hexadecimal digits.
+    pub(crate) key_file: PathBuf,
+    /// The access point here to which devices come that it hands over.
+    pub(crate) access_point: String,
+}
+
+impl fmt::Debug for ProvisioningInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProvisioningInstance")
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A function of a tenant that says where a device belongs. Its `Debug` leaves out where it is asked: such addresses hold keys.
@@ -76,6 +107,7 @@ impl Default for Provisioning {
             operators: Vec::new(),
             geography: None,
             functions: Vec::new(),
+            instances: Vec::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::task::JoinSet;
 
-use super::Provisioning;
+use super::{Instances, Provisioning};
 use crate::clock;
 use crate::config::ProvisioningOperator;
 use crate::error::Error;
@@ -99,9 +99,18 @@ impl Management {
         })
     }
 
-    /// Answers a request of an operator, of which the path begins with [`PREFIX`](Self::PREFIX).
+    /// Whether a path is of an operator or another instance.
+    pub(crate) fn is_asked(path: &str) -> bool {
+        path.starts_with(Self::PREFIX) || path.starts_with(Instances::PREFIX)
+    }
+
+    /// Answers a request of an operator or another instance, of which the path begins with [`PREFIX`](Self::PREFIX) or
+    /// [`Instances::PREFIX`].
     pub(crate) async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
+        if path.starts_with(Instances::PREFIX) {
+            return self.provisioning.answer_instance(request).await;
+        }
         if path == "/v5/iotps/openapi.json" && *request.method() == Method::GET {
             let mut response = Response::new(Bytes::from_static(OPENAPI.as_bytes()));
             let kind = HeaderValue::from_static("application/json");
@@ -183,12 +192,13 @@ impl Provisioning {
             let sealed = self.secrets().seal(stream, field, secret.expose());
             sealed.map_err(|_| SealFailed::new())
         };
+        let instances = self.0.migrating.instances.names(tenant);
         let read = |authorities: Option<&CertificateAuthorities>,
                     issued: Option<&IssuedCertificates>| {
             let read = |directory: &Directory, plans: &Plans| {
                 let mut context = Context::new(directory, tenant, &seal, entropy, clock::wall())
                     .with_local_secrets(&local_secret)
-                    .with_migrations(plans, &[]);
+                    .with_migrations(plans, &instances);
                 context.authorities = authorities;
                 context.issued = issued;
                 management::begin(&context, request)

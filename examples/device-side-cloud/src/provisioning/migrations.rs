@@ -3,7 +3,9 @@
 //! Where both are needed, the machine of migrations is locked first.
 
 mod driver;
+mod instances;
 mod streams;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,7 @@ use super::Provisioning;
 use crate::clock;
 use crate::config;
 use crate::error::Error;
+pub(crate) use instances::Instances;
 
 /// The migrations of all tenants, and the ways to those who are to be moved.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(super) struct Migrating {
     any: AtomicBool,
     /// The devices that are in over MQTT.
     connected: OnceLock<Sessions>,
+    pub(super) instances: Instances,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,10 @@ struct State {
 impl Migrating {
     /// # Errors
     /// The system has no randomness.
-    pub(super) fn new(settings: &config::Provisioning) -> Result<Self, Error> {
+    pub(super) fn new(
+        settings: &config::Provisioning,
+        instances: Instances,
+    ) -> Result<Self, Error> {
         let mut config = Config::default();
         config.retry = Duration::from_secs(settings.migration_retry_seconds.get().into());
         Ok(Self {
@@ -60,6 +67,7 @@ impl Migrating {
             wake: Notify::new(),
             any: AtomicBool::new(false),
             connected: OnceLock::new(),
+            instances,
         })
     }
 

@@ -1,9 +1,15 @@
 //! Moves what the machine of migrations asks for to where it is done, and the answers back; decides nothing.
 
-use provisioning_proto::migration::Output;
-use tracing::{error, warn};
+use http::Method;
+use provisioning_proto::migration::{Bundle, BundleField, Output};
+use provisioning_proto::roster::Roster;
+use provisioning_proto::{RegistrationId, TenantId, TransferId};
+use tracing::{debug, error, warn};
 
 use super::super::Provisioning;
+use super::instances::{Instance, Name, Word};
+use crate::clock;
+use crate::error::Error;
 
 impl Provisioning {
     pub(super) async fn carry_on(self, output: Output) {
@@ -19,22 +25,32 @@ impl Provisioning {
             Output::Offer {
                 tenant,
                 id,
+                transfer,
                 instance,
-                ..
-            }
-            | Output::Ask {
-                tenant,
-                id,
-                instance,
-                ..
-            }
-            | Output::Withdraw {
-                tenant,
-                id,
-                instance,
-                ..
             } => {
-                warn!(%tenant, device = %id, instance, "a transfer waits for an instance that the configuration does not name");
+                let method = Method::PUT;
+                self.ask_instance(tenant, id, transfer, instance, method)
+                    .await;
+            }
+            Output::Ask {
+                tenant,
+                id,
+                transfer,
+                instance,
+            } => {
+                let method = Method::GET;
+                self.ask_instance(tenant, id, transfer, instance, method)
+                    .await;
+            }
+            Output::Withdraw {
+                tenant,
+                id,
+                transfer,
+                instance,
+            } => {
+                let method = Method::DELETE;
+                self.ask_instance(tenant, id, transfer, instance, method)
+                    .await;
             }
             // They were done in their order.
             Output::Direct { .. }
@@ -42,5 +58,78 @@ impl Provisioning {
             | Output::Done { .. }
             | Output::Moved { .. } => {}
         }
+    }
+
+    /// Asks another instance about a transfer, and tells the machine what it said; what went wrong is asked again.
+    async fn ask_instance(
+        &self,
+        tenant: TenantId,
+        id: RegistrationId,
+        transfer: TransferId,
+        name: String,
+        method: Method,
+    ) {
+        let instances = &self.0.migrating.instances;
+        let Some(instance) = instances.find(&tenant, &name) else {
+            warn!(%tenant, device = %id, instance = name, "a transfer waits for an instance that the configuration does not name");
+            return;
+        };
+        let body = match method {
+            Method::PUT => self.bundle(instance, &id, &transfer),
+            _ => Ok(Some(Vec::new())),
+        };
+        let asked = match body {
+            Ok(Some(body)) => instances.ask(instance, method, &transfer, &id, body).await,
+            Ok(None) => {
+                debug!(%tenant, device = %id, "a device that is to be transferred has no assignment");
+                return;
+            }
+            Err(cause) => Err(cause),
+        };
+        match asked.map(Word::news) {
+            Ok(Some(news)) => self.migrating(|state| {
+                let (wall, now) = (clock::wall(), clock::now());
+                let machine = &mut state.machine;
+                machine.handle_news(&tenant, &id, &transfer, news, wall, now);
+            }),
+            Ok(None) => {}
+            Err(cause) => {
+                warn!(%tenant, device = %id, instance = name, error = cause.chain(), "another instance was asked in vain");
+            }
+        }
+    }
+
+    /// A device's registration with its secrets sealed for the way; `None` for one without an assignment.
+    fn bundle(
+        &self,
+        instance: &Instance,
+        id: &RegistrationId,
+        transfer: &TransferId,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let tenant = &instance.tenant;
+        let bundle = self.directory(|directory| {
+            let known = directory.registration(tenant, id)?;
+            Bundle::of(transfer.clone(), id.clone(), known)
+        });
+        let Some(bundle) = bundle else {
+            return Ok(None);
+        };
+        let name = Name::of(&bundle);
+        let stream = Roster::stream(tenant, Roster::shard_of(id));
+        let bundle = bundle.resealed(|field, sealed| {
+            let secret = self.0.secrets.open(&stream, &named(id, field), sealed)?;
+            instance.seal(&name, field, &secret)
+        })?;
+        let written = bundle.encode();
+        let failed = |cause| Error::new("the registration cannot be written", cause);
+        written.map(Some).map_err(failed)
+    }
+}
+
+/// What a secret of a bundle is called in the stream of its device.
+pub(super) fn named(id: &RegistrationId, field: BundleField) -> String {
+    match field {
+        BundleField::Enrolled => Roster::enrolled_secret_field(id),
+        BundleField::Own => Roster::own_secret_field(id),
     }
 }

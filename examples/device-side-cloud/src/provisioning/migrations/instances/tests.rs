@@ -1,0 +1,57 @@
+use super::*;
+
+fn instance(key: [u8; 32]) -> Instance {
+    Instance {
+        tenant: "acme".parse().expect("id"),
+        name: "production".to_owned(),
+        access_point: "here".parse().expect("id"),
+        place: String::new(),
+        token: HeaderValue::from_static("Bearer x"),
+        shown: [0; 32],
+        key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("a key")),
+    }
+}
+
+#[test]
+fn a_secret_is_opened_by_who_has_the_key_for_the_very_transfer_device_and_field() {
+    let name = |path: &str| Name::read(path).expect("a name");
+    let (first, second) = ("0".repeat(32), "1".repeat(32));
+    let here = name(&format!("{first}/lamp-1"));
+    let secret = Secret::new("a secret of a lamp").expect("a secret");
+    let (us, them, stranger) = (instance([7; 32]), instance([7; 32]), instance([8; 32]));
+    let sealed = us.seal(&here, BundleField::Own, &secret).expect("sealed");
+    let again = us.seal(&here, BundleField::Own, &secret).expect("sealed");
+    assert_ne!(sealed, again, "a nonce is used once");
+    let opened = them.open(&here, BundleField::Own, &sealed);
+    assert!(opened.is_ok_and(|opened| opened == secret));
+    assert!(stranger.open(&here, BundleField::Own, &sealed).is_err());
+    assert!(them.open(&here, BundleField::Enrolled, &sealed).is_err());
+    for other in [format!("{second}/lamp-1"), format!("{first}/lamp-2")] {
+        let opened = them.open(&name(&other), BundleField::Own, &sealed);
+        assert!(opened.is_err(), "{other}");
+    }
+    let short = SealedSecret::new(vec![1; 5]).expect("bytes");
+    assert!(them.open(&here, BundleField::Own, &short).is_err());
+}
+
+#[test]
+fn a_path_names_a_transfer_and_a_device_and_nothing_else() {
+    let transfer = "0".repeat(32);
+    assert!(Name::read(&format!("{transfer}/lamp-1")).is_some());
+    for path in ["", "lamp-1", "x/lamp-1"] {
+        assert!(Name::read(path).is_none(), "{path}");
+    }
+    for device in ["", "a/b", "a%2Fb", "lamp-1/"] {
+        let path = format!("{transfer}/{device}");
+        assert!(Name::read(&path).is_none(), "{path}");
+    }
+}
+
+#[test]
+fn an_instance_prints_neither_where_it_is_nor_what_it_is_shown() {
+    let printed = format!("{:?}", instance([7; 32]));
+    assert_eq!(
+        printed,
+        "Instance { tenant: TenantId(\"acme\"), name: \"production\", .. }"
+    );
+}
