@@ -121,8 +121,9 @@ impl Spread {
     ) -> Option<&Share> {
         let mut best: Option<(Draw, u32)> = None;
         for ring in &self.rings {
-            for probe in probes {
-                for (distance, owner) in ring.behind(*probe) {
+            let firsts: Vec<usize> = probes.iter().map(|probe| ring.first(*probe)).collect();
+            for (probe, first) in probes.iter().zip(firsts) {
+                for (distance, owner) in ring.behind(*probe, first) {
                     if best.is_some_and(|(best, _)| !ring.can_win(distance, &best)) {
                         break;
                     }

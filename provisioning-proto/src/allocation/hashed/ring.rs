@@ -1,21 +1,24 @@
 use super::{Draw, PLACES, accepts, nth};
 
+/// How many places share a bucket: as many as fit into a line of a cache.
+const CROWD: usize = 8;
+
 /// The places of access points of similar weights on the circle of 64 bits, so that those behind any place are found at once.
+///
+/// What a search looks at is kept short, because among many access points it is in no near cache: whose a place is stands apart, and
+/// is looked up for the few that take part.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     /// The greatest weight that has a place here.
     greatest: u16,
-    places: Vec<Place>,
+    /// In their order.
+    places: Vec<u64>,
+    /// Whose they are.
+    owners: Vec<u32>,
     /// For each value of the topmost bits, the first place that has it or a greater one.
     starts: Vec<u32>,
     /// By how much a place is shifted to leave those bits.
     shift: u32,
-}
-
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Place {
-    at: u64,
-    owner: u32,
 }
 
 impl Ring {
@@ -25,25 +28,23 @@ impl Ring {
         let mut places = Vec::new();
         for (owner, seed, weight) in owners {
             greatest = greatest.max(weight);
-            places.extend((0..PLACES).map(|n| Place {
-                at: nth(seed, n),
-                owner,
-            }));
+            places.extend((0..PLACES).map(|n| (nth(seed, n), owner)));
         }
         places.sort_unstable();
-        // As many buckets as places, or up to twice as many.
-        let bits = places.len().next_power_of_two().trailing_zeros();
-        let shift = 64_u32.saturating_sub(bits);
-        let mut starts = Vec::with_capacity(places.len().next_power_of_two());
-        for (index, place) in (0_u32..).zip(&places) {
-            let bucket = bucket(place.at, shift);
+        let buckets = places.len().div_ceil(CROWD).next_power_of_two();
+        let shift = 64_u32.saturating_sub(buckets.trailing_zeros());
+        let mut starts = Vec::with_capacity(buckets);
+        for (index, (at, _)) in (0_u32..).zip(&places) {
+            let bucket = bucket(*at, shift);
             while starts.len() <= bucket {
                 starts.push(index);
             }
         }
+        let (places, owners) = places.into_iter().unzip();
         Self {
             greatest,
             places,
+            owners,
             starts,
             shift,
         }
@@ -58,21 +59,33 @@ impl Ring {
         least <= *best
     }
 
-    /// The distances behind a probe at which there are places that take part in it, and whose they are: the nearest first.
-    pub(super) fn behind(&self, probe: u64) -> impl Iterator<Item = (u64, Option<u32>)> {
-        let start = self.starts.get(bucket(probe, self.shift)).copied();
-        let start = start.map_or(self.places.len(), |start| {
-            usize::try_from(start).unwrap_or(usize::MAX)
-        });
-        let rest = self.places.get(start..).unwrap_or_default();
-        let before = rest.iter().take_while(|place| place.at < probe).count();
-        let (earlier, later) = self
-            .places
-            .split_at_checked(start.saturating_add(before))
-            .unwrap_or((&self.places, &[]));
-        later.iter().chain(earlier).map(move |place| {
-            let distance = place.at.wrapping_sub(probe);
-            (distance, accepts(probe, place.at).then_some(place.owner))
+    /// Where the first place behind a probe is, or the end.
+    ///
+    /// Nothing is decided by what is read here, so that a processor reads for many probes at a time.
+    pub(super) fn first(&self, probe: u64) -> usize {
+        let bucket = bucket(probe, self.shift);
+        let start = |bucket| {
+            let start = self.starts.get(bucket).copied().map(usize::try_from);
+            start.and_then(Result::ok).unwrap_or(self.places.len())
+        };
+        let (from, to) = (start(bucket), start(bucket.saturating_add(1)));
+        let crowd = self.places.get(from..to).unwrap_or_default();
+        let before: usize = crowd.iter().map(|at| usize::from(*at < probe)).sum();
+        from.saturating_add(before)
+    }
+
+    /// The distances behind a probe at which there are places, whose they are if they take part in it: the nearest first.
+    pub(super) fn behind(
+        &self,
+        probe: u64,
+        first: usize,
+    ) -> impl Iterator<Item = (u64, Option<u32>)> {
+        let order = (first..self.places.len()).chain(0..first);
+        order.map_while(move |index| {
+            let at = *self.places.get(index)?;
+            let takes_part = accepts(probe, at);
+            let owner = takes_part.then(|| self.owners.get(index).copied());
+            Some((at.wrapping_sub(probe), owner.flatten()))
         })
     }
 }
