@@ -84,27 +84,7 @@ impl Provisioning {
     pub(super) async fn append(&self, append: Append) {
         let name = append.stream.name();
         let part = StreamAppend::new(&name, append.expected_version, append.changes);
-        let id = AppendId::new(append.id.to_bytes());
-        let appended = self
-            .0
-            .store
-            .append(JournalAppend::new(id, vec![part]))
-            .await;
-        let stored = match appended {
-            Ok(Appended::Done { versions }) => match versions.first() {
-                Some(version) => Stored::Done { version: *version },
-                None => Stored::Unknown,
-            },
-            Ok(Appended::Conflict { .. }) => Stored::Conflict,
-            Ok(Appended::Fenced) => {
-                error!("another process has taken over this journal; stop this one");
-                Stored::Unknown
-            }
-            Err(cause) => {
-                warn!(%cause, stream = name, "changes of provisioning were not stored; they are tried again");
-                Stored::Unknown
-            }
-        };
+        let stored = self.store_changes(append.id.to_bytes(), part).await;
         let snapshot = self.with(|state| {
             let (wall, now) = (clock::wall(), clock::now());
             state.machine.handle_stored(append.id, stored, wall, now);
@@ -117,6 +97,27 @@ impl Provisioning {
             && let Err(cause) = self.0.store.save_snapshot(&name, snapshot).await
         {
             warn!(%cause, stream = name, "a stream of provisioning was not condensed");
+        }
+    }
+
+    /// Appends to a stream and tells the machine's word for what came of it.
+    pub(super) async fn store_changes(&self, id: [u8; 16], part: StreamAppend) -> Stored {
+        let name = part.stream.clone();
+        let append = JournalAppend::new(AppendId::new(id), vec![part]);
+        match self.0.store.append(append).await {
+            Ok(Appended::Done { versions }) => match versions.first() {
+                Some(version) => Stored::Done { version: *version },
+                None => Stored::Unknown,
+            },
+            Ok(Appended::Conflict { .. }) => Stored::Conflict,
+            Ok(Appended::Fenced) => {
+                error!("another process has taken over this journal; stop this one");
+                Stored::Unknown
+            }
+            Err(cause) => {
+                warn!(%cause, stream = %name, "changes of provisioning were not stored; they are tried again");
+                Stored::Unknown
+            }
         }
     }
 

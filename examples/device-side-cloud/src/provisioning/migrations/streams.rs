@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use journal::{Append as JournalAppend, AppendId, Appended, Snapshot, StreamAppend};
+use journal::{Snapshot, StreamAppend};
 use provisioning_proto::TenantId;
 use provisioning_proto::migration::{Append, Plans, SNAPSHOT_FORMAT};
 use provisioning_proto::registration::Stored;
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::super::Provisioning;
 use super::State;
@@ -55,27 +55,7 @@ impl Provisioning {
     pub(super) async fn append_migrations(&self, append: Append) {
         let name = append.stream();
         let part = StreamAppend::new(&name, append.expected_version, append.changes);
-        let id = AppendId::new(append.id.to_bytes());
-        let appended = self
-            .0
-            .store
-            .append(JournalAppend::new(id, vec![part]))
-            .await;
-        let stored = match appended {
-            Ok(Appended::Done { versions }) => match versions.first() {
-                Some(version) => Stored::Done { version: *version },
-                None => Stored::Unknown,
-            },
-            Ok(Appended::Conflict { .. }) => Stored::Conflict,
-            Ok(Appended::Fenced) => {
-                error!("another process has taken over this journal; stop this one");
-                Stored::Unknown
-            }
-            Err(cause) => {
-                warn!(%cause, stream = name, "changes of migrations were not stored; they are tried again");
-                Stored::Unknown
-            }
-        };
+        let stored = self.store_changes(append.id.to_bytes(), part).await;
         let snapshot = self.migrating(|state| {
             let (wall, now) = (clock::wall(), clock::now());
             state.machine.handle_stored(append.id, stored, wall, now);
