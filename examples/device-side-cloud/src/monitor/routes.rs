@@ -3,6 +3,8 @@
 use http::Method;
 use uci_server_core::router::{Route, Target, route};
 
+use crate::provisioning::{Instances, Management};
+
 /// What stands for every path that leads nowhere.
 const OTHER: &str = "other";
 
@@ -24,8 +26,16 @@ pub(crate) fn template(method: &Method, path: &str) -> &'static str {
         "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => {
             "/.well-known"
         }
-        _ => interface(method, path),
+        _ if path.starts_with(Management::PREFIX) => Management::PREFIX,
+        _ => transfer(path).unwrap_or_else(|| interface(method, path)),
     }
+}
+
+/// What instances say to each other of a device that goes from one to the other.
+fn transfer(path: &str) -> Option<&'static str> {
+    let (transfer, device) = path.strip_prefix(Instances::PREFIX)?.split_once('/')?;
+    let whole = !transfer.is_empty() && !device.is_empty() && !device.contains('/');
+    whole.then_some("/provisioning/transfers/{transfer}/{deviceId}")
 }
 
 fn interface(method: &Method, path: &str) -> &'static str {
@@ -105,6 +115,21 @@ mod tests {
                 Method::DELETE,
                 format!("/api/v1/devices/{device}/light/1/subscriptions/{subscription}"),
                 "/api/v1/devices/{deviceId}/{resourceLinkHref}/subscriptions/{subscriptionId}",
+            ),
+            (
+                Method::GET,
+                format!("/v5/iotps/acme/devices/{device}"),
+                "/v5/iotps/",
+            ),
+            (
+                Method::PUT,
+                format!("/provisioning/transfers/{subscription}/{device}"),
+                "/provisioning/transfers/{transfer}/{deviceId}",
+            ),
+            (
+                Method::PUT,
+                format!("/provisioning/transfers/{device}"),
+                OTHER,
             ),
             (Method::GET, format!("/{device}"), OTHER),
             (Method::GET, format!("/token/{device}"), OTHER),

@@ -320,7 +320,11 @@ fn read(path: &Path) -> Result<Zeroizing<String>, std::io::Error> {
 
     let mut text = Zeroizing::new(String::new());
     let file = std::fs::File::open(path)?;
-    file.take(MAX_FILE).read_to_string(&mut text)?;
+    file.take(MAX_FILE.saturating_add(1))
+        .read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > MAX_FILE) {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
