@@ -1,5 +1,6 @@
 """GnuTLS' own client, `gnutls-cli`, on clouds with each engine that knows both suites."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -48,8 +49,8 @@ def session(world, suite, *without):
 
 
 def read(output):
-    output.seek(0)
-    return output.read()
+    # Where the program writes next is the same as where a read would leave off: whoever moves it has it write over what it said.
+    return os.pread(output.fileno(), 1 << 20, 0)
 
 
 def expect_session(world, suite, *without):

@@ -177,6 +177,13 @@ class Client:
         self.wire.send(message.encode())
         answer = self.receive(PATIENCE)
         expect(answer is not None, "no answer")
+        if answer.code == Code.EMPTY:
+            # It takes longer than an acknowledgment may wait: the answer comes apart. (RFC 7252, 5.2.2)
+            expect((answer.mtype, answer.mid) == (aiocoap.ACK, message.mid), f"first of all came {answer}")
+            answer = self.receive(PATIENCE)
+            expect(answer is not None, "an acknowledgment and no answer")
+            if answer.mtype == aiocoap.CON:
+                self.wire.send(aiocoap.Message(code=Code.EMPTY, mtype=aiocoap.ACK, mid=answer.mid, token=b"").encode())
         expect(answer.token == message.token, f"first of all came {answer}")
         self.codes.append(answer.code)
         return answer
