@@ -196,7 +196,13 @@ fn protect(response: &mut Response<Bytes>) {
         ("cross-origin-opener-policy", "same-origin"),
         (
             "permissions-policy",
-            "camera=(), geolocation=(), microphone=(), payment=()",
+            // Chromium complains about names that it does not know, so `bluetooth` and `web-share`, which it has on some
+            // systems only, are not among them.
+            "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), \
+             fullscreen=(), geolocation=(), gyroscope=(), hid=(), identity-credentials-get=(), \
+             idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), \
+             publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), \
+             serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()",
         ),
     ];
     for (name, value) in PAGE_HEADERS {

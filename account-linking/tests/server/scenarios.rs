@@ -19,6 +19,33 @@ const PAGE_HEADERS: [&str; 8] = [
     "permissions-policy",
 ];
 
+/// What no page here needs.
+const POWERS: [&str; 23] = [
+    "accelerometer",
+    "autoplay",
+    "browsing-topics",
+    "camera",
+    "display-capture",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "identity-credentials-get",
+    "idle-detection",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "publickey-credentials-create",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "serial",
+    "storage-access",
+    "usb",
+    "window-management",
+    "xr-spatial-tracking",
+];
+
 fn assert_page_headers(response: &Response<Bytes>) {
     for name in PAGE_HEADERS {
         assert!(response.headers().contains_key(name), "{name}");
@@ -29,6 +56,8 @@ fn assert_page_headers(response: &Response<Bytes>) {
     assert!(policy.contains("frame-ancestors 'none'"));
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["referrer-policy"], "no-referrer");
+    let denied = POWERS.map(|name| format!("{name}=()")).join(", ");
+    assert_eq!(response.headers()["permissions-policy"], denied.as_str());
     assert!(
         !response
             .headers()
