@@ -28,6 +28,8 @@ pub struct Bench {
     pub open: BTreeSet<OperationId>,
     /// Appends until the process dies at one of them.
     pub dies_in: Option<u64>,
+    /// How many events there were when a process died at an append, and perhaps kept what it had to tell to itself.
+    pub deaths: Vec<usize>,
     /// Grants whose tokens the client has made durable.
     pub stored: BTreeSet<String>,
     pub run: u64,
@@ -65,6 +67,7 @@ impl Bench {
             events: Vec::new(),
             open: BTreeSet::new(),
             dies_in: None,
+            deaths: Vec::new(),
             stored: BTreeSet::new(),
             run: 0,
             server_runs: 1,
@@ -124,6 +127,7 @@ impl Bench {
                 }
                 Output::Append(append) => {
                     let dies = self.dies_in == Some(0);
+                    self.deaths.extend(dies.then_some(self.events.len()));
                     self.dies_in = self.dies_in.map(|left| left.saturating_sub(1));
                     if dies && self.channel.dice.roll(2) == 0 {
                         return self.restart_client();
