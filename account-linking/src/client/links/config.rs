@@ -12,6 +12,9 @@ pub struct Config {
     /// How long a user may take at the authorization server.
     pub attempt_lifetime: Duration,
     /// How long a request to an authorization server may take.
+    ///
+    /// Where the other side gives a new refresh token each time and takes the one before again for a short while only, shorter than
+    /// that: a refresh whose answer was lost is repeated after this time, and too late it ends the link.
     pub exchange_timeout: Duration,
     /// How long it may take to learn whose the tokens are.
     pub identify_timeout: Duration,
