@@ -83,7 +83,7 @@ const steps = {
       await page.waitForSelector("[role=alert]");
       await look(page, view, "device-failed");
       await page.goto(verification_uri_complete);
-      await page.keyboard.press("Enter");
+      await page.press("#user_code", "Enter"); // a page may be loaded before its focus is
       await page.waitForSelector("[value=allow]");
       await look(page, view, "device-consent");
       await press(page, "[value=allow]");
