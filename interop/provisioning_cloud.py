@@ -45,7 +45,19 @@ class Roots:
     certificate: str
 
 
-class Provisioned:
+class MqttDoor:
+    """A cloud as mosquitto's and paho's devices of the other checks want a server."""
+
+    @property
+    def port(self):
+        return self.mqtt_port
+
+    @property
+    def roots(self):
+        return Roots(self.cloud.ca)
+
+
+class Provisioned(MqttDoor):
     """A cloud with both doors open, and what an operator has set up in it."""
 
     def __init__(self, world):
@@ -76,15 +88,6 @@ class Provisioned:
 
     def _user_id(self, name):
         return json.loads(self.cloud.run("user", "export", name))["user"]["id"]
-
-    # What mosquitto's and paho's devices of the other checks want of a server.
-    @property
-    def port(self):
-        return self.mqtt_port
-
-    @property
-    def roots(self):
-        return Roots(self.cloud.ca)
 
     def manage(self, method, path, **body):
         """A call of the interface for operators: its status and answer."""

@@ -17,14 +17,14 @@ import requests
 from checks import check, expect
 from cloud import Cloud, configured, derive_key, free_port
 from dtls import Session
-from provisioning_cloud import ELSEWHERE, Roots
+from provisioning_cloud import ELSEWHERE, MqttDoor
 from provisioning_mqtt import Device, derive, hour, sign
 
 TENANT, SCOPE, SETTLED = "acme", "ff5bbx7a488f", "ff5bbx7a4880"
 PATIENCE = 20
 
 
-class Movable:
+class Movable(MqttDoor):
     """A cloud with the door for MQTT open, two access points, and a group whose devices begin at the other one."""
 
     def __init__(self, world):
@@ -60,15 +60,6 @@ class Movable:
             "provisioning.operators": f'[{{ tenant = "{TENANT}", token_sha256 = "{digest}" }}]',
             "mqtt.listen": f'"127.0.0.1:{self.mqtt_port}"',
         }
-
-    # What paho's devices of the other checks want of a server.
-    @property
-    def port(self):
-        return self.mqtt_port
-
-    @property
-    def roots(self):
-        return Roots(self.cloud.ca)
 
     def operate(self, command, path, **body):
         """A command of an operator, and the JSON that it printed."""

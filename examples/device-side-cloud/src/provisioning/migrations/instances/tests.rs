@@ -1,3 +1,7 @@
+use provisioning_proto::migration::BundleField;
+use provisioning_proto::{SealedSecret, Secret};
+use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+
 use super::*;
 
 fn instance(key: [u8; 32]) -> Instance {
