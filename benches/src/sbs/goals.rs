@@ -3,10 +3,11 @@
 mod codec;
 mod history;
 mod http;
-mod journal;
+pub(super) mod journal;
 mod linking;
 pub(super) mod memory;
 mod notify;
+mod process;
 mod registrations;
 mod scale;
 mod signature;

@@ -1,9 +1,8 @@
 //! Memory for each device with all accounts loaded, as the system counts it: in a process of its own, so that nothing else is in it.
 
 use std::hint::black_box;
-use std::process::Command;
 
-use crate::sbs::goals::scale;
+use crate::sbs::goals::{process, scale};
 use bench_harness::{Limit, Run};
 
 /// The bytes that a device may take.
@@ -36,14 +35,7 @@ pub(super) fn memory(run: &mut Run) {
 
 /// What a device takes in a process that holds so many accounts.
 pub(super) fn of_process(layout: &str, accounts: usize) -> f64 {
-    let program = std::env::current_exe().expect("a program");
-    let accounts = accounts.to_string();
-    let output = Command::new(program)
-        .args(["--memory", layout, &accounts])
-        .output()
-        .expect("a process");
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.trim().parse().expect("a number")
+    process::measured(&["--memory", layout, &accounts.to_string()])
 }
 
 /// Fills this process and prints what each device takes: resident memory after, less that before.
