@@ -69,7 +69,7 @@ impl Name {
         }
     }
 
-    /// The name in a path behind [`Instances::PREFIX`].
+    /// The name in a path behind [`Instances::PREFIX`](super::Instances::PREFIX).
     pub(in super::super::super) fn read(path: &str) -> Option<Self> {
         let (transfer, id) = path.split_once('/')?;
         Some(Self {
