@@ -3,6 +3,19 @@
 //! [`AuthorizationServer`] is the machine; a driver gives it HTTP requests, time and entropy, does
 //! what its [`Output`]s say, and brings back the answers. The `driver` module (feature `tokio`) is
 //! one.
+//!
+//! # Several replicas over one store
+//!
+//! A replica keeps in memory what it has read, and another may have written since. What it writes on a state that is not the newest
+//! the store refuses; it reads on and decides again, so that a code, a refresh token and a grant have one future. Before it refuses
+//! a token or a code that it does not know, or calls one revoked that it does not know, it reads the user's grants to their end once;
+//! the end of a grant is final, and refused without that.
+//!
+//! What it admits it admits by what it has read. An access token that was revoked at another replica is refused here once the user's
+//! grants are read or written again, and at the latest when it expires: where revocation has to hold everywhere at once, one user's
+//! requests go to one replica. The same is true of clients: one that is registered, or given a secret, at another replica is known here
+//! from the next start, or once it has made way for others in memory. Logins, pushed requests, codes of devices that wait and DPoP
+//! nonces are in the memory of one replica; what counts once is refused at the others.
 
 pub mod access_token;
 mod authorization_server;

@@ -19,6 +19,8 @@ mod contract;
 mod device_flow;
 #[path = "server/dpop.rs"]
 mod dpop;
+#[path = "server/equal_work.rs"]
+mod equal_work;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/issued_tokens.rs"]
@@ -39,6 +41,8 @@ mod pushed_requests;
 mod refresh_keys;
 #[path = "server/refresh_tokens.rs"]
 mod refresh_tokens;
+#[path = "server/relinking.rs"]
+mod relinking;
 #[path = "server/replay.rs"]
 mod replay;
 #[path = "server/replicas.rs"]

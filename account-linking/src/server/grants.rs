@@ -229,6 +229,18 @@ impl Grants {
         })
     }
 
+    /// Whether this one access token was revoked.
+    pub(crate) fn is_revoked(&self, grant: GrantId, token_id: &str) -> bool {
+        let held = self.grants.get(&grant);
+        held.is_some_and(|grant| grant.revoked_access.contains_key(token_id))
+    }
+
+    /// Whether another replica may have written what this ledger does not have of a grant: the end of one is final.
+    pub(crate) fn may_be_behind(&self, grant: GrantId) -> bool {
+        let held = self.grants.get(&grant);
+        held.is_none_or(|grant| grant.ended.is_none())
+    }
+
     /// What the refresh token of `generation` must have been made from.
     ///
     /// The keys of past generations are not kept: all keys that are still accepted are tried.

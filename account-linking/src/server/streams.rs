@@ -69,6 +69,8 @@ impl Desk {
 struct Slot<L: Ledger> {
     state: State<L>,
     waiting: Vec<RequestId>,
+    /// The requests that waited for what is there now.
+    read_for: Vec<RequestId>,
     used: u64,
     /// When something is done though no answer came.
     deadline: Option<Instant>,
@@ -148,6 +150,22 @@ impl<L: Ledger> Streams<L> {
         self.touch(stream, by, true, desk)
     }
 
+    /// Has a stream read to its end again, since another replica may have written: whether the request has to wait for it. What was
+    /// read since the request came is new enough.
+    pub(crate) fn reread(&mut self, stream: &str, by: RequestId, desk: &mut Desk) -> bool {
+        match self.slots.get_mut(stream) {
+            Some(slot) if slot.read_for.contains(&by) => return false,
+            // What is being loaded or written is as new as the store when it is there.
+            Some(slot) if !matches!(slot.state, State::Ready(_)) => {
+                if !slot.waiting.contains(&by) {
+                    slot.waiting.push(by);
+                }
+            }
+            _ => self.load(stream, vec![by], desk),
+        }
+        true
+    }
+
     /// The durable state of a stream, if it is in memory.
     pub(crate) fn peek(&self, stream: &str) -> Option<&L> {
         match &self.slots.get(stream)?.state {
@@ -191,6 +209,7 @@ impl<L: Ledger> Streams<L> {
         let slot = Slot {
             state: State::Loading,
             waiting,
+            read_for: Vec::new(),
             used: self.clock,
             deadline: Some(deadline),
         };
@@ -312,6 +331,7 @@ impl<L: Ledger> Streams<L> {
                     snapshot_version: loaded.snapshot.as_ref().map_or(0, |kept| kept.version),
                 });
                 let woken = core::mem::take(&mut slot.waiting);
+                slot.read_for.clone_from(&woken);
                 self.set_deadline(stream, None);
                 Ok(woken)
             }
@@ -371,6 +391,7 @@ impl<L: Ledger> Streams<L> {
                 slot.state = State::Ready(held);
                 slot.deadline = None;
                 settled.woken = core::mem::take(&mut slot.waiting);
+                slot.read_for.clone_from(&settled.woken);
                 settled.changes = Some(write.changes);
                 self.order.insert((slot.used, stream.clone()));
                 self.slots.insert(stream, slot);

@@ -8,7 +8,7 @@ use http::Response;
 
 use crate::harness::*;
 
-const LINKS: &str = "/oauth/links";
+pub(crate) const LINKS: &str = "/oauth/links";
 
 fn text(page: &Response<Bytes>) -> String {
     String::from_utf8(page.body().to_vec()).unwrap()
@@ -24,7 +24,7 @@ fn grants_on(page: &Response<Bytes>) -> Vec<String> {
 }
 
 /// Logs in to see the links.
-fn see_links(world: &mut World, browser: &mut Browser, user: &str) -> Response<Bytes> {
+pub(crate) fn see_links(world: &mut World, browser: &mut Browser, user: &str) -> Response<Bytes> {
     let login = browser.open(world, LINKS);
     assert!(text(&login).contains("name=\"password\""));
     // No client is waiting for this person.

@@ -15,7 +15,7 @@ use crate::harness::*;
 use crate::proofs::{Holder, bound_request};
 
 /// Two servers; the store goes with the one that acts.
-struct Replicas {
+pub(crate) struct Replicas {
     worlds: [World; 2],
     holder: usize,
     starts: u8,
@@ -23,7 +23,7 @@ struct Replicas {
 }
 
 impl Replicas {
-    fn new(settings: &Config, world: World) -> Self {
+    pub(crate) fn new(settings: &Config, world: World) -> Self {
         let other = World::with_store(settings.clone(), Store::default(), 2);
         Self {
             worlds: [world, other],
@@ -33,7 +33,7 @@ impl Replicas {
         }
     }
 
-    fn at(&mut self, which: usize) -> &mut World {
+    pub(crate) fn at(&mut self, which: usize) -> &mut World {
         if self.holder != which {
             let store = core::mem::take(&mut self.worlds[self.holder].store);
             self.worlds[which].store = store;
@@ -42,14 +42,14 @@ impl Replicas {
         &mut self.worlds[which]
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         for which in [0, 1] {
             self.at(which).pass(time);
         }
     }
 
     /// A crash: everything in memory is lost, and what was under way.
-    fn restart(&mut self, which: usize) {
+    pub(crate) fn restart(&mut self, which: usize) {
         self.starts = self.starts.wrapping_add(1);
         let (settings, start) = (self.settings.clone(), self.starts);
         let world = self.at(which);
@@ -73,7 +73,7 @@ impl Replicas {
         self.settle(&[(first, one), (second, other)])
     }
 
-    fn ask(
+    pub(crate) fn ask(
         &mut self,
         which: usize,
         fault: Option<Fault>,
@@ -105,17 +105,21 @@ impl Replicas {
         answers.collect()
     }
 
-    /// Whether a replica that has only just started admits a token: what is true by the store.
-    fn admits(&mut self, token: &str) -> bool {
+    /// A replica that has only just started: what it says is true by the store.
+    pub(crate) fn fresh(&mut self) -> World {
         let store = self.at(self.holder).store.clone();
         let world = &self.worlds[self.holder];
         let mut fresh = World::with_store(self.settings.clone(), store, 0);
         (fresh.now, fresh.wall) = (world.now, world.wall);
-        fresh.check(token).is_ok()
+        fresh
+    }
+
+    fn admits(&mut self, token: &str) -> bool {
+        self.fresh().check(token).is_ok()
     }
 }
 
-fn post(path: &str, headers: &[(&str, &str)], pairs: &[(&str, &str)]) -> Request<Bytes> {
+pub(crate) fn post(path: &str, headers: &[(&str, &str)], pairs: &[(&str, &str)]) -> Request<Bytes> {
     let mut request =
         Request::post(path).header("content-type", "application/x-www-form-urlencoded");
     for (name, value) in headers {
@@ -124,7 +128,7 @@ fn post(path: &str, headers: &[(&str, &str)], pairs: &[(&str, &str)]) -> Request
     request.body(form(pairs).into()).unwrap()
 }
 
-fn fault() -> impl Strategy<Value = Option<Fault>> {
+pub(crate) fn fault() -> impl Strategy<Value = Option<Fault>> {
     prop_oneof![
         3 => Just(None),
         2 => Just(Some(Fault::UnknownLost)),
@@ -296,6 +300,107 @@ fn link_on_two(steps: &[Step]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// Two replicas, of which the second has read the user's grants before the link was made at the first.
+fn behind(clients: &[account_linking::server::Registration]) -> (Replicas, Vec<Option<String>>) {
+    let (mut world, secrets) = World::with_clients(clients);
+    let before = link(&mut world, None, "client-app", "user-1");
+    let mut both = Replicas::new(&config(), world);
+    assert!(both.at(1).check(&before.access).is_ok());
+    (both, secrets)
+}
+
+#[test]
+fn a_replica_that_is_behind_reads_on_before_it_refuses() {
+    let (mut both, secrets) = behind(&[public(), confidential()]);
+    let secret = secrets[1].as_deref();
+    let held = link(both.at(0), secret, "client-acme", "user-1");
+    let loads = both.at(1).store.loads;
+    assert!(both.at(1).check(&held.access).is_ok());
+    assert_eq!(both.at(1).store.loads, loads + 1);
+    // What it has read now it knows.
+    assert!(both.at(1).check(&held.access).is_ok());
+    assert_eq!(both.at(1).store.loads, loads + 1);
+
+    let (mut both, secrets) = behind(&[public(), confidential()]);
+    let secret = secrets[1].as_deref();
+    let held = link(both.at(0), secret, "client-acme", "user-1")
+        .refresh
+        .unwrap();
+    let asked = [("token", held.as_str())];
+    let told = both.at(1).post(
+        "/oauth/introspect",
+        &[],
+        form(&[
+            asked[0],
+            ("client_id", "client-acme"),
+            ("client_secret", secret.unwrap()),
+        ]),
+    );
+    assert_eq!(json(&told)["active"], true);
+
+    let (mut both, secrets) = behind(&[public(), confidential()]);
+    let secret = secrets[1].as_deref();
+    let held = link(both.at(0), secret, "client-acme", "user-1")
+        .refresh
+        .unwrap();
+    let answer = refresh(both.at(1), secret, "client-acme", &held);
+    assert_eq!(answer.status(), 200);
+
+    // Also a generation that was made elsewhere, and a code.
+    let (mut both, _) = behind(&[public()]);
+    let code = obtain_code(both.at(0), "client-app", "user-1", &[]);
+    let first = tokens(&redeem(both.at(1), None, "client-app", &code));
+    let next = tokens(&refresh(
+        both.at(0),
+        None,
+        "client-app",
+        &first.refresh.unwrap(),
+    ));
+    let last = refresh(both.at(1), None, "client-app", &next.refresh.unwrap());
+    assert_eq!(last.status(), 200);
+}
+
+#[test]
+fn a_replica_that_is_behind_revokes_what_it_has_not_heard_of() {
+    for of_access in [false, true] {
+        let (mut both, _) = behind(&[public()]);
+        let held = link(both.at(0), None, "client-app", "user-1");
+        let refresh = held.refresh.unwrap();
+        let token = if of_access { &held.access } else { &refresh };
+        let pairs = [("token", token.as_str()), ("client_id", "client-app")];
+        let answer = both.at(1).post("/oauth/revoke", &[], form(&pairs));
+        assert_eq!(answer.status(), 200);
+        assert!(!both.admits(&held.access), "it was said to be revoked");
+    }
+}
+
+#[test]
+fn what_is_over_is_refused_without_reading_again() {
+    let (mut world, _) = World::with_clients(&[public()]);
+    let held = link(&mut world, None, "client-app", "user-1");
+    let pairs = [("token", held.access.as_str()), ("client_id", "client-app")];
+    let other = link(&mut world, None, "client-app", "user-1");
+    world.post("/oauth/revoke", &[], form(&pairs));
+    let grant = claims(&other.access)["grant_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let account = "user-1".parse().unwrap();
+    let (wall, now) = (world.wall, world.now);
+    world.server.end_grant(account, grant, wall, now).unwrap();
+    world.pump();
+    let loads = world.store.loads;
+    for _ in 0..3 {
+        assert!(world.check(&other.access).is_err());
+        assert!(world.check(&held.access).is_err());
+    }
+    assert_eq!(
+        world.store.loads, loads,
+        "a refused client has the store read"
+    );
 }
 
 /// What may happen to a device, a pushed request and a proof.

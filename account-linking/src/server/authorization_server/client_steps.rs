@@ -101,13 +101,19 @@ impl AuthorizationServer {
             .grants
             .read(&stream, id, &mut self.desk)
             .ok_or(Pause::Wait)?;
-        Ok(grants.admits_access(
+        let admits = grants.admits_access(
             claims.grant_id,
             &claims.client_id,
             &claims.jti,
             Duration::from_secs(claims.iat),
             millis(wall),
-        ))
+        );
+        let is_known = grants.is_revoked(claims.grant_id, &claims.jti)
+            || !grants.may_be_behind(claims.grant_id);
+        if !admits && !is_known {
+            self.reread(id, &claims.sub)?;
+        }
+        Ok(admits)
     }
 
     pub(super) fn step_check(
@@ -167,9 +173,12 @@ impl AuthorizationServer {
                     .read(&stream, id, &mut self.desk)
                     .ok_or(Pause::Wait)?;
                 let salt = grants.salt(token.grant);
+                let holder = grants.holder(token.grant).map(|(client, _)| client.clone());
+                if salt.is_none() {
+                    self.reread(id, &token.user)?;
+                }
                 let keys = &self.config.refresh_keys;
                 let authentic = salt.is_some_and(|salt| token.is_authentic(&salt, keys));
-                let holder = grants.holder(token.grant).map(|(client, _)| client.clone());
                 let reason = EndReason::Revoked;
                 let grant = token.grant;
                 holder
@@ -220,19 +229,24 @@ impl AuthorizationServer {
                     .read(&stream, id, &mut self.desk)
                     .ok_or(Pause::Wait)?;
                 let keys = &self.config.refresh_keys;
-                let authentic = grants
-                    .salt(token.grant)
-                    .is_some_and(|salt| token.is_authentic(&salt, keys));
+                let salt = grants.salt(token.grant);
+                let authentic = salt.is_some_and(|salt| token.is_authentic(&salt, keys));
                 let expires = grants.refresh_expiry(token.grant, token.generation, wall);
-                match (grants.holder(token.grant), expires) {
+                let holder = grants.holder(token.grant);
+                let holder = holder.map(|(client, scopes)| (client.clone(), scopes.to_string()));
+                let may_be_made = salt.is_none() || authentic;
+                if expires.is_none() && may_be_made && grants.may_be_behind(token.grant) {
+                    self.reread(id, &token.user)?;
+                }
+                match (holder, expires) {
                     (Some((client, scopes)), Some(expires))
-                        if authentic && *client == registration.client_id =>
+                        if authentic && client == registration.client_id =>
                     {
                         json!({
                             "active": true,
                             "client_id": client.as_str(),
                             "sub": token.user.as_str(),
-                            "scope": scopes.to_string(),
+                            "scope": scopes,
                             "iss": self.config.issuer.as_str(),
                             "exp": expires.checked_div(1000),
                         })

@@ -12,7 +12,7 @@ use crate::form::Form;
 use crate::secret::{ClientSecret, SecretBytes};
 use crate::server::access_token::{Principal, Refusal};
 use crate::server::client_key::ClientKey;
-use crate::server::grants::{Change, EndReason, Grants, Refused, Reply, What};
+use crate::server::grants::{Change, Command, EndReason, Grants, Refused, Reply, What};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::PageError;
@@ -328,7 +328,7 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
         user: &UserId,
-        command: &crate::server::grants::Command,
+        command: &Command,
     ) -> Result<Result<Reply, Refused>, Pause> {
         if let Some(reply) = task.committed.take() {
             return Ok(reply);
@@ -336,8 +336,21 @@ impl AuthorizationServer {
         let stream = Grants::stream(user);
         let wall = super::millis(task.wall);
         let ledger = self.grants.read_to_write(&stream, id, &mut self.desk);
-        let decision = ledger.ok_or(Pause::Wait)?.decide(command, wall);
+        let ledger = ledger.ok_or(Pause::Wait)?;
+        let decision = ledger.decide(command, wall);
         if decision.changes.is_empty() {
+            let is_refused = match command {
+                // It is answered alike whether or not there is such a token.
+                Command::RevokeAccess { .. } => true,
+                _ => matches!(
+                    decision.reply,
+                    Err(Refused::InvalidGrant | Refused::NotFound | Refused::Full)
+                ),
+            };
+            let grant = command.grant();
+            if is_refused && grant.is_some_and(|grant| ledger.may_be_behind(grant)) {
+                self.reread(id, user)?;
+            }
             return Ok(decision.reply);
         }
         task.pending = Some(decision.reply);
@@ -345,6 +358,14 @@ impl AuthorizationServer {
             .write(&stream, id, decision.changes, &mut self.desk)
             .map_err(|_| Pause::Unavailable)?;
         Err(Pause::Wait)
+    }
+
+    /// Has a user's grants read to their end, before a request is refused on what is in memory, which another replica may have
+    /// left behind. What would be written needs no such care: the store refuses it.
+    pub(super) fn reread(&mut self, id: RequestId, user: &UserId) -> Result<(), Pause> {
+        let stream = Grants::stream(user);
+        let waits = self.grants.reread(&stream, id, &mut self.desk);
+        if waits { Err(Pause::Wait) } else { Ok(()) }
     }
 
     /// Lets the request that wrote, and those behind it, go on.

@@ -166,6 +166,9 @@ impl AuthorizationServer {
                     .read(&stream, id, &mut self.desk)
                     .ok_or(Pause::Wait)?;
                 let salt = grants.salt(token.grant);
+                if salt.is_none() {
+                    self.reread(id, &token.user)?;
+                }
                 let keys = &self.config.refresh_keys;
                 if !salt.is_some_and(|salt| token.is_authentic(&salt, keys)) {
                     return Ok(Err(TokenError::InvalidGrant));

@@ -36,6 +36,21 @@ pub(crate) enum Command {
     Expire,
 }
 
+impl Command {
+    /// The grant that it is about.
+    pub(crate) fn grant(&self) -> Option<GrantId> {
+        match self {
+            Self::Approve(approval) => Some(approval.grant),
+            Self::Redeem(redemption) => Some(redemption.grant),
+            Self::Refresh(renewal) => Some(renewal.grant),
+            Self::RevokeAccess { grant, .. } | Self::End { grant, .. } | Self::Settle { grant } => {
+                Some(*grant)
+            }
+            Self::Expire => None,
+        }
+    }
+}
+
 /// A consent, and the code that answers it.
 #[derive(Clone, Debug)]
 pub(crate) struct Approval {
