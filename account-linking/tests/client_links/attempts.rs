@@ -420,6 +420,28 @@ fn the_remote_user_is_asked_for_when_the_token_does_not_say_it() {
 }
 
 #[test]
+fn an_attempt_that_ended_while_nobody_ran_is_over_and_asks_nobody() {
+    let mut asking = cloud();
+    asking.identity = Identity::Introspection;
+    let server = Box::new(|form: &crate::world::Form| {
+        let is_asked = form.path == "/introspect";
+        (!is_asked).then(|| tokens("ignored", 1))
+    });
+    let mut world = World::with(server, Config::new("home"), asking);
+    let state = world.begin("ann");
+    world.agree("ann", &state);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.count("/introspect", "token", &jwt("ignored", 1)), 1);
+    // The process is down until the attempt is over.
+    world.now += Config::new("home").attempt_lifetime;
+    world.wall += Config::new("home").attempt_lifetime;
+    world.restart();
+    world.pass(Duration::from_secs(1));
+    assert_eq!(refusal(&world.last()), Refusal::NoIdentity);
+    assert_eq!(world.count("/introspect", "token", &jwt("ignored", 1)), 1);
+}
+
+#[test]
 fn a_remote_user_has_one_local_user() {
     let mut world = World::new(friendly("u-1"));
     world.link("ann");

@@ -133,6 +133,7 @@ impl Links {
             Some(Pending::Until(until)) => Some(*until),
             Some(Pending::Idle) | None => otherwise,
         };
+        let wall = links.moment(self.clock.wall);
         let ends = links
             .attempts
             .values()
@@ -141,6 +142,8 @@ impl Links {
         let asks = links
             .attempts
             .iter()
+            // Nobody is asked for one that is over, which waits for its end to be durable.
+            .filter(|(_, attempt)| attempt.ends > wall)
             .filter(|(_, attempt)| matches!(attempt.stage, Stage::Identifying(_)));
         let asks = asks.filter_map(|(id, _)| when(memory.identifying.get(id), Some(now)));
         let renewals = links.links.iter().filter_map(|(cloud, link)| {
