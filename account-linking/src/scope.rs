@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +60,10 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A set of scopes; on the wire they are separated by one space, in any order.
+/// A set of scopes; on the wire they are separated by one space, in any order. Cheap to clone.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ScopeSet(BTreeSet<Scope>);
+pub struct ScopeSet(Arc<BTreeSet<Scope>>);
 
 impl ScopeSet {
     /// Whether `scope` is in the set.
@@ -101,7 +102,7 @@ impl FromStr for ScopeSet {
                 return Err(ErrorKind::InvalidScope.into());
             }
         }
-        Ok(Self(scopes))
+        Ok(Self(Arc::new(scopes)))
     }
 }
 

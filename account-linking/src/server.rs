@@ -45,6 +45,7 @@ mod streams;
 mod target;
 mod throttle;
 pub mod token;
+mod verified_tokens;
 
 pub use access_token::{Algorithm, Principal, Refusal};
 pub use authorization_server::AuthorizationServer;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// apart from the identifiers of clients (RFC 9700 4.15.1).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct UserId(String);
+pub struct UserId(Arc<str>);
 
 impl UserId {
     /// The identifier as text.
@@ -36,7 +37,7 @@ impl TryFrom<String> for UserId {
         {
             return Err(ErrorKind::InvalidIdentifier.into());
         }
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 
@@ -50,7 +51,7 @@ impl FromStr for UserId {
 
 impl From<UserId> for String {
     fn from(id: UserId) -> Self {
-        id.0
+        id.0.as_ref().to_owned()
     }
 }
 

@@ -57,3 +57,5 @@ mod store;
 mod token_endpoint;
 #[path = "server/vectors.rs"]
 mod vectors;
+#[path = "server/verified_tokens.rs"]
+mod verified_tokens;

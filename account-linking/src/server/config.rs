@@ -74,6 +74,9 @@ pub struct Config {
     /// Most pushed authorization requests in memory; beyond, the oldest of a client without a secret makes room, and then,
     /// for a client with one, the oldest of any.
     pub max_pushed_requests: usize,
+    /// Most access tokens whose signature need not be verified again, about 1 KiB each; 0: each is verified with every request.
+    /// Their time, grant and revocation are judged with every request in any case.
+    pub max_verified_tokens: usize,
     /// Most grants of one user.
     pub max_grants_per_user: usize,
 }
@@ -119,6 +122,7 @@ impl Config {
             max_streams: 16_384,
             max_sessions: 16_384,
             max_pushed_requests: 16_384,
+            max_verified_tokens: 16_384,
             max_grants_per_user: 64,
         })
     }

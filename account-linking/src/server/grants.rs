@@ -17,7 +17,6 @@ mod apply;
 mod change;
 mod decide;
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::pkce::PkceChallenge;
 use crate::resource::Resource;
 use crate::scope::ScopeSet;
+use crate::server::access_token::Claims;
 use crate::server::dpop::Thumbprint;
 use crate::server::ids::{ClientId, GrantId};
 use crate::user_id::UserId;
@@ -209,23 +209,14 @@ impl Grants {
         Some((&grant.client, &grant.scopes))
     }
 
-    /// Whether an access token of this grant still opens anything, its own expiry aside.
-    pub(crate) fn admits_access(
-        &self,
-        grant: GrantId,
-        client: &ClientId,
-        token_id: &str,
-        issued_at: Duration,
-        wall: u64,
-    ) -> bool {
-        self.grants.get(&grant).is_some_and(|grant| {
+    /// Whether an access token still opens anything, its own expiry aside.
+    pub(crate) fn admit(&self, claims: &Claims, wall: u64) -> bool {
+        self.grants.get(&claims.grant_id).is_some_and(|grant| {
             grant.is_alive(self.at(wall))
-                && grant.client == *client
-                && u64::try_from(issued_at.as_millis()).is_ok_and(|at| {
-                    // Tokens carry whole seconds: one of the second of the mark is dead too.
-                    at > grant.access_not_before
-                })
-                && !grant.revoked_access.contains_key(token_id)
+                && grant.client == claims.client_id
+                // Tokens carry whole seconds: one of the second of the mark is dead too.
+                && claims.iat.saturating_mul(1000) > grant.access_not_before
+                && !grant.revoked_access.contains_key(&claims.jti)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 /// The prefix keeps clients apart from users (RFC 9700 4.15.1).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ClientId(String);
+pub struct ClientId(Arc<str>);
 
 impl ClientId {
     /// The identifier as text.
@@ -29,7 +30,7 @@ impl TryFrom<String> for ClientId {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         match text.strip_prefix("client-") {
             Some(rest) if !rest.is_empty() && text.len() <= 64 && rest.bytes().all(allowed) => {
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
             _ => Err(ErrorKind::InvalidIdentifier.into()),
         }
@@ -46,7 +47,7 @@ impl FromStr for ClientId {
 
 impl From<ClientId> for String {
     fn from(id: ClientId) -> Self {
-        id.0
+        id.0.as_ref().to_owned()
     }
 }
 

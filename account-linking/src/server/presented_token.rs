@@ -38,6 +38,12 @@ impl Access {
         audience: Option<String>,
     ) -> Result<Self, Refusal> {
         let (scheme, token) = presented(request)?;
+        let b64token = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
+        // RFC 6750, 3.1: of a request that is well formed, the token is malformed.
+        let token = core::str::from_utf8(token).map_err(|_| Refusal::Invalid)?;
+        if token.is_empty() || !token.as_bytes().iter().all(b64token) {
+            return Err(Refusal::Invalid);
+        }
         let scheme = match scheme {
             // RFC 9449, 7.1: one that is not offered is as good as none.
             Scheme::Dpop if config.dpop.is_none() => return Err(Refusal::Missing),
@@ -65,15 +71,16 @@ fn target(request: &Request<Bytes>, config: &Config, audience: Option<&str>) -> 
     base.join(request.uri().path()).ok()
 }
 
-/// The token of the `Authorization` header, which is the only way taken (RFC 6750 2.1).
+/// The token of the `Authorization` header, which is the only way taken (RFC 6750 2.1); what it is made of is not looked at.
 ///
 /// One in a form as well would be a second way (RFC 6750 2), one in the query is never taken
 /// (RFC 9700 4.3.2).
-fn presented(request: &Request<Bytes>) -> Result<(Scheme, &str), Refusal> {
+pub(crate) fn presented(request: &Request<Bytes>) -> Result<(Scheme, &[u8]), Refusal> {
     let names_token =
         |bytes: &[u8]| Form::parse(bytes).is_ok_and(|form| form.get("access_token").is_some());
-    let query = request.uri().query().unwrap_or_default();
-    if names_token(query.as_bytes()) || is_form(request) && names_token(request.body()) {
+    let in_query = |query: &str| names_token(query.as_bytes());
+    let in_body = !request.body().is_empty() && is_form(request) && names_token(request.body());
+    if in_body || request.uri().query().is_some_and(in_query) {
         return Err(Refusal::Malformed);
     }
     let mut values = request.headers().get_all(AUTHORIZATION).iter();
@@ -81,17 +88,16 @@ fn presented(request: &Request<Bytes>) -> Result<(Scheme, &str), Refusal> {
     if values.next().is_some() {
         return Err(Refusal::Malformed);
     }
-    let value = value.to_str().map_err(|_| Refusal::Invalid)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let mut parts = value.as_bytes().splitn(2, |byte| *byte == b' ');
+    let scheme = parts.next().unwrap_or_default();
+    let mut token = parts.next().unwrap_or_default();
+    while let [b' ', rest @ ..] | [rest @ .., b' '] = token {
+        token = rest;
+    }
     let scheme = match scheme {
-        bearer if bearer.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
-        dpop if dpop.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        bearer if bearer.eq_ignore_ascii_case(b"bearer") => Scheme::Bearer,
+        dpop if dpop.eq_ignore_ascii_case(b"dpop") => Scheme::Dpop,
         _ => return Err(Refusal::Missing),
     };
-    let b64token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-    match token.trim_matches(' ') {
-        token if !token.is_empty() && token.bytes().all(b64token) => Ok((scheme, token)),
-        // RFC 6750, 3.1: of a request that is well formed, the token is malformed.
-        _ => Err(Refusal::Invalid),
-    }
+    Ok((scheme, token))
 }

@@ -22,6 +22,9 @@ use crate::stream::{Append, AppendId, Appended, Loaded, Snapshot, StreamAppend};
 /// A snapshot is written after this many changes at the latest, and after half of them at the earliest.
 const SNAPSHOT_INTERVAL: u64 = 64;
 
+/// How many streams are kept at a time because they were used: looking for one that was not has an end.
+const MAX_SPARED: usize = 64;
+
 /// After how many changes a stream has its snapshots: not all the same, or grants that are used in step would all write theirs at one
 /// moment, and the requests of that moment would wait for them.
 fn snapshot_interval(stream: &str) -> u64 {
@@ -71,7 +74,10 @@ struct Slot<L: Ledger> {
     waiting: Vec<RequestId>,
     /// The requests that waited for what is there now.
     read_for: Vec<RequestId>,
-    used: u64,
+    /// Its place in the order of unloading.
+    place: u64,
+    /// Used since it got that place.
+    used: bool,
     /// When something is done though no answer came.
     deadline: Option<Instant>,
 }
@@ -118,8 +124,9 @@ pub(crate) struct Streams<L: Ledger> {
     slots: BTreeMap<String, Slot<L>>,
     appends: BTreeMap<AppendId, String>,
     deadlines: BTreeSet<(Instant, String)>,
-    order: BTreeSet<(u64, String)>,
-    clock: u64,
+    /// The one to be unloaded next is the first that was not used since it got its place.
+    order: BTreeMap<u64, String>,
+    last_place: u64,
     limit: usize,
 }
 
@@ -129,8 +136,8 @@ impl<L: Ledger> Streams<L> {
             slots: BTreeMap::new(),
             appends: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            order: BTreeSet::new(),
-            clock: 0,
+            order: BTreeMap::new(),
+            last_place: 0,
             limit,
         }
     }
@@ -166,6 +173,16 @@ impl<L: Ledger> Streams<L> {
         true
     }
 
+    /// The durable state of a stream that is used now, if it is in memory.
+    pub(crate) fn read_if_held(&mut self, stream: &str) -> Option<&L> {
+        let slot = self.slots.get_mut(stream)?;
+        slot.used = true;
+        match &slot.state {
+            State::Loading => None,
+            State::Ready(held) | State::Writing(held, _) => Some(&held.ledger),
+        }
+    }
+
     /// The durable state of a stream, if it is in memory.
     pub(crate) fn peek(&self, stream: &str) -> Option<&L> {
         match &self.slots.get(stream)?.state {
@@ -181,16 +198,13 @@ impl<L: Ledger> Streams<L> {
         to_write: bool,
         desk: &mut Desk,
     ) -> Option<&L> {
-        self.clock = self.clock.wrapping_add(1);
         if !self.slots.contains_key(stream) {
             self.unload_one_if_full();
             self.load(stream, vec![by], desk);
             return None;
         }
         let slot = self.slots.get_mut(stream)?;
-        self.order.remove(&(slot.used, stream.to_owned()));
-        slot.used = self.clock;
-        self.order.insert((slot.used, stream.to_owned()));
+        slot.used = true;
         match &slot.state {
             State::Ready(held) => Some(&held.ledger),
             State::Writing(held, _) if !to_write => Some(&held.ledger),
@@ -210,11 +224,11 @@ impl<L: Ledger> Streams<L> {
             state: State::Loading,
             waiting,
             read_for: Vec::new(),
-            used: self.clock,
+            place: self.next_place(stream),
+            used: false,
             deadline: Some(deadline),
         };
         self.deadlines.insert((deadline, stream.to_owned()));
-        self.order.insert((self.clock, stream.to_owned()));
         self.slots.insert(stream.to_owned(), slot);
         let stream = stream.to_owned();
         desk.outputs.push_back(Output::Load { stream });
@@ -224,19 +238,34 @@ impl<L: Ledger> Streams<L> {
         if self.slots.len() < self.limit {
             return;
         }
-        let idle = |(_, stream): &&(u64, String)| {
-            let slot = self.slots.get(stream);
-            slot.is_some_and(|slot| matches!(slot.state, State::Ready(_)))
-        };
-        // Busy streams are few: each belongs to a request in progress.
-        if let Some((_, stream)) = self.order.iter().find(idle).cloned() {
-            self.remove(&stream);
+        // Each was used since its turn once at most; busy ones are few: each belongs to a request in progress.
+        for passed in 0..self.order.len().saturating_mul(2) {
+            let Some((_, stream)) = self.order.pop_first() else {
+                return;
+            };
+            let place = self.next_place(&stream);
+            let Some(slot) = self.slots.get_mut(&stream) else {
+                self.order.remove(&place);
+                continue;
+            };
+            slot.place = place;
+            let spared = core::mem::take(&mut slot.used) && passed < MAX_SPARED;
+            if !spared && matches!(slot.state, State::Ready(_)) {
+                self.remove(&stream);
+                return;
+            }
         }
+    }
+
+    fn next_place(&mut self, stream: &str) -> u64 {
+        self.last_place = self.last_place.wrapping_add(1);
+        self.order.insert(self.last_place, stream.to_owned());
+        self.last_place
     }
 
     fn remove(&mut self, stream: &str) -> Option<Slot<L>> {
         let slot = self.slots.remove(stream)?;
-        self.order.remove(&(slot.used, stream.to_owned()));
+        self.order.remove(&slot.place);
         if let Some(deadline) = slot.deadline {
             self.deadlines.remove(&(deadline, stream.to_owned()));
         }
@@ -393,7 +422,7 @@ impl<L: Ledger> Streams<L> {
                 settled.woken = core::mem::take(&mut slot.waiting);
                 slot.read_for.clone_from(&settled.woken);
                 settled.changes = Some(write.changes);
-                self.order.insert((slot.used, stream.clone()));
+                slot.place = self.next_place(&stream);
                 self.slots.insert(stream, slot);
             }
             Appended::Conflict { .. } => {

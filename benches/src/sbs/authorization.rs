@@ -80,15 +80,14 @@ pub(super) struct Rig {
     keys: Arc<Keys>,
     kept: Kept,
     pub(super) secret: String,
-    /// Signatures are said to be good without a look.
-    pub(super) trusts_signatures: bool,
     entropy: u64,
     now: Instant,
     wall: SystemTime,
 }
 
 impl Rig {
-    pub(super) fn new(keys: Arc<Keys>) -> Self {
+    /// One that remembers so many tokens whose signature is good.
+    pub(super) fn new(keys: Arc<Keys>, max_verified_tokens: usize) -> Self {
         let jwk = r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#;
         let config = Config::new(
             Issuer::new("https://cloud.example").expect("an issuer"),
@@ -96,7 +95,8 @@ impl Rig {
             SigningKey::new("key-1", Algorithm::Es256, jwk).expect("a key"),
             RefreshKey::new(1, SecretBytes::new([9; 32])),
         );
-        let config = config.expect("a configuration");
+        let mut config = config.expect("a configuration");
+        config.max_verified_tokens = max_verified_tokens;
         let now = tokio::time::Instant::now().into_std();
         let server = AuthorizationServer::new(config, Box::new(PlainPages), [1; 32], now);
         Self {
@@ -104,7 +104,6 @@ impl Rig {
             keys,
             kept: Kept::new(),
             secret: String::new(),
-            trusts_signatures: false,
             entropy: 0,
             now,
             wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
@@ -158,12 +157,16 @@ impl Rig {
         }
     }
 
-    /// Checks an access token, which must be good.
-    pub(super) fn check(&mut self, token: &str) {
+    /// A request with an access token.
+    pub(super) fn request(token: &str) -> Request<Bytes> {
         let request =
             Request::get("/api/v1/devices").header("authorization", format!("Bearer {token}"));
-        let request = request.body(Bytes::new()).expect("a request");
-        self.server.authenticate(&request, self.wall, self.now);
+        request.body(Bytes::new()).expect("a request")
+    }
+
+    /// Checks the access token of a request, which must be good.
+    pub(super) fn check(&mut self, request: &Request<Bytes>) {
+        self.server.authenticate(request, self.wall, self.now);
         assert!(self.pump().1, "the token is good");
     }
 
@@ -227,8 +230,7 @@ impl Rig {
                     signature,
                     ..
                 } => {
-                    let good =
-                        self.trusts_signatures || self.keys.verify(&signing_input, &signature);
+                    let good = self.keys.verify(&signing_input, &signature);
                     self.server.handle_verification(request, good, self.now);
                 }
                 Output::VerifyProof { request, .. } => {

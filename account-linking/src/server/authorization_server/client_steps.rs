@@ -1,11 +1,15 @@
 //! What revocation, introspection and the protected API have in common: who asks, and whose token.
 
+use core::time::Duration;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use serde_json::json;
 
 use super::tasks::{Awaiting, Pause, Task, Work};
 use super::{AuthorizationServer, millis};
+use crate::resource::Resource;
 use crate::server::access_token::{Claims, Principal, Refusal, Unverified};
 use crate::server::client_authentication::{Presented, Unreadable, present};
 use crate::server::config::Config;
@@ -13,10 +17,10 @@ use crate::server::credential::parse_refresh;
 use crate::server::grants::{Command, EndReason, Grants};
 use crate::server::ids::RequestId;
 use crate::server::output::{Event, Output};
-use crate::server::presented_token::Scheme;
+use crate::server::presented_token::{Scheme, presented};
 use crate::server::registration::{AuthenticationMethod, Client, Registration};
 use crate::server::response::{TokenError, json as json_response, token_refusal};
-use core::time::Duration;
+use crate::server::verified_tokens::Verified;
 
 type Step = Result<Response<Bytes>, Pause>;
 
@@ -73,7 +77,10 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
         text: &str,
-    ) -> Result<Option<Claims>, Pause> {
+    ) -> Result<Option<Arc<Verified>>, Pause> {
+        if let Some(verified) = self.verified.find(text.as_bytes()) {
+            return Ok(Some(verified));
+        }
         let Some(token) = Unverified::parse(text, &self.config.signing_keys) else {
             return Ok(None);
         };
@@ -88,26 +95,48 @@ impl AuthorizationServer {
             });
             return Err(Pause::Wait);
         };
-        Ok(if good { token.claims() } else { None })
+        let claims = if good { token.claims() } else { None };
+        Ok(claims.map(|claims| self.verified.keep(text, claims)))
+    }
+
+    /// Lets a bearer token through that was verified before, at once; `None` when it takes more to judge it, or a refusal.
+    pub(super) fn check_verified(
+        &mut self,
+        request: &Request<Bytes>,
+        resource: Option<&Resource>,
+    ) -> Option<Principal> {
+        let (Scheme::Bearer, token) = presented(request).ok()? else {
+            return None;
+        };
+        let verified = self.verified.find(token)?;
+        let claims = &verified.claims;
+        if claims.cnf.is_some() {
+            return None;
+        }
+        let asked = resource.map_or(self.config.audience.as_str(), Resource::as_str);
+        let grants = self.grants.read_if_held(&verified.stream)?;
+        let is_good = claims.aud.any(|one| one == asked)
+            && claims.hold(&self.config, self.wall, |one| self.config.knows(one))
+            && grants.admit(claims, millis(self.wall));
+        is_good.then(|| claims.principal())
     }
 
     /// Whether an access token opens anything now: its time, its grant, its revocation.
-    fn is_live(&mut self, id: RequestId, claims: &Claims, wall: Duration) -> Result<bool, Pause> {
+    fn is_live(
+        &mut self,
+        id: RequestId,
+        verified: &Verified,
+        wall: Duration,
+    ) -> Result<bool, Pause> {
+        let claims = &verified.claims;
         if !claims.hold(&self.config, wall, |audience| self.config.knows(audience)) {
             return Ok(false);
         }
-        let stream = Grants::stream(&claims.sub);
         let grants = self
             .grants
-            .read(&stream, id, &mut self.desk)
+            .read(&verified.stream, id, &mut self.desk)
             .ok_or(Pause::Wait)?;
-        let admits = grants.admits_access(
-            claims.grant_id,
-            &claims.client_id,
-            &claims.jti,
-            Duration::from_secs(claims.iat),
-            millis(wall),
-        );
+        let admits = grants.admit(claims, millis(wall));
         let is_known = grants.is_revoked(claims.grant_id, &claims.jti)
             || !grants.may_be_behind(claims.grant_id);
         if !admits && !is_known {
@@ -130,15 +159,16 @@ impl AuthorizationServer {
         };
         let (token, audience) = (access.token.clone(), access.audience.clone());
         let wall = task.wall;
-        let Some(claims) = self.verify(id, task, &token)? else {
+        let Some(verified) = self.verify(id, task, &token)? else {
             return Ok(Err(invalid));
         };
+        let claims = &verified.claims;
         let is_asked = |one: &str| audience.as_ref().is_none_or(|audience| audience == one);
         // Asking again after a wait needs no second verification.
-        if !claims.aud.any(is_asked) || !self.is_live(id, &claims, wall)? {
+        if !claims.aud.any(is_asked) || !self.is_live(id, &verified, wall)? {
             return Ok(Err(invalid));
         }
-        let proven = self.prove_access(id, task, &claims)?;
+        let proven = self.prove_access(id, task, claims)?;
         Ok(proven.map(|()| claims.principal()))
     }
 
@@ -185,14 +215,15 @@ impl AuthorizationServer {
                     .filter(|_| authentic)
                     .map(|client| (client, token.user, Command::End { grant, reason }))
             }
-            None => self.verify(id, task, &text)?.map(|claims| {
+            None => self.verify(id, task, &text)?.map(|verified| {
+                let claims = &verified.claims;
                 let command = Command::RevokeAccess {
                     grant: claims.grant_id,
                     client: claims.client_id.clone(),
-                    token_id: claims.jti,
+                    token_id: claims.jti.clone(),
                     until: claims.exp.saturating_mul(1000),
                 };
-                (claims.client_id, claims.sub, command)
+                (claims.client_id.clone(), claims.sub.clone(), command)
             }),
         };
         // RFC 7009, 2.2: what is not there is as good as revoked.
@@ -257,11 +288,12 @@ impl AuthorizationServer {
             None => {
                 let wall = task.wall;
                 match self.verify(id, task, &text)? {
-                    Some(claims)
-                        if (claims.client_id == registration.client_id
-                            || serves(&registration, &claims, &self.config))
-                            && self.is_live(id, &claims, wall)? =>
+                    Some(verified)
+                        if (verified.claims.client_id == registration.client_id
+                            || serves(&registration, &verified.claims, &self.config))
+                            && self.is_live(id, &verified, wall)? =>
                     {
+                        let claims = &verified.claims;
                         let mut told = json!({
                             "active": true,
                             "client_id": claims.client_id.as_str(),
