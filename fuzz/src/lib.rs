@@ -104,6 +104,10 @@ pub const TARGETS: &[Target] = &[
     ),
     ("provisioning_bundle", provisioning::registration::bundle),
     (
+        "provisioning_management",
+        provisioning::management::requests,
+    ),
+    (
         "provisioning_registration",
         provisioning::registration::machine,
     ),

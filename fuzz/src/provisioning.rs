@@ -29,6 +29,7 @@ pub mod certificates;
 pub mod mqtt;
 
 pub mod lwm2m;
+pub mod management;
 pub mod registration;
 
 use provisioning_proto::certificates::{authorities, issuance};

@@ -20,6 +20,7 @@ const SLOW: &[&str] = &[
     "oauth_stored",
     "oauth_token_response",
     "provisioning_certificate",
+    "provisioning_management",
     "provisioning_registration",
     "server_machine",
 ];
