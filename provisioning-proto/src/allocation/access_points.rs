@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::allocation::hashed::Spread;
+use crate::allocation::hashed::{Index, Share, Spread};
 use crate::allocation::{AccessPoint, Target};
 use crate::limits::Limits;
 use crate::{AccessPointId, ErrorKind};
@@ -12,22 +12,24 @@ use crate::{AccessPointId, ErrorKind};
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(from = "Vec<AccessPoint>", into = "Vec<AccessPoint>")]
 pub struct AccessPoints {
-    points: BTreeMap<AccessPointId, AccessPoint>,
+    points: BTreeMap<AccessPointId, Arc<AccessPoint>>,
     /// What spreading needs, made ready when it is first asked for after a change.
     spread: OnceLock<Arc<Spread>>,
+    /// How the access point of a share is found, likewise.
+    index: OnceLock<Arc<Index>>,
 }
 
 impl AccessPoints {
     /// All of them, by their ids.
     #[must_use]
-    pub fn all(&self) -> &BTreeMap<AccessPointId, AccessPoint> {
+    pub fn all(&self) -> &BTreeMap<AccessPointId, Arc<AccessPoint>> {
         &self.points
     }
 
     /// One of them.
     #[must_use]
     pub fn access_point(&self, id: &AccessPointId) -> Option<&AccessPoint> {
-        self.points.get(id)
+        self.points.get(id).map(|point| &**point)
     }
 
     /// Whether an access point may be added, and why not.
@@ -59,20 +61,33 @@ impl AccessPoints {
 
     /// Adds an access point, in the place of one with its id.
     pub fn put(&mut self, point: AccessPoint) {
-        self.points.insert(point.id.clone(), point);
-        self.spread = OnceLock::new();
+        self.points.insert(point.id.clone(), Arc::new(point));
+        self.changed();
     }
 
     /// Removes an access point.
     pub fn remove(&mut self, id: &AccessPointId) -> Option<AccessPoint> {
         let point = self.points.remove(id)?;
+        self.changed();
+        Some(Arc::unwrap_or_clone(point))
+    }
+
+    fn changed(&mut self) {
         self.spread = OnceLock::new();
-        Some(point)
+        self.index = OnceLock::new();
     }
 
     pub(super) fn spread(&self) -> &Spread {
         self.spread
-            .get_or_init(|| Arc::new(Spread::new(self.points.values())))
+            .get_or_init(|| Arc::new(Spread::new(self.points.values().map(|point| &**point))))
+    }
+
+    /// The access point of a share, if it is one of these.
+    pub(super) fn of_share(&self, share: &Share) -> Option<&AccessPoint> {
+        let index = self
+            .index
+            .get_or_init(|| Arc::new(Index::new(self.points.values())));
+        index.get(share)
     }
 }
 
@@ -90,15 +105,17 @@ impl From<Vec<AccessPoint>> for AccessPoints {
         Self {
             points: list
                 .into_iter()
-                .map(|point| (point.id.clone(), point))
+                .map(|point| (point.id.clone(), Arc::new(point)))
                 .collect(),
             spread: OnceLock::new(),
+            index: OnceLock::new(),
         }
     }
 }
 
 impl From<AccessPoints> for Vec<AccessPoint> {
     fn from(points: AccessPoints) -> Self {
-        points.points.into_values().collect()
+        let points = points.points.into_values();
+        points.map(Arc::unwrap_or_clone).collect()
     }
 }

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::allocation::hashed::Share;
 use crate::allocation::{
     AccessPoint, AccessPoints, AllocationPolicy, FunctionUrn, GeoTable, HookCall, Link, Policies,
     PolicyKind, Rule, Target,
 };
 use crate::model::InitialConfig;
-use crate::{AccessPointId, CaId, Code, PolicyId, RegistrationId};
+use crate::{AccessPointId, ApplicationId, CaId, Code, PolicyId, RegistrationId};
 
 /// The order in which kinds are asked where the entry does not say: from what says most about a device to what says least.
 const ALL_KINDS: [PolicyKind; 6] = [
@@ -315,9 +316,13 @@ impl<'a> Asked<'a> {
                 } else {
                     self.setting.policies.spread(&policy.id)?
                 };
-                let usable = |id: &AccessPointId| self.usable(id).is_some();
+                let of_share = |share: &Share| {
+                    let point = self.setting.access_points.of_share(share)?;
+                    self.takes(point).then_some(point)
+                };
+                let usable = |share: &Share| of_share(share).is_some();
                 let chosen = spread.choose(self.input.id, self.input.allowed, usable)?;
-                self.resolve(&Target::new(chosen.clone(), application.clone()))
+                at(of_share(chosen)?, application.as_ref())
             }
             _ => None,
         }
@@ -357,23 +362,30 @@ impl<'a> Asked<'a> {
     /// The target with its application, if the device may go there.
     fn resolve(self, target: &Target) -> Option<Target> {
         let point = self.usable(&target.access_point)?;
-        let application = point.application(target.application.as_ref()).ok()?;
-        Some(Target::new(point.id.clone(), application))
+        at(point, target.application.as_ref())
     }
 
     fn usable(self, id: &AccessPointId) -> Option<&'a AccessPoint> {
         let point = self.setting.access_points.access_point(id)?;
-        let devices = self.setting.load.and_then(|load| load.get(id));
-        let takes = point.accepts_new
+        self.takes(point).then_some(point)
+    }
+
+    /// Whether the device may go to an access point.
+    fn takes(self, point: &AccessPoint) -> bool {
+        let is_full = |capacity| {
+            let devices = self.setting.load.and_then(|load| load.get(&point.id));
+            devices.copied().unwrap_or(0) >= capacity
+        };
+        let mut allowed = self.input.allowed.iter();
+        point.accepts_new
             && point.weight.value() > 0
             && point.is_granted()
-            && point
-                .capacity
-                .is_none_or(|capacity| devices.copied().unwrap_or(0) < capacity);
-        let allowed = self
-            .input
-            .allowed
-            .is_none_or(|allowed| allowed.contains(id));
-        (takes && allowed).then_some(point)
+            && !point.capacity.is_some_and(is_full)
+            && allowed.all(|allowed| allowed.contains(&point.id))
     }
+}
+
+fn at(point: &AccessPoint, application: Option<&ApplicationId>) -> Option<Target> {
+    let application = point.application(application).ok()?;
+    Some(Target::new(point.id.clone(), application))
 }

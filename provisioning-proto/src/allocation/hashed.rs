@@ -10,7 +10,9 @@
 //!
 //! The places of similar weights are on one [`Ring`], so that a search can stop where nothing there can win any more.
 
+mod index;
 mod ring;
+mod sorted;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -20,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::allocation::{AccessPoint, Weight};
 use crate::{AccessPointId, RegistrationId};
+pub(super) use index::Index;
 use ring::Ring;
 
 /// How many places an access point has, and how many probes a device.
@@ -36,8 +39,9 @@ pub(super) struct Spread {
     rings: Vec<Ring>,
 }
 
-#[derive(Clone, Debug)]
-struct Share {
+/// The share of an access point.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Share {
     id: AccessPointId,
     weight: u16,
     seed: u64,
@@ -78,16 +82,15 @@ impl Spread {
         }
     }
 
-    /// The access point of a device among those that are `usable`, all of them `allowed` where something is.
+    /// The share that takes a device, of those that are `usable`, all of them `allowed` where something is.
     pub(super) fn choose(
         &self,
         device: &RegistrationId,
         allowed: Option<&BTreeSet<AccessPointId>>,
-        usable: impl Fn(&AccessPointId) -> bool,
-    ) -> Option<&AccessPointId> {
+        usable: impl Fn(&Share) -> bool,
+    ) -> Option<&Share> {
         let device = hash("registration", device.as_str());
         let probes: Vec<u64> = (0..PLACES).map(|n| nth(device, n)).collect();
-        let usable = |share: &Share| usable(&share.id);
         // Searching costs as much more as fewer of them may be found.
         let few = allowed.filter(|few| few.len().saturating_mul(few.len()) <= self.shares.len());
         if let Some(few) = few {
@@ -98,7 +101,7 @@ impl Spread {
         let steps = self.shares.len().saturating_mul(16).saturating_add(1024);
         let best = self.search(&probes, steps, |_, _| true);
         if let Some(best) = best.filter(|best| usable(best)) {
-            return Some(&best.id);
+            return Some(best);
         }
         let known: RefCell<BTreeMap<u32, bool>> = RefCell::default();
         let found = self.search(&probes, steps, |owner, share| {
@@ -106,7 +109,7 @@ impl Spread {
             *known.entry(owner).or_insert_with(|| usable(share))
         });
         match found {
-            Some(best) => Some(&best.id),
+            Some(best) => Some(best),
             // Nearly all are full, or nobody takes part: then asking each costs no more than what has been spent.
             None => each(self.shares.iter().filter(|share| usable(share)), &probes),
         }
@@ -157,7 +160,7 @@ impl Spread {
 
 /// The one of the least draw of these, by going through all. The order is the same as that of a search, and goes on to those that do not
 /// take part in any probe: they come behind all that do.
-fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&'s AccessPointId> {
+fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&'s Share> {
     let least = |share: &Share| {
         let mut least = (true, Draw::farthest(share.weight));
         for place in (0..PLACES).map(|n| nth(share.seed, n)) {
@@ -172,10 +175,7 @@ fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&
         }
         least
     };
-    shares
-        .map(|share| (least(share), &share.id))
-        .min()
-        .map(|(_, id)| id)
+    shares.min_by_key(|share| (least(share), &share.id))
 }
 
 impl Draw {

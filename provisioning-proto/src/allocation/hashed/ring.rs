@@ -1,7 +1,5 @@
+use super::sorted::Sorted;
 use super::{Draw, PLACES, accepts, nth};
-
-/// How many places share a bucket: as many as fit into a line of a cache.
-const CROWD: usize = 8;
 
 /// The places of access points of similar weights on the circle of 64 bits, so that those behind any place are found at once.
 ///
@@ -11,14 +9,9 @@ const CROWD: usize = 8;
 pub(super) struct Ring {
     /// The greatest weight that has a place here.
     greatest: u16,
-    /// In their order.
-    places: Vec<u64>,
+    places: Sorted,
     /// Whose they are.
     owners: Vec<u32>,
-    /// For each value of the topmost bits, the first place that has it or a greater one.
-    starts: Vec<u32>,
-    /// By how much a place is shifted to leave those bits.
-    shift: u32,
 }
 
 impl Ring {
@@ -31,22 +24,11 @@ impl Ring {
             places.extend((0..PLACES).map(|n| (nth(seed, n), owner)));
         }
         places.sort_unstable();
-        let buckets = places.len().div_ceil(CROWD).next_power_of_two();
-        let shift = 64_u32.saturating_sub(buckets.trailing_zeros());
-        let mut starts = Vec::with_capacity(buckets);
-        for (index, (at, _)) in (0_u32..).zip(&places) {
-            let bucket = bucket(*at, shift);
-            while starts.len() <= bucket {
-                starts.push(index);
-            }
-        }
-        let (places, owners) = places.into_iter().unzip();
+        let (places, owners): (Vec<_>, _) = places.into_iter().unzip();
         Self {
             greatest,
-            places,
+            places: Sorted::new(places),
             owners,
-            starts,
-            shift,
         }
     }
 
@@ -60,18 +42,8 @@ impl Ring {
     }
 
     /// Where the first place behind a probe is, or the end.
-    ///
-    /// Nothing is decided by what is read here, so that a processor reads for many probes at a time.
     pub(super) fn first(&self, probe: u64) -> usize {
-        let bucket = bucket(probe, self.shift);
-        let start = |bucket| {
-            let start = self.starts.get(bucket).copied().map(usize::try_from);
-            start.and_then(Result::ok).unwrap_or(self.places.len())
-        };
-        let (from, to) = (start(bucket), start(bucket.saturating_add(1)));
-        let crowd = self.places.get(from..to).unwrap_or_default();
-        let before: usize = crowd.iter().map(|at| usize::from(*at < probe)).sum();
-        from.saturating_add(before)
+        self.places.first(probe)
     }
 
     /// The distances behind a probe at which there are places, whose they are if they take part in it: the nearest first.
@@ -82,14 +54,10 @@ impl Ring {
     ) -> impl Iterator<Item = (u64, Option<u32>)> {
         let order = (first..self.places.len()).chain(0..first);
         order.map_while(move |index| {
-            let at = *self.places.get(index)?;
+            let at = self.places.get(index)?;
             let takes_part = accepts(probe, at);
             let owner = takes_part.then(|| self.owners.get(index).copied());
             Some((at.wrapping_sub(probe), owner.flatten()))
         })
     }
-}
-
-fn bucket(at: u64, shift: u32) -> usize {
-    usize::try_from(at.checked_shr(shift).unwrap_or(0)).unwrap_or(usize::MAX)
 }

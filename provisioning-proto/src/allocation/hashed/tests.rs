@@ -34,7 +34,7 @@ fn a_choice_never_changes_between_releases() {
         (0..count)
             .filter_map(|n| {
                 let choice = spread.choose(&format!("sn-{n}").parse().unwrap(), None, |_| true);
-                choice.map(AccessPointId::as_str)
+                choice.map(|share| share.id.as_str())
             })
             .collect()
     };
@@ -64,13 +64,64 @@ fn one_that_takes_part_in_no_probe_is_chosen_where_it_is_alone() {
         !places.any(|place| accepts(probe[0], place))
     });
     let idle = idle.unwrap();
-    assert_eq!(each([idle].into_iter(), &probe), Some(&idle.id));
+    assert_eq!(each([idle].into_iter(), &probe), Some(idle));
     let beside = all.shares.iter().find(|share| {
         let mut places = (0..PLACES).map(|n| nth(share.seed, n));
         places.any(|place| accepts(probe[0], place))
     });
     let beside = beside.unwrap();
-    assert_eq!(each([idle, beside].into_iter(), &probe), Some(&beside.id));
+    assert_eq!(each([idle, beside].into_iter(), &probe), Some(beside));
+}
+
+#[test]
+fn the_access_point_of_every_share_is_found_and_no_other() {
+    for count in [0, 1, 2, 7, 8, 9, 100, 5000] {
+        let shares = spread(&vec![1; count]).shares;
+        let points = shares.iter().map(|share| {
+            let point = AccessPoint::new(share.id.clone(), "An access point");
+            std::sync::Arc::new(point)
+        });
+        let points: Vec<_> = points.collect();
+        let index = Index::new(points.iter());
+        for share in &shares {
+            assert_eq!(index.get(share).map(|point| &point.id), Some(&share.id));
+        }
+        for n in 0..100 {
+            let id: AccessPointId = format!("other-{n}").parse().unwrap();
+            let seed = hash("access point", id.as_str());
+            assert!(
+                index
+                    .get(&Share {
+                        id,
+                        weight: 1,
+                        seed
+                    })
+                    .is_none()
+            );
+        }
+        // Another id of the same hash.
+        if let Some(share) = shares.first() {
+            let mut other = share.clone();
+            other.id = "other".parse().unwrap();
+            assert!(index.get(&other).is_none());
+        }
+    }
+}
+
+#[test]
+fn where_a_number_stands_is_what_a_search_says() {
+    let mut numbers: Vec<u64> = (0..3000).map(|n| nth(7, n)).collect();
+    numbers.extend([0, 1, u64::MAX, u64::MAX]);
+    numbers.sort_unstable();
+    for count in [0, 1, 8, 9, numbers.len()] {
+        let some = numbers[..count].to_vec();
+        let sorted = sorted::Sorted::new(some.clone());
+        let near = |number: &u64| [number.wrapping_sub(1), *number, number.wrapping_add(1)];
+        for number in numbers.iter().flat_map(near) {
+            let first = some.partition_point(|one| *one < number);
+            assert_eq!(sorted.first(number), first, "{number} of {count}");
+        }
+    }
 }
 
 proptest! {
@@ -86,10 +137,8 @@ proptest! {
         let probes = probes(&device);
         let found = spread.search(&probes, usize::MAX, |_, share| can(share));
         let least = each(spread.shares.iter().filter(|share| can(share)), &probes);
-        prop_assert_eq!(found.map(|share| &share.id), least);
-        let chosen = spread.choose(&device.parse().unwrap(), None, |id| {
-            spread.share(id).is_some_and(can)
-        });
+        prop_assert_eq!(found, least);
+        let chosen = spread.choose(&device.parse().unwrap(), None, can);
         prop_assert_eq!(chosen, least);
     }
 

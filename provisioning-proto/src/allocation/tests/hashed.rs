@@ -139,7 +139,7 @@ fn what_an_entry_allows_is_chosen_among_as_if_there_were_nothing_else() {
             .map(|n| access_point_id(&format!("ap-{}", n * 3)))
             .collect();
         let others = all.all().values().filter(|one| allowed.contains(&one.id));
-        let alone = points(others.cloned());
+        let alone = points(others.map(|one| one.as_ref().clone()));
         for n in 0..200 {
             let id = id(&format!("sn-{n}"));
             let mut input = AllocationInput::new(&id, id.as_str());
@@ -149,6 +149,38 @@ fn what_an_entry_allows_is_chosen_among_as_if_there_were_nothing_else() {
             assert_eq!(place, chosen(n, &alone, &rules));
         }
     }
+}
+
+#[test]
+fn an_access_point_that_is_put_again_or_removed_counts_at_once() {
+    let (mut all, rules) = (points(weighted(&[1, 1])), hashed());
+    let at = |all: &AccessPoints, name: &str| {
+        let places = (0..50).filter_map(|n| chosen(n, all, &rules));
+        places.filter(|place| place == name).count()
+    };
+    let before = at(&all, "ap-0");
+    assert!(0 < before && before < 50);
+    let mut closed = point("ap-0");
+    closed.accepts_new = false;
+    all.put(closed);
+    assert_eq!((at(&all, "ap-0"), at(&all, "ap-1")), (0, 50));
+    all.put(point("ap-0"));
+    assert_eq!(at(&all, "ap-0"), before);
+    assert_eq!(all.remove(&access_point_id("ap-1")), Some(point("ap-1")));
+    assert_eq!((at(&all, "ap-0"), at(&all, "ap-1")), (50, 0));
+}
+
+/// A policy with weights of its own, of which some are of access points that are not there.
+#[test]
+fn weights_of_access_points_that_are_gone_get_nothing() {
+    let all = points(weighted(&[1, 1]));
+    let named = ["ap-0", "gone"].map(|id| (access_point_id(id), weight(1)));
+    let rule = Rule::Hashed {
+        weights: named.into(),
+        application: None,
+    };
+    let rules = policies([policy("p", 1, rule)]);
+    assert!((0..50).all(|n| chosen(n, &all, &rules).as_deref() == Some("ap-0")));
 }
 
 #[test]
