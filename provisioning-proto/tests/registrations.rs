@@ -13,5 +13,7 @@
 mod harness;
 #[path = "registrations/interleavings.rs"]
 mod interleavings;
+#[path = "registrations/invariants.rs"]
+mod invariants;
 #[path = "registrations/scenarios.rs"]
 mod scenarios;

@@ -60,6 +60,8 @@ struct Run {
     ended: Vec<BootstrapId>,
     finishes: usize,
     finished: usize,
+    /// Whose last bootstrap had a Write or Delete refused.
+    refused: BTreeSet<PeerId>,
     confidential: bool,
     /// Whether outputs are taken at once.
     eager: bool,
@@ -86,6 +88,7 @@ impl Run {
             ended: Vec::new(),
             finishes: 0,
             finished: 0,
+            refused: BTreeSet::new(),
             confidential,
             eager,
         }
@@ -129,6 +132,10 @@ impl Run {
                     Step::AnswerWith(code) => Response::new(Code::from_byte(*code)),
                     _ => self.clients.get_mut(&peer).unwrap().answer(&request),
                 };
+                let writes = matches!(request.method, Method::Put | Method::Delete);
+                if writes && (matches!(step, Step::Fail) || !response.code.is_success()) {
+                    self.refused.insert(peer);
+                }
                 if matches!(step, Step::Fail) {
                     self.machine
                         .handle_failure(exchange, TransportFailure::TimedOut, self.now);
@@ -170,7 +177,12 @@ impl Run {
         while let Some(output) = self.machine.poll_output() {
             self.transcript.push(format!("{output:?}"));
             match output {
-                Output::Configure { bootstrap, .. } => {
+                Output::Configure {
+                    bootstrap, client, ..
+                } => {
+                    // Its client is `client` of the tenant `t0`, `t1` or `t2`.
+                    self.refused
+                        .retain(|peer| name(&format!("t{}", peer.0), "client") != client);
                     self.questions.push_back(bootstrap);
                     assert!(self.begun.insert(bootstrap));
                 }
@@ -182,6 +194,8 @@ impl Run {
                     // I43: here everything to be written holds a key.
                     assert!(self.confidential);
                     self.finishes += usize::from(request.path == ["bs"]);
+                    // I41: after that there is nothing more to be asked, least of all to finish.
+                    assert!(!self.refused.contains(&peer), "{request:?}");
                     self.open.push_back((exchange, peer, request));
                 }
                 Output::Cancel { exchange } => {

@@ -18,7 +18,7 @@ impl Index {
     ) -> Self {
         let seeded = points.map(|point| (hash("access point", point.id.as_str()), point.clone()));
         let mut seeded: Vec<_> = seeded.collect();
-        seeded.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        seeded.sort_unstable_by_key(|(seed, _)| *seed);
         let (seeds, points): (Vec<_>, _) = seeded.into_iter().unzip();
         Self {
             seeds: Sorted::new(seeds),

@@ -258,6 +258,31 @@ fn what_is_written_is_read_as_the_same() {
 }
 
 proptest! {
+    /// I14: only a device with a chain, and of the policies only one whose authority is in it; of those the authority nearest to the
+    /// device, and then the oldest policy.
+    #[test]
+    fn a_certificate_policy_takes_nobody_without_its_authority(
+        chain in prop::collection::vec(0_u8..5, 0..4),
+        rules in prop::collection::vec(0_u8..5, 0..8),
+    ) {
+        let name = |number: &u8| format!("ca-{number}");
+        let all = points((0..rules.len()).map(|n| point(&format!("ap-{n}"))));
+        let made = rules.iter().enumerate().map(|(n, authority)| {
+            let rule = certificate(&name(authority), &format!("ap-{n}"));
+            policy(&format!("p-{n}"), n.try_into().unwrap(), rule)
+        });
+        let made = policies(made);
+        let authorities: Vec<CaId> = chain.iter().map(|ca| name(ca).parse().unwrap()).collect();
+        let device = id("sn-1");
+        let mut input = AllocationInput::new(&device, "x");
+        input.authorities = &authorities;
+        let setting = Setting::new(&all, &made);
+        let place = outcome(decide(&input, &Selection::All, &setting));
+        let mut wanted = chain.iter().filter_map(|ca| rules.iter().position(|one| one == ca));
+        let wanted = wanted.next().map(|n| format!("ap-{n}"));
+        prop_assert_eq!(place, wanted.ok_or(Code::NO_MATCH));
+    }
+
     /// Whatever the policies say, nobody is sent where the tenant, the access point or the entry does not allow it.
     #[test]
     fn what_is_chosen_is_always_allowed(
