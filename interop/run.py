@@ -15,6 +15,7 @@ import oauth_clients  # noqa: F401
 import refusals  # noqa: F401
 import pushed_and_bound  # noqa: F401
 import device_flow  # noqa: F401
+import linking_secrets  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401

@@ -19,6 +19,8 @@ mod attempts;
 mod contract;
 #[path = "client_links/crashes.rs"]
 mod crashes;
+#[path = "client_links/failures.rs"]
+mod failures;
 #[path = "client_links/refreshing.rs"]
 mod refreshing;
 #[path = "client_links/unlinking.rs"]

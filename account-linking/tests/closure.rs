@@ -66,7 +66,13 @@ proptest! {
 #[test]
 fn a_lost_answer_ends_no_link() {
     let mut retries = 0;
-    for kind in [Kind::Stable, Kind::Asking, Kind::Rotating, Kind::Public] {
+    for kind in [
+        Kind::Stable,
+        Kind::Asking,
+        Kind::Rotating,
+        Kind::Public,
+        Kind::Patient,
+    ] {
         for seed in 0..16 {
             let mut life = Life::new(kind, seed);
             let linked = life.link(0, USERS[0].1, false).unwrap();
@@ -85,4 +91,68 @@ fn a_lost_answer_ends_no_link() {
         }
     }
     assert!(retries > 20, "the channel was too kind: {retries}");
+}
+
+/// With the defaults of both sides, the retries of a client without a secret fall into the window of ten seconds that its tokens
+/// have: two answers in a row may be lost, again and again, and the link lives. Three are one too many, which ends it (RFC 9700, 4.14.2).
+#[test]
+fn with_the_defaults_two_answers_in_a_row_may_be_lost() {
+    for (lost, lives) in [(1, true), (2, true), (3, false)] {
+        for seed in 0..32 {
+            let mut life = Life::new(Kind::Public, seed);
+            let linked = life.link(0, USERS[0].1, false).unwrap();
+            life.bench.pass(Duration::from_secs(1));
+            assert!(matches!(life.end_of(linked), Some(Event::Linked { .. })));
+            let grants = life.live_grants(USERS[0].1);
+            for _ in 0..if lives { 3 } else { 1 } {
+                life.bench.channel.loses = lost;
+                life.bench.pass(Duration::from_secs(3_600));
+                assert_eq!(life.bench.channel.loses, 0, "nothing was lost");
+            }
+            let retries = life.bench.shadow.retries;
+            assert!(!lives || retries == 3 * lost as usize, "{retries} retries");
+            let still = life.live_grants(USERS[0].1);
+            assert_eq!(
+                still == grants,
+                lives,
+                "{lost} answers were lost, seed {seed}"
+            );
+            life.settle();
+        }
+    }
+}
+
+/// The client's store is put back to an hour ago, with the refresh token of then (F25): one that stays works on; one that was
+/// replaced is a replay, which a client without a secret pays for with its grant, and both are told once to link again.
+#[test]
+fn after_a_restore_from_a_backup_links_work_or_say_that_they_must_be_made_anew() {
+    for (kind, works, lives) in [
+        (Kind::Stable, true, true),
+        (Kind::Rotating, false, true),
+        (Kind::Public, false, false),
+    ] {
+        let mut life = Life::new(kind, 1);
+        let linked = life.link(0, USERS[0].1, false).unwrap();
+        life.bench.pass(Duration::from_secs(1));
+        assert!(matches!(life.end_of(linked), Some(Event::Linked { .. })));
+        let grants = life.live_grants(USERS[0].1);
+        let backup = life.bench.disk.clone();
+        // Twice, so that the token of the backup is not the one before the last.
+        life.bench.pass(Duration::from_secs(2 * 3_600));
+        let told = life.bench.events.len();
+        life.bench.disk = backup;
+        life.bench.restart_client();
+        life.bench.pass(Duration::from_secs(3_600));
+        let relinks = life.bench.events[told..].iter();
+        let relinks = relinks.filter(|(_, event)| matches!(event, Event::RelinkNeeded { .. }));
+        assert_eq!(relinks.count(), usize::from(!works), "{kind:?}");
+        assert_eq!(life.live_grants(USERS[0].1) == grants, lives, "{kind:?}");
+        // A new attempt works, and there is one grant again.
+        let again = life.link(0, USERS[0].1, false).unwrap();
+        life.bench.pass(Duration::from_secs(1));
+        assert!(
+            matches!(life.end_of(again), Some(Event::Linked { .. })),
+            "{kind:?}"
+        );
+    }
 }

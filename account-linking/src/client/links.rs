@@ -240,7 +240,8 @@ impl Links {
 
     /// Asks for a token to call `cloud` with; ends in [`Event::Token`] or [`Event::Failed`].
     ///
-    /// `rejected` is a token that the cloud has just answered with 401: it is replaced, once.
+    /// `rejected` is a token that the cloud has just answered with 401: it is replaced, once. After 403 `insufficient_scope` leave it
+    /// out: the next token would be no better, and the user is to link again, which asks for [`Cloud::scopes`] anew.
     ///
     /// # Errors
     ///

@@ -56,6 +56,11 @@ pub struct Registration {
     pub pkce_required: bool,
     /// Whether its refresh tokens rotate, and how long a superseded one is answered with the same
     /// successor; a public client's always rotate.
+    ///
+    /// A client that lost an answer is to ask again inside this window, or its link ends: its timeout has to be shorter. This crate's
+    /// client asks again after 4 s and after 9 s at the latest
+    /// ([`refresh_timeout`](crate::client::Config::refresh_timeout)). A longer window also gives a thief longer who has the
+    /// superseded token: up to 10 s for clients without a secret unless their tokens are bound to a key, up to 60 s for others.
     pub rotation_window: Option<Duration>,
     /// Whether a superseded refresh token outside the window ends the grant; always so for a
     /// public client.
@@ -134,7 +139,8 @@ impl Registration {
         }
     }
 
-    /// A public client: no secret, PKCE, and refresh tokens that rotate with a window of 10 s.
+    /// A public client: no secret, PKCE, and refresh tokens that rotate with a window of 10 s (see
+    /// [`rotation_window`](Self::rotation_window) for how soon the client has to ask again).
     #[must_use]
     pub fn public(
         client_id: ClientId,

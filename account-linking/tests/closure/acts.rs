@@ -13,6 +13,8 @@ pub enum Kind {
     Rotating,
     /// It has no secret, its tokens rotate, and a replay ends the grant.
     Public,
+    /// The same, with a window that is longer than a message can be on its way.
+    Patient,
 }
 
 /// What a user, an operator or the weather does.
@@ -60,6 +62,7 @@ pub fn kind() -> impl Strategy<Value = Kind> {
         Just(Kind::Stable),
         Just(Kind::Asking),
         Just(Kind::Rotating),
-        Just(Kind::Public)
+        Just(Kind::Public),
+        Just(Kind::Patient)
     ]
 }

@@ -51,6 +51,8 @@ pub struct Channel {
     pub bad: bool,
     /// Whether requests are repeated on the way.
     pub repeats: bool,
+    /// How many answers will be lost from now on, whatever the weather.
+    pub loses: u32,
     carried: Vec<Carried>,
 }
 
@@ -61,11 +63,16 @@ impl Channel {
             dice,
             bad: false,
             repeats: true,
+            loses: 0,
             carried,
         }
     }
 
     pub fn put(&mut self, now: Instant, run: u64, exchange: ExchangeId, packet: Packet) {
+        if self.loses > 0 && matches!(packet, Packet::Answer(_)) {
+            self.loses -= 1;
+            return;
+        }
         let mut carry = |after: u64, packet: Packet| {
             let at = now + Duration::from_millis(after);
             self.carried.push(Carried {

@@ -35,8 +35,12 @@ impl Life {
                 rotating.rotation_window = Some(window);
                 (rotating, Some(window))
             }
-            // The default of ten seconds is over when this client gives up on an answer, and with it the link.
             Kind::Public => {
+                let app = public();
+                let window = app.rotation_window;
+                (app, window)
+            }
+            Kind::Patient => {
                 let (mut app, window) = (public(), Duration::from_secs(60));
                 app.rotation_window = Some(window);
                 (app, Some(window))

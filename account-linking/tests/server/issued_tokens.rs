@@ -426,3 +426,34 @@ fn tokens_of_a_key_that_is_retired_stay_good_while_it_is_published() {
     assert_eq!(retired.check(&linked.access), Err(Refusal::Invalid));
     assert!(retired.check(&renewed.access).is_ok());
 }
+
+/// I15: what has expired, or was refused as expired, is not revived by a clock that is set back.
+#[test]
+fn a_clock_that_is_set_back_revives_nothing() {
+    let (mut world, _) = World::with_clients(&[public()]);
+    let early = world.wall;
+    let held = link(&mut world, None, "client-app", "user-1");
+    let code = obtain_code(&mut world, "client-app", "user-1", &[]);
+    let is_refused = |world: &mut World| {
+        assert!(world.check(&held.access).is_err());
+        assert_eq!(
+            error(&redeem(world, None, "client-app", &code)),
+            "invalid_grant"
+        );
+    };
+    world.pass(Duration::from_secs(3601));
+    is_refused(&mut world);
+    world.wall = early;
+    is_refused(&mut world);
+    world.pass(Duration::from_secs(1));
+    is_refused(&mut world);
+    // The links that there are live on meanwhile, and what is new as well.
+    let answer = refresh(
+        &mut world,
+        None,
+        "client-app",
+        held.refresh.as_deref().unwrap(),
+    );
+    let next = tokens(&answer);
+    assert!(world.check(&next.access).is_ok());
+}

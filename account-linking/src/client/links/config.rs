@@ -12,10 +12,15 @@ pub struct Config {
     /// How long a user may take at the authorization server.
     pub attempt_lifetime: Duration,
     /// How long a request to an authorization server may take.
-    ///
-    /// Where the other side gives a new refresh token each time and takes the one before again for a short while only, shorter than
-    /// that: a refresh whose answer was lost is repeated after this time, and too late it ends the link.
     pub exchange_timeout: Duration,
+    /// How long the first two requests for a refresh may take; later ones may take [`Config::exchange_timeout`].
+    ///
+    /// Where the other side gives a new refresh token each time, it takes the one before again for a short while only, its retry
+    /// window (`rotation_window` of this crate's server, 10 s for a client without a secret). A refresh whose answer was lost has to be
+    /// asked for again inside of it; too late, the link is over. With the default of 3 s and [`Config::first_wait`] of 1 s, the second
+    /// request comes after 4 s at the latest and the third after 9 s, so that two answers in a row may be lost. For a window `w`, keep
+    /// twice this time and three times the first wait shorter than `w`.
+    pub refresh_timeout: Duration,
     /// How long it may take to learn whose the tokens are.
     pub identify_timeout: Duration,
     /// How long a command may take until its final event.
@@ -54,6 +59,7 @@ impl Config {
             return_pages: BTreeSet::from([return_page.into()]),
             attempt_lifetime: Duration::from_secs(600),
             exchange_timeout: Duration::from_secs(10),
+            refresh_timeout: Duration::from_secs(3),
             identify_timeout: Duration::from_secs(60),
             operation_timeout: Duration::from_secs(60),
             store_timeout: Duration::from_secs(10),

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::output::{Event, ExchangeId, Output, Refusal};
-use super::schedule::Pending;
 use super::work::{Subject, Work};
 use super::{Links, Timer};
 use crate::client::callback::ErrorCode;
@@ -50,6 +49,10 @@ impl Links {
             return None;
         }
         let request = oauth::request(self.clouds.get(cloud)?, question).ok()?;
+        let patience = match kind {
+            Kind::Refresh { .. } => self.refresh_patience(user, cloud),
+            _ => self.config.exchange_timeout,
+        };
         let exchange = ExchangeId(self.draw());
         let sent = self.clock.wall;
         self.exchanges.insert(
@@ -61,7 +64,7 @@ impl Links {
                 sent,
             },
         );
-        self.set_timer(Timer::Exchange(exchange), now, self.config.exchange_timeout);
+        self.set_timer(Timer::Exchange(exchange), now, patience);
         self.outputs.push_back(Output::Send { exchange, request });
         Some(())
     }
@@ -214,10 +217,7 @@ impl Links {
                 unknown(attempt)
             }
             Answer::Unclear => {
-                let until = self.wait_until(1, asked_to_wait, now);
-                self.memory(user)
-                    .identifying
-                    .insert(attempt, Pending::Until(until));
+                self.identification_failed(user, &attempt, asked_to_wait, now);
                 return;
             }
         };

@@ -23,7 +23,8 @@ pub(super) struct Memory {
     pub(super) operations: BTreeMap<String, OperationId>,
     pub(super) refreshes: BTreeMap<CloudId, Refresh>,
     pub(super) revoking: BTreeMap<u64, Pending>,
-    pub(super) identifying: BTreeMap<String, Pending>,
+    /// Whether it is being asked whose the tokens of an attempt are, and how often that has failed.
+    pub(super) identifying: BTreeMap<String, (Pending, u32)>,
     /// Which generation of tokens a forced refresh gave, and when.
     forced: BTreeMap<CloudId, (u64, Instant)>,
     pub(super) expiring: bool,
@@ -145,7 +146,7 @@ impl Links {
             // Nobody is asked for one that is over, which waits for its end to be durable.
             .filter(|(_, attempt)| attempt.ends > wall)
             .filter(|(_, attempt)| matches!(attempt.stage, Stage::Identifying(_)));
-        let asks = asks.filter_map(|(id, _)| when(memory.identifying.get(id), Some(now)));
+        let asks = asks.filter_map(|(id, _)| when(asking(memory, id), Some(now)));
         let renewals = links.links.iter().filter_map(|(cloud, link)| {
             let due = self.clock.instant(link.due()?);
             let refreshable = links
@@ -184,9 +185,7 @@ impl Links {
         for (id, attempt) in &links.attempts {
             if attempt.ends <= wall {
                 ended = true;
-            } else if matches!(attempt.stage, Stage::Identifying(_))
-                && idle(memory.identifying.get(id))
-            {
+            } else if matches!(attempt.stage, Stage::Identifying(_)) && idle(asking(memory, id)) {
                 asks.push(id.clone());
             }
         }
@@ -223,15 +222,28 @@ impl Links {
     }
 
     fn introspect(&mut self, user: &UserId, attempt: &str, now: Instant) {
-        let sent = self.try_introspect(user, attempt, now);
-        let pending = if sent.is_some() {
-            Pending::InFlight
+        if self.try_introspect(user, attempt, now).is_some() {
+            let asked = self.memory(user).identifying.entry(attempt.to_owned());
+            asked.or_default().0 = Pending::InFlight;
         } else {
-            Pending::Until(self.wait_until(1, None, now))
-        };
+            self.identification_failed(user, attempt, None, now);
+        }
+    }
+
+    /// Waits before it is asked again whose the tokens of an attempt are.
+    pub(super) fn identification_failed(
+        &mut self,
+        user: &UserId,
+        attempt: &str,
+        asked_to_wait: Option<Duration>,
+        now: Instant,
+    ) {
+        let entry = self.memory(user).identifying.get(attempt);
+        let tries = entry.map_or(1, |(_, tries)| tries.saturating_add(1));
+        let until = self.wait_until(tries, asked_to_wait, now);
         self.memory(user)
             .identifying
-            .insert(attempt.to_owned(), pending);
+            .insert(attempt.to_owned(), (Pending::Until(until), tries));
     }
 
     fn try_introspect(&mut self, user: &UserId, attempt: &str, now: Instant) -> Option<()> {
@@ -285,6 +297,17 @@ impl Links {
             &Question::Refresh(&token),
             now,
         )
+    }
+
+    /// How long a refresh may take: little at first, since the other side may take the token again for a short while only, and more
+    /// when that does not help, since the other side may be slow.
+    pub(super) fn refresh_patience(&self, user: &UserId, cloud: &CloudId) -> Duration {
+        let longest = self.config.exchange_timeout;
+        let memory = self.users.get(user);
+        match memory.and_then(|memory| memory.refreshes.get(cloud)) {
+            Some(refresh) if refresh.tries >= 2 => longest,
+            _ => self.config.refresh_timeout.min(longest),
+        }
     }
 
     /// Waits before the next refresh; whoever waits for a token is told, and the link stays.
@@ -426,6 +449,10 @@ impl Links {
             self.fail(operation, Failure::Unavailable);
         }
     }
+}
+
+fn asking<'a>(memory: &'a Memory, attempt: &str) -> Option<&'a Pending> {
+    memory.identifying.get(attempt).map(|(pending, _)| pending)
 }
 
 /// `now` and `wait`, at least a millisecond away.
