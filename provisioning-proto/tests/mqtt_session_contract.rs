@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use provisioning_proto::mqtt::session::{
-    Authentication, Output, Publish, QoS, RequestId, Session, SessionConfig,
+    Authentication, Connect, Output, Publish, QoS, RequestId, Session, SessionConfig,
 };
 use support::{DOWN, EVENTS, UP, connect, kinds, payload};
 
@@ -238,6 +238,41 @@ proptest! {
         let told: Vec<_> = player.seen.iter().filter(|(_, output)| matches!(output, Output::Publish { .. })).collect();
         prop_assert_eq!(told.len(), 1);
         prop_assert_eq!(told[0].0, asked + Duration::from_millis(millis.min(4_000)));
+    }
+
+    /// I38: who it was, what it showed and how long it took to judge that makes no difference.
+    #[test]
+    fn who_is_refused_sees_the_same_at_the_same_time(
+        id in "[a-z0-9]{1,12}",
+        scope in prop::option::of("[0-9a-f]{12}"),
+        password in "[0-9a-f]{64}",
+        certificate: bool,
+        judged in 0_u64..1_000,
+    ) {
+        let begin = begin();
+        let mut session = Session::new(SessionConfig::default(), begin);
+        let scope = scope.map(|scope| format!("_{scope}")).unwrap_or_default();
+        let client_id = match certificate {
+            true => format!("{id}_0{scope}"),
+            false => format!("{id}_0{scope}_1_2019122614"),
+        };
+        // Without a scope, a certificate comes with a time.
+        let client_id = if certificate && scope.is_empty() { format!("{id}_0_1_2019122614") } else { client_id };
+        let mut connect = Connect::new(&client_id);
+        connect.user_name = Some(&id);
+        connect.password = (!certificate).then_some(password.as_bytes());
+        connect.has_certificate = certificate;
+        session.handle_connect(&connect, begin);
+        prop_assert!(matches!(session.poll_output(), Some(Output::Authenticate(_))));
+        prop_assert!(session.poll_output().is_none());
+        session.handle_authentication(Authentication::Refused, begin + Duration::from_millis(judged));
+        prop_assert!(session.poll_output().is_none(), "it was told at once");
+        let told = begin + Duration::from_secs(1);
+        prop_assert_eq!(session.next_deadline(), Some(told));
+        session.handle_timeout(told);
+        let outputs: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
+        let expected = "ConnAck(BadUserNameOrPassword) Close(Refused(BadUserNameOrPassword))";
+        prop_assert_eq!(kinds(&outputs), expected);
     }
 
     #[test]

@@ -443,4 +443,52 @@ proptest! {
             run.step(event);
         }
     }
+
+    /// I18: whoever asks again, before the answer or after it, is told the same, and is assigned once; also with another secret at
+    /// hand each time. (More than four that wait for the same are put off.)
+    #[test]
+    fn a_request_that_is_repeated_has_one_assignment_and_one_answer(
+        by_group: bool,
+        pauses in prop::collection::vec(0..5_usize, 1..5),
+    ) {
+        let mut world = World::furnished();
+        let id = if by_group { "sn-1" } else { "dev-1" };
+        if !by_group {
+            world.enroll(id, "12345678", |_| {}).unwrap();
+        }
+        let mut operations = Vec::new();
+        for (number, pause) in pauses.iter().enumerate() {
+            let principal = match by_group {
+                true => world.by_group(id),
+                false => world.by_secret(id, "12345678"),
+            };
+            let mut request = RegistrationRequest::new(principal.unwrap());
+            request.fresh_secret = by_group.then(|| sealed(format!("secret {number}").as_bytes()));
+            let (wall, now) = (world.wall(), world.now());
+            operations.push(world.machine.handle_request(request, wall, now));
+            world.drain();
+            for _ in 0..*pause {
+                if !world.waiting.is_empty() {
+                    let output = world.waiting.remove(0);
+                    world.perform(output, true);
+                }
+            }
+        }
+        world.settle();
+        let told: Vec<_> = operations
+            .iter()
+            .map(|operation| {
+                let answer = world.answers.remove(operation).unwrap().unwrap();
+                (answer.assignment, answer.device_secret.map(|secret| secret.sealed))
+            })
+            .collect();
+        prop_assert!(told.windows(2).all(|two| two[0] == two[1]), "{told:?}");
+        prop_assert_eq!(told[0].1.is_some(), by_group);
+        let known = world.registration(id).unwrap();
+        prop_assert_eq!((known.generation, known.previous.len()), (1, 0));
+        // Its target may be told again, and is the only one.
+        let mut told = world.log.iter().filter(|line| !line.starts_with("answer"));
+        let upsert = format!("upsert {id} a");
+        prop_assert!(told.all(|line| *line == upsert), "{:?}", world.log);
+    }
 }
