@@ -3,6 +3,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { Provider } from "oidc-provider";
 
+// Port 0 is any that is free: its name is only known when it listens, and is not what counts here.
 const port = Number(process.argv[2]);
 const issuer = `http://127.0.0.1:${port}`;
 const [client_id, client_secret, resource, scope] = ["client-acme", "s".repeat(43), `${issuer}/api`, "r:* w:*"];
@@ -38,6 +39,6 @@ const refresh = new provider.RefreshToken({
   client, accountId: "user-1", grantId: await grant.save(), gty: "authorization_code", scope: `offline_access ${scope}`, resource,
 });
 const refresh_token = await refresh.save();
-provider.listen(port, "127.0.0.1", () => {
-  console.log(JSON.stringify({ url: `${issuer}/token`, client_id, client_secret, refresh_token }));
+const server = provider.listen(port, "127.0.0.1", () => {
+  console.log(JSON.stringify({ url: `http://127.0.0.1:${server.address().port}/token`, client_id, client_secret, refresh_token }));
 });

@@ -18,6 +18,7 @@ mod fixtures;
 mod goals;
 mod net;
 mod outside;
+mod peer;
 mod world;
 
 use std::process::ExitCode;

@@ -57,6 +57,24 @@ impl Side {
     }
 }
 
+/// A server whose CPU time can be told.
+pub(super) trait Measured {
+    fn address(&self) -> SocketAddr;
+
+    /// The nanoseconds that it has taken so far.
+    async fn cpu(&self) -> u64;
+}
+
+impl Measured for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn cpu(&self) -> u64 {
+        self.side.cpu().await
+    }
+}
+
 /// A server on a port of loopback.
 pub(super) struct Server {
     pub(super) side: Side,
@@ -86,20 +104,21 @@ impl Server {
 
 /// What a server took for each request, in CPU nanoseconds, under so many connections that never pause.
 pub(super) async fn load(
-    server: &Server,
+    server: &impl Measured,
     request: &'static [u8],
     connections: usize,
     duration: Duration,
 ) -> f64 {
     let mut clients = Vec::new();
     for _ in 0..connections {
-        let mut stream = TcpStream::connect(server.address).await.expect("connected");
+        let stream = TcpStream::connect(server.address()).await;
+        let mut stream = stream.expect("connected");
         stream.set_nodelay(true).expect("an option");
         let head = first_answer(&mut stream, request).await;
         clients.push((stream, head.length + head.content));
     }
     let deadline = clock::wall() + duration.as_nanos() as u64;
-    let began = server.side.cpu().await;
+    let began = server.cpu().await;
     let tasks: Vec<_> = clients
         .into_iter()
         .map(|(mut stream, length)| {
@@ -119,7 +138,7 @@ pub(super) async fn load(
     for task in tasks {
         count += task.await.expect("no panic");
     }
-    let taken = server.side.cpu().await - began;
+    let taken = server.cpu().await - began;
     taken as f64 / count.max(1) as f64
 }
 
