@@ -14,6 +14,7 @@
 )]
 
 mod authorization;
+mod durable_streams;
 mod fixtures;
 mod goals;
 mod net;

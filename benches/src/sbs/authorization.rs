@@ -1,6 +1,7 @@
-//! An authorization server with one user and one linked client, its streams in memory.
+//! An authorization server with one client that users have linked, its streams in memory or in a journal.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,11 +23,13 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 
+use crate::sbs::durable_streams::Durable;
+
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const REDIRECT: &str = "https://client.example/callback";
 
 /// What is kept: streams of changes.
-type Kept = BTreeMap<String, Vec<Bytes>>;
+pub(super) type Kept = BTreeMap<String, Vec<Bytes>>;
 
 /// A key of ES256.
 pub(super) struct Keys {
@@ -110,8 +113,8 @@ impl Rig {
         }
     }
 
-    /// Registers the client and links the user's account, all steps of it.
-    pub(super) fn link(&mut self) -> Linked {
+    /// Registers the client.
+    pub(super) fn register(&mut self) {
         let client = Registration::confidential(
             "client-acme".parse().expect("an id"),
             "Acme",
@@ -123,6 +126,10 @@ impl Rig {
         let begun = self.server.register_client(client, entropy, wall, now);
         begun.expect("room");
         drop(self.pump());
+    }
+
+    /// Links the account of a user, all steps of it.
+    pub(super) fn link(&mut self, user: &str) -> Linked {
         let verifier = PkceVerifier::generate([7; 32]);
         let arrival = self.get(
             &format!(
@@ -133,7 +140,7 @@ impl Rig {
         );
         let cookie = cookie(&arrival);
         let login = self.get(location(&arrival), &cookie);
-        let form = format!("{}&username=user-1&password=good", fields(&login));
+        let form = format!("{}&username={user}&password=good", fields(&login));
         let answer = self.post("/login", &cookie, form);
         let cookie = self::cookie(&answer);
         let consent = self.get(location(&answer), &cookie);
@@ -211,8 +218,10 @@ impl Rig {
             match output {
                 Output::Respond { response, .. } => answer = Some(response),
                 Output::Authenticated { result, .. } => good = result.is_ok(),
-                Output::VerifyPassword { request, .. } => {
-                    let user = Some("user-1".parse().expect("an id"));
+                Output::VerifyPassword {
+                    request, user_name, ..
+                } => {
+                    let user = Some(user_name.parse().expect("an id"));
                     self.server.handle_password(request, user, self.now);
                 }
                 Output::Sign {
@@ -258,15 +267,29 @@ impl Rig {
 
 /// The same for the driver.
 pub(super) struct Streams {
-    kept: Mutex<Kept>,
+    kept: Keeping,
     keys: Arc<Keys>,
     entropy: SystemRandom,
+}
+
+enum Keeping {
+    Memory(Mutex<Kept>),
+    Durable(Durable),
 }
 
 impl Streams {
     pub(super) fn new(kept: Kept, keys: Arc<Keys>) -> Self {
         Self {
-            kept: Mutex::new(kept),
+            kept: Keeping::Memory(Mutex::new(kept)),
+            keys,
+            entropy: SystemRandom::new(),
+        }
+    }
+
+    /// What is kept so far, and all that comes, in a journal.
+    pub(super) fn durable(kept: Kept, keys: Arc<Keys>, journal: &Path) -> Self {
+        Self {
+            kept: Keeping::Durable(Durable::new(kept, journal)),
             keys,
             entropy: SystemRandom::new(),
         }
@@ -298,17 +321,27 @@ impl Outside for Streams {
     }
 
     async fn load(&self, stream: String) -> Option<Loaded> {
-        Some(load(&*self.kept.lock().ok()?, &stream))
-    }
-
-    async fn append(&self, append: Append) -> Appended {
-        match self.kept.lock() {
-            Ok(mut kept) => keep(&mut kept, append),
-            Err(_) => Appended::Unknown,
+        match &self.kept {
+            Keeping::Memory(kept) => Some(load(&*kept.lock().ok()?, &stream)),
+            Keeping::Durable(durable) => durable.load(stream).await,
         }
     }
 
-    async fn save_snapshot(&self, _: String, _: Snapshot) {}
+    async fn append(&self, append: Append) -> Appended {
+        match &self.kept {
+            Keeping::Memory(kept) => match kept.lock() {
+                Ok(mut kept) => keep(&mut kept, append),
+                Err(_) => Appended::Unknown,
+            },
+            Keeping::Durable(durable) => durable.append(append).await,
+        }
+    }
+
+    async fn save_snapshot(&self, stream: String, snapshot: Snapshot) {
+        if let Keeping::Durable(durable) = &self.kept {
+            durable.save_snapshot(stream, snapshot).await;
+        }
+    }
 
     fn note(&self, _: Event) {}
 }

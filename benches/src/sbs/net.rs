@@ -1,6 +1,7 @@
 //! A side of a comparison that serves or sends over loopback, on a thread of its own so that its CPU time can be told from the
 //! load's.
 
+use std::fs;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
@@ -75,6 +76,17 @@ impl Measured for Server {
     }
 }
 
+/// CPU time of a process's threads that have a name like that.
+pub(super) fn threads_cpu(process: u32, is_meant: impl Fn(&str) -> bool) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+    let of = |thread: fs::DirEntry| -> Option<u64> {
+        let read = |file: &str| fs::read_to_string(thread.path().join(file)).ok();
+        is_meant(read("comm")?.trim()).then_some(())?;
+        read("schedstat")?.split_whitespace().next()?.parse().ok()
+    };
+    threads.filter_map(|thread| of(thread.ok()?)).sum()
+}
+
 /// A server on a port of loopback.
 pub(super) struct Server {
     pub(super) side: Side,
@@ -102,26 +114,25 @@ impl Server {
     }
 }
 
-/// What a server took for each request, in CPU nanoseconds, under so many connections that never pause.
+/// What a server took for each request, in CPU nanoseconds, under connections that never pause and each ask one of these.
 pub(super) async fn load(
     server: &impl Measured,
-    request: &'static [u8],
-    connections: usize,
+    requests: &[&'static [u8]],
     duration: Duration,
 ) -> f64 {
     let mut clients = Vec::new();
-    for _ in 0..connections {
+    for request in requests.iter().copied() {
         let stream = TcpStream::connect(server.address()).await;
         let mut stream = stream.expect("connected");
         stream.set_nodelay(true).expect("an option");
         let head = first_answer(&mut stream, request).await;
-        clients.push((stream, head.length + head.content));
+        clients.push((stream, request, head.length + head.content));
     }
     let deadline = clock::wall() + duration.as_nanos() as u64;
     let began = server.cpu().await;
     let tasks: Vec<_> = clients
         .into_iter()
-        .map(|(mut stream, length)| {
+        .map(|(mut stream, request, length)| {
             tokio::spawn(async move {
                 let mut answer = vec![0; length];
                 let mut count = 0_u64;

@@ -1,6 +1,5 @@
 //! `oidc-provider` of npm in a process of its own, where `scripts/bench tokens` or `sbs` has put it.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::sbs::net::Measured;
+use crate::sbs::net::{Measured, threads_cpu};
 
 /// The process, and a request for an access token that it answers as often as it is asked.
 pub(super) struct OidcProvider {
@@ -70,13 +69,7 @@ impl Measured for OidcProvider {
 
     /// Of all its threads.
     async fn cpu(&self) -> u64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id()));
-        let of = |task: fs::DirEntry| -> Option<u64> {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse().ok()
-        };
-        let times = tasks.expect("it runs").filter_map(|task| of(task.ok()?));
-        times.sum()
+        threads_cpu(self.process.id(), |_| true)
     }
 }
 

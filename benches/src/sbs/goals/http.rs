@@ -101,8 +101,8 @@ fn loaded<'a>(
     duration: Duration,
 ) -> Case<'a> {
     Box::new(move || {
-        let load = net::load(server, request, CONNECTIONS, duration);
-        runtime.block_on(load) / 1000.0
+        let requests = [request; CONNECTIONS];
+        runtime.block_on(net::load(server, &requests, duration)) / 1000.0
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,26 +18,30 @@ use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
+use account_linking::server::AuthorizationServer;
 use account_linking::server::driver::{Handle, drive};
 use bench_harness::{Limit, Run};
 
 use crate::sbs::authorization::{Keys, Rig, Streams};
-use crate::sbs::net::{self, Server};
+use crate::sbs::goals::journal::Folder;
+use crate::sbs::net::{self, Measured, Server};
 use crate::sbs::peer::OidcProvider;
 
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 64;
 
 /// A check of a token beside the verification of its signature; and of one that was verified before, beside a look at such tokens.
 pub(super) fn check(run: &mut Run) {
     let keys = Arc::new(Keys::new());
     let mut rig = Rig::new(Arc::clone(&keys), 0);
-    let linked = rig.link();
+    rig.register();
+    let linked = rig.link("user-1");
     let request = Rig::request(&linked.access);
     let (input, signature) = Keys::signed(&linked.access);
     let digest: [u8; 32] = Sha256::digest(&linked.access).into();
     let known = std::collections::BTreeMap::from([(digest, ())]);
     let mut remembering = Rig::new(Arc::clone(&keys), 16_384);
-    let same = Rig::request(&remembering.link().access);
+    remembering.register();
+    let same = Rig::request(&remembering.link("user-1").access);
     let [ours, verification, again, look] = run.medians([
         run.computing(|| rig.check(black_box(&request))),
         run.computing(|| assert!(keys.verify(black_box(&input), &signature))),
@@ -61,69 +66,110 @@ pub(super) fn check(run: &mut Run) {
     );
 }
 
-/// `POST /token` with a refresh token, its change kept in memory, beside an axum handler that signs one JWT of the same kind; and
-/// beside `oidc-provider` where it is installed.
+/// `POST /token` with a refresh token, beside an axum handler that signs one JWT of the same kind, and beside `oidc-provider` where
+/// it is installed: what it changes kept in memory, as there, and in a journal, each of the connections for a user of its own.
 pub(super) fn issue(run: &mut Run) {
     let runtime = net::runtime();
     let keys = Arc::new(Keys::new());
     let mut rig = Rig::new(Arc::clone(&keys), 16_384);
-    let linked = rig.link();
+    rig.register();
+    let users: Vec<_> = (0..CONNECTIONS).map(|n| format!("user-{n:02}")).collect();
+    let linked: Vec<_> = users.iter().map(|user| rig.link(user)).collect();
+    let (input, _) = Keys::signed(&linked.first().expect("a user").access);
+    let requests: Vec<&'static [u8]> = linked
+        .iter()
+        .map(|linked| leaked(refresh(&linked.refresh, &rig.secret)))
+        .collect();
+    let folder = Folder::new();
+    let mut other = Rig::new(Arc::clone(&keys), 16_384);
+    other.register();
+    let durable_requests: Vec<&'static [u8]> = users
+        .iter()
+        .map(|user| leaked(refresh(&other.link(user).refresh, &other.secret)))
+        .collect();
+    let (server, kept) = rig.into_parts();
+    let ours = start(server, Streams::new(kept, Arc::clone(&keys)));
+    let (server, kept) = other.into_parts();
+    let journal = folder.file("tokens");
+    let durable = start(server, Streams::durable(kept, Arc::clone(&keys), &journal));
+    let durable = WithJournal(durable);
+    let reference = Server::start(move |listener| serve_signed(listener, keys, input));
+    let peer = OidcProvider::start();
+    if peer.is_none() {
+        run.note("oidc-provider is not installed: scripts/bench tokens installs it");
+    }
+    let question = peer.as_ref().map(|peer| leaked(peer.request.clone()));
+    let duration = Duration::from_millis(run.scaled(250, 20) as u64);
+    let [ours, durable, reference, theirs] = run.medians([
+        Box::new(|| runtime.block_on(net::load(&ours, &requests, duration)) / 1000.0),
+        Box::new(|| runtime.block_on(net::load(&durable, &durable_requests, duration)) / 1000.0),
+        Box::new(|| runtime.block_on(net::load(&reference, &requests, duration)) / 1000.0),
+        Box::new(|| match (&peer, question) {
+            (Some(peer), Some(question)) => {
+                let questions = [question; CONNECTIONS];
+                runtime.block_on(net::load(peer, &questions, duration)) / 1000.0
+            }
+            _ => 0.0,
+        }),
+    ]);
+    run.row(
+        "an access token for a refresh token, axum signing one JWT with ring",
+        "µs",
+        (ours, reference),
+        Limit::AtMost(1.8),
+    );
+    if peer.is_some() {
+        run.row(
+            "the same, oidc-provider, both with everything in memory",
+            "µs",
+            (ours, theirs),
+            Limit::AtMost(0.1),
+        );
+        run.row(
+            "the same with every change durable, oidc-provider with everything in memory",
+            "µs",
+            (durable, theirs),
+            Limit::AtMost(0.1),
+        );
+    }
+}
+
+fn refresh(token: &str, secret: &str) -> Vec<u8> {
     let form = format!(
-        "grant_type=refresh_token&refresh_token={}&client_id=client-acme&client_secret={}",
-        linked.refresh, rig.secret
+        "grant_type=refresh_token&refresh_token={token}&client_id=client-acme&client_secret={secret}"
     );
     let request = format!(
         "POST /token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
          content-length: {}\r\n\r\n{form}",
         form.len()
     );
-    let request: &'static [u8] = Box::leak(request.into_bytes().into_boxed_slice());
-    let (server, streams) = rig.into_parts();
-    let outside = Streams::new(streams, Arc::clone(&keys));
-    let ours = Server::start(move |listener| async move {
+    request.into_bytes()
+}
+
+fn leaked(request: Vec<u8>) -> &'static [u8] {
+    Box::leak(request.into_boxed_slice())
+}
+
+fn start(server: AuthorizationServer, outside: Streams) -> Server {
+    Server::start(move |listener| async move {
         let (handle, task) = drive(server, outside, 1024);
         tokio::spawn(task);
         serve(listener, handle).await;
-    });
-    let (input, _) = Keys::signed(&linked.access);
-    let reference = Server::start(move |listener| serve_signed(listener, keys, input));
-    let duration = Duration::from_millis(run.scaled(250, 20) as u64);
-    let runtime = &runtime;
-    let of = |server| -> bench_harness::Case<'_> {
-        Box::new(move || {
-            runtime.block_on(net::load(server, request, CONNECTIONS, duration)) / 1000.0
-        })
-    };
-    let (ours, reference) = (&ours, &reference);
-    let told = |run: &mut Run, ours: f64, reference: f64| {
-        run.row(
-            "an access token for a refresh token, axum signing one JWT with ring",
-            "µs",
-            (ours, reference),
-            Limit::AtMost(1.8),
-        );
-    };
-    let Some(mut peer) = OidcProvider::start() else {
-        run.note("oidc-provider is not installed: scripts/bench tokens installs it");
-        let [ours, reference] = run.medians([of(ours), of(reference)]);
-        return told(run, ours, reference);
-    };
-    let question: &'static [u8] = Box::leak(std::mem::take(&mut peer.request).into_boxed_slice());
-    let peer = &peer;
-    let [ours, reference, theirs] = run.medians([
-        of(ours),
-        of(reference),
-        Box::new(move || {
-            runtime.block_on(net::load(peer, question, CONNECTIONS, duration)) / 1000.0
-        }),
-    ]);
-    told(run, ours, reference);
-    run.row(
-        "the same, oidc-provider with everything in memory as well",
-        "µs",
-        (ours, theirs),
-        Limit::AtMost(0.1),
-    );
+    })
+}
+
+/// A server together with the journal's thread, of which there is one here.
+struct WithJournal(Server);
+
+impl Measured for WithJournal {
+    fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    async fn cpu(&self) -> u64 {
+        let journal = net::threads_cpu(std::process::id(), |name| name == "journal");
+        self.0.side.cpu().await + journal
+    }
 }
 
 /// The authorization server behind hyper.
