@@ -77,7 +77,7 @@ fn a_token_is_refreshed_a_minute_before_it_ends() {
 fn one_refresh_is_in_flight_and_all_who_wait_get_its_token() {
     let (mut world, status) = linked(0);
     world.pass(Duration::from_secs(3541));
-    // The exchange is given up after ten seconds and tried again; meanwhile the old token is still good.
+    // The exchange is given up after three seconds and tried again; meanwhile the old token is still good.
     assert_eq!(token(&world.token("ann")), jwt("u-1", 1));
     world.pass(Duration::from_secs(60));
     world.pass(Duration::from_secs(400));
