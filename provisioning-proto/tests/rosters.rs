@@ -139,6 +139,43 @@ proptest! {
     }
 }
 
+proptest! {
+    /// I35: an entry is changed by who knows how it is, and then has a version that it never had.
+    #[test]
+    fn an_entry_is_changed_only_by_who_knows_its_version(commands in commands()) {
+        let mut roster = Roster::default();
+        for (device, command, seconds) in &commands {
+            let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(*seconds));
+            let device = id(*device);
+            let version = |roster: &Roster| {
+                let known = roster.registration(&device);
+                let entry = known.and_then(|known| known.enrollment.clone());
+                let version = known.map_or(0, |known| known.entry_version);
+                (entry.is_some().then_some(version), version, entry)
+            };
+            let (present, before, entry) = version(&roster);
+            let decision = roster.decide(&device, command.clone(), wall);
+            let (Command::Enroll { expected, .. } | Command::Unenroll { expected }) = command else {
+                decision.iter().flat_map(|decision| &decision.changes).for_each(|change| roster.apply(change));
+                continue;
+            };
+            let meets = match expected {
+                Expected::Any => true,
+                Expected::Absent => present.is_none(),
+                Expected::Version(version) => present == Some(*version),
+            };
+            prop_assert!(meets || decision.is_err(), "{command:?} {present:?}");
+            decision.iter().flat_map(|decision| &decision.changes).for_each(|change| roster.apply(change));
+            let (_, after, now) = version(&roster);
+            match now == entry {
+                true => prop_assert_eq!(after, before),
+                // What is removed keeps its number, so that the next one has another.
+                false => prop_assert!(after > before || now.is_none()),
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unknown_snapshot_is_refused() {
     let bytes = Roster::default().snapshot().unwrap();
