@@ -188,6 +188,8 @@ def a_migration_that_is_aborted_leaves_the_device_where_it_was(world):
     ours = movable(world)
     secret = ours.begin("mover-2")
     ours.cloud.run("provisioning", "migrate", TENANT, "mover-2", "--to", "here")
+    # Until then it is told of the place that it is to leave.
+    ours.wait_for("mover-2", "begun", "prepared")
     with ours.device("mover-2", secret) as device:
         device.let_in()
         device.subscribe(device.down)
