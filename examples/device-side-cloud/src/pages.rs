@@ -259,7 +259,7 @@ impl Pages for TemplatePages {
         };
         let device = page.device.as_ref().map_or_else(String::new, |code| {
             format!(
-                "<p>{} <strong>{}</strong>. {}</p>",
+                "<p>{} <strong class=\"code\">{}</strong>. {}</p>",
                 escaped(&self.texts.for_device),
                 escaped(code),
                 escaped(&self.texts.only_before_you)
