@@ -17,6 +17,8 @@
 //! that comes too late turns into the end of the migration. What the two sides tell each other stays true, and may be lost, repeated
 //! or late.
 //!
+//! What they tell each other may go as files where neither reaches the other: see [`TransferFile`].
+//!
 //! The machine knows no connection and no registration: it asks for what it needs with [`Output`]s, again and again with longer
 //! pauses, and takes what it hears in any order. What it decides leaves it as [`Output::Append`], one at a time for each tenant.
 //!
@@ -63,6 +65,7 @@
 mod bundle;
 mod config;
 mod driving;
+mod file;
 mod hearing;
 mod output;
 mod plans;
@@ -78,6 +81,7 @@ use crate::{ErrorKind, RegistrationId, TenantId};
 
 pub use bundle::{Bundle, BundleField};
 pub use config::Config;
+pub use file::{FileContent, FileHead, Purpose, TransferFile};
 pub use hearing::News;
 pub use output::{Append, Output};
 pub use plans::{

@@ -488,7 +488,11 @@ pub fn machine(bytes: &[u8]) {
 
 /// A registration on its way between instances.
 pub fn bundle(bytes: &[u8]) {
-    use provisioning_proto::migration::{Bundle, Change, Plans};
+    use provisioning_proto::migration::{Bundle, Change, Plans, TransferFile};
+    if let Ok(file) = TransferFile::decode(bytes) {
+        assert_eq!(file.encode(), bytes);
+        let _ = file.open(|_, sealed| Ok(sealed.to_vec()));
+    }
     if let Ok(bundle) = Bundle::decode(bytes) {
         let written = bundle.encode().expect("what was read can be written");
         assert_eq!(Bundle::decode(&written).as_ref().ok(), Some(&bundle));

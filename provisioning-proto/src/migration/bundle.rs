@@ -39,6 +39,8 @@ pub struct Bundle {
 pub enum BundleField {
     /// The field [`enrolled_secret_field`](crate::roster::Roster::enrolled_secret_field).
     Enrolled,
+    /// A second secret of the same field, which is not to pass for the first on the way.
+    EnrolledSecondary,
     /// The field [`own_secret_field`](crate::roster::Roster::own_secret_field).
     Own,
 }
@@ -81,7 +83,7 @@ impl Bundle {
             Some(Attestation::SymmetricKey { primary, secondary }) => {
                 *primary = reseal(BundleField::Enrolled, primary)?;
                 if let Some(secondary) = secondary {
-                    *secondary = reseal(BundleField::Enrolled, secondary)?;
+                    *secondary = reseal(BundleField::EnrolledSecondary, secondary)?;
                 }
             }
             Some(Attestation::DtlsPsk { key, .. }) => *key = reseal(BundleField::Enrolled, key)?,

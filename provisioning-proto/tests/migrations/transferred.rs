@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use provisioning_proto::migration::{AbortCause, Bundle, News, Output, Stage, Way};
+use provisioning_proto::migration::{
+    AbortCause, Bundle, FileContent, FileHead, News, Output, Purpose, Stage, TransferFile, Way,
+};
 use provisioning_proto::model::AssignmentState;
 use provisioning_proto::registration::{Command, CommandId};
 use provisioning_proto::roster::{self, Registration};
-use provisioning_proto::{ErrorKind, TransferId};
+use provisioning_proto::{Error, ErrorKind, TransferId};
 
 use crate::harness::*;
 use crate::mover::{DEVICE, Mover, SECRET};
@@ -53,6 +55,8 @@ enum Message {
     Ask,
     Withdraw,
     News(News),
+    /// One of these in a file.
+    File(Vec<u8>),
 }
 
 /// Two instances, the migrations of the old one, and the device.
@@ -61,6 +65,8 @@ struct Run {
     new: World,
     mover: Mover,
     wire: Vec<Message>,
+    /// Whether the instances do not reach each other, and files are carried.
+    files: bool,
     /// Commands of the new instance that are to be answered.
     taking: Vec<(CommandId, bool)>,
     /// Whether the device's address leads to the new instance.
@@ -71,8 +77,55 @@ fn transfer() -> TransferId {
     TRANSFER.parse().unwrap()
 }
 
+fn file(head: &FileHead, content: &FileContent) -> Message {
+    let file = TransferFile::seal(head.clone(), content, seal).unwrap();
+    Message::File(file.encode())
+}
+
+/// In a test the seal is what it is about, and nothing is hidden.
+fn seal(about: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok([about, plain].concat())
+}
+
+fn open(about: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let plain = sealed.strip_prefix(about);
+    plain
+        .map(<[u8]>::to_vec)
+        .ok_or_else(|| ErrorKind::Malformed.into())
+}
+
+fn head(purpose: Purpose) -> FileHead {
+    FileHead {
+        purpose,
+        sender: [1; 32],
+        receiver: [2; 32],
+        tenant: Mover::tenant(),
+        transfer: transfer(),
+        device: Mover::id(),
+        ends_at: 1_000,
+    }
+}
+
 impl Run {
-    fn new() -> Self {
+    fn send(&mut self, message: Message) {
+        let carried = match message {
+            message if !self.files => message,
+            Message::Ask | Message::File(_) => panic!("{message:?} has no file"),
+            Message::Offer(bytes) => {
+                let bundle = Box::new(Bundle::decode(&bytes).unwrap());
+                let content = FileContent::Registration(bundle);
+                file(&head(Purpose::Registration), &content)
+            }
+            Message::Withdraw => file(&head(Purpose::Withdrawal), &FileContent::Withdrawal),
+            Message::News(news) => {
+                let answered = head(Purpose::Registration).receipt();
+                file(&answered, &FileContent::Receipt(news))
+            }
+        };
+        self.wire.push(carried);
+    }
+
+    fn new(files: bool) -> Self {
         let (mut old, new) = (World::furnished(), World::furnished());
         old.enroll(DEVICE, SECRET, |_| {}).unwrap();
         let principal = old.by_secret(DEVICE, SECRET).unwrap();
@@ -89,6 +142,7 @@ impl Run {
             new,
             mover,
             wire: Vec::new(),
+            files,
             taking: Vec::new(),
             turned: false,
         }
@@ -99,6 +153,17 @@ impl Run {
             Output::Append(append) => self.mover.store(&append, well, &self.old),
             _ if !well => {}
             Output::Look { .. } => self.mover.look(&self.old),
+            // An offer that is taken in again is answered with what is true then.
+            Output::Ask { transfer, id, .. } if self.files => {
+                let (tenant, instance) = (Mover::tenant(), String::new());
+                let offer = Output::Offer {
+                    tenant,
+                    id,
+                    transfer,
+                    instance,
+                };
+                self.do_move(offer, well);
+            }
             Output::Offer { transfer, id, .. } => {
                 // One that is done late finds nothing any more.
                 let known = self.old.registration(DEVICE);
@@ -107,10 +172,10 @@ impl Run {
                 };
                 let same = bundle.resealed(|_, sealed| Ok::<_, ErrorKind>(sealed.clone()));
                 let bytes = same.unwrap().encode().unwrap();
-                self.wire.push(Message::Offer(bytes));
+                self.send(Message::Offer(bytes));
             }
-            Output::Ask { .. } => self.wire.push(Message::Ask),
-            Output::Withdraw { .. } => self.wire.push(Message::Withdraw),
+            Output::Ask { .. } => self.send(Message::Ask),
+            Output::Withdraw { .. } => self.send(Message::Withdraw),
             Output::Retire { .. } => self.command(true, roster::Command::Retire),
             other => panic!("{other:?}"),
         }
@@ -137,16 +202,28 @@ impl Run {
             Message::Offer(bytes) => {
                 let bundle = Bundle::decode(&bytes).unwrap();
                 self.command(false, bundle.into_import(target("b")));
+                if self.files {
+                    self.deliver(Message::Ask);
+                }
             }
             Message::Ask => {
                 let known = self.new.registration(DEVICE);
                 if known.is_some_and(|known| known.was_seen_after(&transfer())) {
-                    self.wire.push(Message::News(News::Seen));
+                    self.send(Message::News(News::Seen));
                 }
             }
             Message::Withdraw => {
                 let transfer = transfer();
                 self.command(false, roster::Command::Withdraw { transfer });
+            }
+            Message::File(bytes) => {
+                let file = TransferFile::decode(&bytes).unwrap();
+                assert_eq!(file.encode(), bytes);
+                self.deliver(match file.open(open).unwrap() {
+                    FileContent::Registration(bundle) => Message::Offer(bundle.encode().unwrap()),
+                    FileContent::Withdrawal => Message::Withdraw,
+                    FileContent::Receipt(news) => Message::News(news),
+                });
             }
             Message::News(news) => {
                 let (tenant, id) = (Mover::tenant(), Mover::id());
@@ -161,7 +238,7 @@ impl Run {
     /// What came of the new instance's commands is said to the old one.
     fn tell(&mut self) {
         let new = &mut self.new;
-        let wire = &mut self.wire;
+        let mut told = Vec::new();
         self.taking.retain(|(id, withdraws)| {
             let Some(result) = new.done.remove(id) else {
                 return true;
@@ -173,9 +250,12 @@ impl Run {
                 (true, Err(ErrorKind::InUse)) => Some(News::Seen),
                 (_, Err(_)) => None,
             };
-            wire.extend(news.map(Message::News));
+            told.extend(news.map(Message::News));
             false
         });
+        for news in told {
+            self.send(news);
+        }
     }
 
     fn connect(&mut self) {
@@ -306,9 +386,10 @@ proptest! {
 
     #[test]
     fn a_device_that_is_transferred_is_reachable_in_every_interleaving(
+        files in any::<bool>(),
         events in prop::collection::vec(event(), 0..150),
     ) {
-        let mut run = Run::new();
+        let mut run = Run::new(files);
         for event in &events {
             run.step(event);
         }
@@ -321,7 +402,7 @@ proptest! {
         events in prop::collection::vec(event(), 0..60),
     ) {
         let logs: Vec<_> = (0..2).map(|_| {
-            let mut run = Run::new();
+            let mut run = Run::new(false);
             for event in &events {
                 run.step(event);
             }
@@ -380,7 +461,7 @@ fn an_abort_leaves_the_device_where_it_was_while_the_other_instance_is_silent() 
 
 #[test]
 fn an_offer_that_comes_after_its_withdrawal_is_refused() {
-    let mut run = Run::new();
+    let mut run = Run::new(false);
     while run.wire.is_empty() {
         let output = run.mover.waiting.remove(0);
         run.do_move(output, true);
@@ -407,7 +488,7 @@ fn an_offer_that_comes_after_its_withdrawal_is_refused() {
 impl Run {
     /// The new instance knows the device, and the old one knows that it does.
     fn prepared() -> Self {
-        let mut run = Self::new();
+        let mut run = Self::new(false);
         while run.mover.stage() != Some(Stage::Prepared) {
             while let Some(output) = run.mover.waiting.pop() {
                 run.do_move(output, true);
@@ -436,5 +517,58 @@ impl Run {
             run.step(&Event::Pass(61_000));
         }
         assert_eq!(run.mover.stage(), Some(stage));
+    }
+}
+
+#[test]
+fn a_file_that_was_altered_is_not_opened_and_one_that_came_too_late_says_so() {
+    let sealed = TransferFile::seal(head(Purpose::Withdrawal), &FileContent::Withdrawal, seal);
+    let bytes = sealed.unwrap().encode();
+    for at in 0..bytes.len() {
+        for altered in [0x01, 0x80] {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= altered;
+            let opened = TransferFile::decode(&bytes).and_then(|file| file.open(open));
+            assert!(opened.is_err(), "byte {at}");
+        }
+        let short = TransferFile::decode(&bytes[..at]).and_then(|file| file.open(open));
+        assert!(short.is_err(), "{at} bytes");
+    }
+    let mut other = bytes.clone();
+    other[7] = 2;
+    let refused = TransferFile::decode(&other).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::UnknownFormat);
+    let long = vec![0; TransferFile::MAX + 1];
+    assert_eq!(
+        TransferFile::decode(&long).unwrap_err().kind(),
+        ErrorKind::Malformed
+    );
+    let (early, late) = (Duration::from_millis(999), Duration::from_secs(1));
+    let offer = head(Purpose::Registration);
+    assert!(!offer.is_over(std::time::UNIX_EPOCH + early));
+    assert!(offer.is_over(std::time::UNIX_EPOCH + late));
+    assert!(!offer.receipt().is_over(std::time::UNIX_EPOCH + late));
+}
+
+#[test]
+fn a_file_holds_what_its_head_says() {
+    let mut run = Run::new(true);
+    while run.wire.is_empty() {
+        let output = run.mover.waiting.remove(0);
+        run.do_move(output, true);
+    }
+    let Message::File(bytes) = run.wire.remove(0) else {
+        panic!("it is a file");
+    };
+    let file = TransferFile::decode(&bytes).unwrap();
+    assert_eq!(file.head(), &head(Purpose::Registration));
+    let content = file.open(open).unwrap();
+    let mut others = vec![head(Purpose::Withdrawal), head(Purpose::Receipt)];
+    others.extend([head(Purpose::Registration), head(Purpose::Registration)]);
+    others[2].device = device("dev-2");
+    others[3].transfer = "11".repeat(16).parse().unwrap();
+    for other in others {
+        let sealed = TransferFile::seal(other, &content, seal);
+        assert_eq!(sealed.unwrap_err().kind(), ErrorKind::InvalidValue);
     }
 }

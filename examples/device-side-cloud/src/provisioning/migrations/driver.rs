@@ -129,7 +129,7 @@ impl Provisioning {
 /// What a secret of a bundle is called in the stream of its device.
 pub(super) fn named(id: &RegistrationId, field: BundleField) -> String {
     match field {
-        BundleField::Enrolled => Roster::enrolled_secret_field(id),
+        BundleField::Enrolled | BundleField::EnrolledSecondary => Roster::enrolled_secret_field(id),
         BundleField::Own => Roster::own_secret_field(id),
     }
 }

@@ -81,6 +81,7 @@ impl Name {
     fn about(&self, field: BundleField) -> String {
         let field = match field {
             BundleField::Enrolled => "enrolled",
+            BundleField::EnrolledSecondary => "enrolled-secondary",
             BundleField::Own => "own",
         };
         // Neither an id nor a word has a slash.

@@ -29,7 +29,14 @@ fn a_secret_is_opened_by_who_has_the_key_for_the_very_transfer_device_and_field(
     let opened = them.open(&here, BundleField::Own, &sealed);
     assert!(opened.is_ok_and(|opened| opened == secret));
     assert!(stranger.open(&here, BundleField::Own, &sealed).is_err());
-    assert!(them.open(&here, BundleField::Enrolled, &sealed).is_err());
+    for other in [BundleField::Enrolled, BundleField::EnrolledSecondary] {
+        assert!(them.open(&here, other, &sealed).is_err());
+    }
+    let first_key = us
+        .seal(&here, BundleField::Enrolled, &secret)
+        .expect("sealed");
+    let as_second = them.open(&here, BundleField::EnrolledSecondary, &first_key);
+    assert!(as_second.is_err(), "a first key passes for a second");
     for other in [format!("{second}/lamp-1"), format!("{first}/lamp-2")] {
         let opened = them.open(&name(&other), BundleField::Own, &sealed);
         assert!(opened.is_err(), "{other}");
