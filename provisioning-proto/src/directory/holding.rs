@@ -49,22 +49,19 @@ impl Holding {
         let members = self.members.get(group);
         let count = members.map_or(0, |members| members.count);
         let count = count.saturating_add(coming);
-        let recent = members.map_or(0, |members| {
+        let recent = || {
             let since = now.saturating_sub(HOUR_MILLIS);
-            members
-                .came
-                .iter()
-                .rev()
-                .take_while(|at| **at > since)
-                .count()
-        });
-        let recent = u64::try_from(recent)
-            .unwrap_or(u64::MAX)
-            .saturating_add(coming);
+            let recent = members.map_or(0, |members| {
+                let before = members.came.partition_point(|at| *at <= since);
+                members.came.len().saturating_sub(before)
+            });
+            let recent = u64::try_from(recent).unwrap_or(u64::MAX);
+            recent.saturating_add(coming)
+        };
         rule.max_devices.is_none_or(|most| count < u64::from(most))
             && rule
                 .max_new_per_hour
-                .is_none_or(|most| recent < u64::from(most))
+                .is_none_or(|most| recent() < u64::from(most))
     }
 }
 
