@@ -15,7 +15,6 @@ import oauth_clients  # noqa: F401
 import refusals  # noqa: F401
 import pushed_and_bound  # noqa: F401
 import device_flow  # noqa: F401
-import linking_secrets  # noqa: F401
 import browser  # noqa: F401
 import api  # noqa: F401
 import notifications  # noqa: F401
@@ -41,6 +40,7 @@ import bad_input  # noqa: F401
 import certificates  # noqa: F401
 import provisioning_certificates  # noqa: F401
 import monitoring  # noqa: F401
+import linking_secrets  # noqa: F401
 import full_disk  # noqa: F401
 import managed_integrations  # noqa: F401
 import provisioning_mqtt  # noqa: F401
