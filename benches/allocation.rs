@@ -1,13 +1,15 @@
-//! What a decision costs at 10, 1,000 and 10,000 access points, and at how many times the cost of the fewest.
+//! What a decision costs at 10, 1,000 and 10,000 access points, and at how many times the cost of the fewest, beside finding one of
+//! as many whose id is known in a `HashMap`: what reading the record costs that the answer comes from.
 #![allow(
     missing_docs,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::print_stderr
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -80,12 +82,10 @@ fn decisions(c: &mut Criterion) {
             };
             assert!(matches!(run(), Decision::Assign { .. }));
             group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(&mut run));
-            let cost = median(&mut run);
-            let fewest = *least.get_or_insert(cost);
-            let ratio = cost.as_secs_f64() / fewest.as_secs_f64();
-            eprintln!(
-                "decide {name}/{size}: {cost:?}, {ratio:.2} times that of {}",
-                SIZES[0]
+            compare(
+                &format!("decide {name}/{size}"),
+                median(&mut run),
+                &mut least,
             );
         }
         group.finish();
@@ -107,5 +107,37 @@ fn median<T>(mut run: impl FnMut() -> T) -> Duration {
     rounds.get(rounds.len() / 2).copied().unwrap_or_default()
 }
 
-criterion_group!(allocation, decisions);
+/// The same devices, each with an access point that is known beforehand.
+fn look_ups(c: &mut Criterion) {
+    let mut group = c.benchmark_group("look up");
+    let mut least = None;
+    for size in SIZES {
+        let points: HashMap<String, AccessPoint> = access_points(size)
+            .all()
+            .values()
+            .map(|point| (point.id.as_str().to_owned(), (**point).clone()))
+            .collect();
+        // Far from each other, and no more of them than there are devices.
+        let known: Vec<_> = (0..DEVICES)
+            .map(|n| access_point(n * 7919 % size))
+            .collect();
+        let mut devices = known.iter().cycle();
+        let mut run = || {
+            let point = points.get(devices.next().expect("a device").as_str());
+            point.map(|point| (point.accepts_new, point.id.clone()))
+        };
+        assert!(run().is_some());
+        group.bench_function(BenchmarkId::from_parameter(size), |b| b.iter(&mut run));
+        compare(&format!("look up/{size}"), median(&mut run), &mut least);
+    }
+    group.finish();
+}
+
+fn compare(what: &str, cost: Duration, least: &mut Option<Duration>) {
+    let fewest = *least.get_or_insert(cost);
+    let ratio = cost.as_secs_f64() / fewest.as_secs_f64();
+    eprintln!("{what}: {cost:?}, {ratio:.2} times that of {}", SIZES[0]);
+}
+
+criterion_group!(allocation, decisions, look_ups);
 criterion_main!(allocation);

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::allocation::hashed::{Index, Share, Spread};
+use crate::allocation::hashed::{Index, Owner, Spread};
 use crate::allocation::{AccessPoint, Target};
 use crate::limits::Limits;
 use crate::{AccessPointId, ErrorKind};
@@ -15,7 +15,7 @@ pub struct AccessPoints {
     points: BTreeMap<AccessPointId, Arc<AccessPoint>>,
     /// What spreading needs, made ready when it is first asked for after a change.
     spread: OnceLock<Arc<Spread>>,
-    /// How the access point of a share is found, likewise.
+    /// How one is found at the same cost however many there are, likewise.
     index: OnceLock<Arc<Index>>,
 }
 
@@ -79,15 +79,22 @@ impl AccessPoints {
 
     pub(super) fn spread(&self) -> &Spread {
         self.spread
-            .get_or_init(|| Arc::new(Spread::new(self.points.values().map(|point| &**point))))
+            .get_or_init(|| Arc::new(Spread::new(self.points.values())))
     }
 
     /// The access point of a share, if it is one of these.
-    pub(super) fn of_share(&self, share: &Share) -> Option<&AccessPoint> {
-        let index = self
-            .index
-            .get_or_init(|| Arc::new(Index::new(self.points.values())));
-        index.get(share)
+    pub(super) fn of_share<'s>(&'s self, share: Owner<'s>) -> Option<&'s AccessPoint> {
+        share.point(|| self.index())
+    }
+
+    /// One of them by its id and the [`seed`](super::hashed::seed) of that, at the same cost however many there are.
+    pub(super) fn of_seed(&self, id: &AccessPointId, seed: u64) -> Option<&AccessPoint> {
+        self.index().get(id, seed)
+    }
+
+    fn index(&self) -> &Index {
+        self.index
+            .get_or_init(|| Arc::new(Index::new(self.points.values())))
     }
 }
 

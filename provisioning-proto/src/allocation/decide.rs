@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::allocation::hashed::Share;
+use crate::allocation::hashed::Owner;
+use crate::allocation::keywords::Ranked;
 use crate::allocation::{
     AccessPoint, AccessPoints, AllocationPolicy, FunctionUrn, GeoTable, HookCall, Link, Policies,
     PolicyKind, Rule, Target,
@@ -141,7 +142,7 @@ pub fn decide(
     };
     let mut code = Code::NO_MATCH;
     for group in &groups {
-        if asked.members(group).next().is_none() {
+        if !group.is_any(setting.policies) {
             continue;
         }
         match asked.ask(group) {
@@ -165,6 +166,14 @@ impl Group<'_> {
         Self {
             kind,
             members: None,
+        }
+    }
+
+    /// Whether there is somebody to ask. Those that are listed are there.
+    fn is_any(&self, policies: &Policies) -> bool {
+        match &self.members {
+            Some(members) => !members.is_empty(),
+            None => policies.has_kind(self.kind),
         }
     }
 
@@ -230,11 +239,21 @@ impl<'a> Asked<'a> {
             PolicyKind::Static => {
                 let keywords = self.setting.policies.keywords();
                 let (name, word) = (self.input.name, self.input.payload_keyword);
-                let usable = |id: &PolicyId, target: &Target| {
-                    group.has(id) && self.resolve(target).is_some()
+                let resolve = |ranked: &Ranked| {
+                    let Target {
+                        access_point,
+                        application,
+                    } = &ranked.target;
+                    let point = self
+                        .setting
+                        .access_points
+                        .of_seed(access_point, ranked.seed);
+                    at(self.takes(point?)?, application.as_ref())
                 };
+                let usable =
+                    |ranked: &Ranked| group.has(&ranked.policy) && resolve(ranked).is_some();
                 let best = keywords.best(name, word, usable);
-                best.and_then(|(id, target)| Some((self.resolve(target)?, id)))
+                best.and_then(|ranked| Some((resolve(ranked)?, &ranked.policy)))
             }
             PolicyKind::Custom => {
                 let call = self.call(group);
@@ -316,13 +335,13 @@ impl<'a> Asked<'a> {
                 } else {
                     self.setting.policies.spread(&policy.id)?
                 };
-                let of_share = |share: &Share| {
-                    let point = self.setting.access_points.of_share(share)?;
-                    self.takes(point).then_some(point)
+                let points = self.setting.access_points;
+                let usable = |share: Owner<'_>| {
+                    let point = points.of_share(share);
+                    point.is_some_and(|point| self.takes(point).is_some())
                 };
-                let usable = |share: &Share| of_share(share).is_some();
                 let chosen = spread.choose(self.input.id, self.input.allowed, usable)?;
-                at(of_share(chosen)?, application.as_ref())
+                at(points.of_share(chosen)?, application.as_ref())
             }
             _ => None,
         }
@@ -366,22 +385,22 @@ impl<'a> Asked<'a> {
     }
 
     fn usable(self, id: &AccessPointId) -> Option<&'a AccessPoint> {
-        let point = self.setting.access_points.access_point(id)?;
-        self.takes(point).then_some(point)
+        self.takes(self.setting.access_points.access_point(id)?)
     }
 
-    /// Whether the device may go to an access point.
-    fn takes(self, point: &AccessPoint) -> bool {
+    /// The access point, if the device may go there.
+    fn takes(self, point: &AccessPoint) -> Option<&AccessPoint> {
         let is_full = |capacity| {
             let devices = self.setting.load.and_then(|load| load.get(&point.id));
             devices.copied().unwrap_or(0) >= capacity
         };
         let mut allowed = self.input.allowed.iter();
-        point.accepts_new
+        let takes = point.accepts_new
             && point.weight.value() > 0
             && point.is_granted()
             && !point.capacity.is_some_and(is_full)
-            && allowed.all(|allowed| allowed.contains(&point.id))
+            && allowed.all(|allowed| allowed.contains(&point.id));
+        takes.then_some(point)
     }
 }
 

@@ -10,160 +10,215 @@
 //!
 //! The places of similar weights are on one [`Ring`], so that a search can stop where nothing there can win any more.
 
+mod draw;
 mod index;
+mod numbers;
 mod ring;
 mod sorted;
 
 use std::cell::RefCell;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 use crate::allocation::{AccessPoint, Weight};
 use crate::{AccessPointId, RegistrationId};
+use draw::Draw;
 pub(super) use index::Index;
-use ring::Ring;
-
-/// How many places an access point has, and how many probes a device.
-const PLACES: u64 = 16;
-/// A place takes part in a probe where this many bits of a hash are nought.
-const ACCEPTING_BITS: u32 = 4;
+pub(super) use numbers::seed;
+use numbers::{PLACES, accepts, places, probes};
+use ring::{Place, Ring};
 
 /// The access points that take a share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {
     /// By their ids.
     shares: Vec<Share>,
+    /// In the same order, where the shares are those of the access points themselves and not of a policy. Apart, so that those among which
+    /// the one of a device is looked up stay in a near cache.
+    points: Vec<Arc<AccessPoint>>,
     /// A ring for each power of two among the weights, the heaviest first.
     rings: Vec<Ring>,
 }
 
 /// The share of an access point.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Share {
+#[derive(Clone, Debug)]
+struct Share {
     id: AccessPointId,
     weight: u16,
     seed: u64,
 }
 
-/// A distance, and the weight by which it counts less.
+/// One of the shares.
 #[derive(Clone, Copy, Debug)]
-struct Draw {
-    distance: u64,
-    weight: u16,
+pub(super) struct Owner<'s> {
+    spread: &'s Spread,
+    number: u32,
+}
+
+/// A draw, and the place that has it.
+#[derive(Clone, Copy, Debug)]
+struct Best<'r> {
+    draw: Draw,
+    ring: &'r Ring,
+    slot: usize,
 }
 
 impl Spread {
-    pub(super) fn new<'p>(points: impl Iterator<Item = &'p AccessPoint>) -> Self {
-        let taking = points.filter(|point| point.is_granted() && point.accepts_new);
-        Self::weighted(taking.map(|point| (&point.id, point.weight)))
+    /// By the weights that access points have.
+    pub(super) fn new<'p>(points: impl Iterator<Item = &'p Arc<AccessPoint>>) -> Self {
+        let takes = |point: &&Arc<AccessPoint>| {
+            point.is_granted() && point.accepts_new && point.weight > Weight::ZERO
+        };
+        let mut points: Vec<_> = points.filter(takes).cloned().collect();
+        points.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        let spread = Self::weighted(points.iter().map(|point| (&point.id, point.weight)));
+        Self { points, ..spread }
     }
 
+    /// By weights of a policy's own.
     pub(super) fn weighted<'p>(list: impl Iterator<Item = (&'p AccessPointId, Weight)>) -> Self {
         let taking = list.filter(|(_, weight)| *weight > Weight::ZERO);
-        let mut shares: Vec<Share> = taking
+        let mut shares: Vec<_> = taking
             .map(|(id, weight)| Share {
                 id: id.clone(),
                 weight: weight.value(),
-                seed: hash("access point", id.as_str()),
+                seed: seed(id),
             })
             .collect();
         shares.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         let mut classes: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         for (owner, share) in (0_u32..).zip(&shares) {
             let class = classes.entry(share.weight.leading_zeros()).or_default();
-            class.push((owner, share.seed, share.weight));
+            let weight = share.weight;
+            class.push((share.seed, Place { owner, weight }));
         }
         let rings = classes.into_values();
         Self {
             rings: rings.map(|class| Ring::new(class.into_iter())).collect(),
+            points: Vec::new(),
             shares,
         }
     }
 
     /// The share that takes a device, of those that are `usable`, all of them `allowed` where something is.
-    pub(super) fn choose(
-        &self,
+    pub(super) fn choose<'s>(
+        &'s self,
         device: &RegistrationId,
         allowed: Option<&BTreeSet<AccessPointId>>,
-        usable: impl Fn(&Share) -> bool,
-    ) -> Option<&Share> {
-        let device = hash("registration", device.as_str());
-        let probes: Vec<u64> = (0..PLACES).map(|n| nth(device, n)).collect();
+        usable: impl Fn(Owner<'s>) -> bool,
+    ) -> Option<Owner<'s>> {
+        let probes = probes(device);
         // Searching costs as much more as fewer of them may be found.
         let few = allowed.filter(|few| few.len().saturating_mul(few.len()) <= self.shares.len());
         if let Some(few) = few {
-            let few = few.iter().filter_map(|id| self.share(id));
-            return each(few.filter(|share| usable(share)), &probes);
+            let few = few.iter().filter_map(|id| self.owner(id));
+            return each(few.filter(|owner| usable(*owner)), &probes);
         }
         // Most often the best of all can be used, and is the only one that must be asked about.
-        let steps = self.shares.len().saturating_mul(16).saturating_add(1024);
-        let best = self.search(&probes, steps, |_, _| true);
-        if let Some(best) = best.filter(|best| usable(best)) {
+        let steps: usize = self.rings.iter().map(Ring::len).sum();
+        let steps = steps.saturating_add(1024);
+        let best = self.search(&probes, steps, |_| true);
+        if let Some(best) = best.filter(|best| usable(*best)) {
             return Some(best);
         }
         let known: RefCell<BTreeMap<u32, bool>> = RefCell::default();
-        let found = self.search(&probes, steps, |owner, share| {
+        let found = self.search(&probes, steps, |owner| {
             let mut known = known.borrow_mut();
-            *known.entry(owner).or_insert_with(|| usable(share))
+            *known.entry(owner.number).or_insert_with(|| usable(owner))
         });
         match found {
             Some(best) => Some(best),
             // Nearly all are full, or nobody takes part: then asking each costs no more than what has been spent.
-            None => each(self.shares.iter().filter(|share| usable(share)), &probes),
+            None => each(self.owners().filter(|owner| usable(*owner)), &probes),
         }
     }
 
-    /// The least draw, unless nobody draws or the search takes more than `steps`.
-    fn search(
-        &self,
-        probes: &[u64],
+    /// Who has the least draw, unless nobody draws or the search takes more than `steps`.
+    fn search<'s>(
+        &'s self,
+        probes: &[u64; PLACES],
         mut steps: usize,
-        usable: impl Fn(u32, &Share) -> bool,
-    ) -> Option<&Share> {
-        let mut best: Option<(Draw, u32)> = None;
+        usable: impl Fn(Owner<'s>) -> bool,
+    ) -> Option<Owner<'s>> {
+        let owner = |best: Best<'_>| {
+            let number = best.owner()?;
+            let spread = self;
+            Some(Owner { spread, number })
+        };
+        let mut best: Option<Best<'_>> = None;
         for ring in &self.rings {
-            let firsts: Vec<usize> = probes.iter().map(|probe| ring.first(*probe)).collect();
+            // All of them before the first is gone on from, so that a processor waits for their memory once.
+            let firsts = probes.map(|probe| ring.first(probe));
             for (probe, first) in probes.iter().zip(firsts) {
-                for (distance, owner) in ring.behind(*probe, first) {
-                    if best.is_some_and(|(best, _)| !ring.can_win(distance, &best)) {
+                for (distance, slot) in ring.behind(*probe, first) {
+                    if best.is_some_and(|best| !ring.can_win(distance, &best.draw)) {
                         break;
                     }
                     steps = steps.checked_sub(1)?;
-                    let Some(owner) = owner else { continue };
-                    let Some(share) = self.at(owner) else {
-                        continue;
-                    };
-                    let draw = Draw {
-                        distance,
-                        weight: share.weight,
-                    };
-                    if best.is_none_or(|best| (draw, owner) < best) && usable(owner, share) {
-                        best = Some((draw, owner));
+                    let Some(slot) = slot else { continue };
+                    let weight = ring.weight(slot);
+                    let draw = Draw { distance, weight };
+                    let found = Best { draw, ring, slot };
+                    if best.is_none_or(|best| found.wins(&best))
+                        && owner(found).is_some_and(&usable)
+                    {
+                        best = Some(found);
                     }
                 }
             }
         }
-        best.and_then(|(_, owner)| self.at(owner))
+        best.and_then(owner)
     }
 
-    fn at(&self, owner: u32) -> Option<&Share> {
-        self.shares.get(usize::try_from(owner).ok()?)
+    fn owners(&self) -> impl Iterator<Item = Owner<'_>> {
+        let numbers = (0_u32..).zip(&self.shares);
+        let spread = self;
+        numbers.map(move |(number, _)| Owner { spread, number })
     }
 
-    fn share(&self, id: &AccessPointId) -> Option<&Share> {
+    fn owner(&self, id: &AccessPointId) -> Option<Owner<'_>> {
         let found = self.shares.binary_search_by(|share| share.id.cmp(id));
-        self.shares.get(found.ok()?)
+        let number = u32::try_from(found.ok()?).ok()?;
+        let spread = self;
+        Some(Owner { spread, number })
+    }
+}
+
+impl<'s> Owner<'s> {
+    /// The access point, of those that `index` knows where the shares are a policy's.
+    pub(super) fn point(self, index: impl FnOnce() -> &'s Index) -> Option<&'s AccessPoint> {
+        let number = usize::try_from(self.number).ok()?;
+        if let Some(point) = self.spread.points.get(number) {
+            return Some(point);
+        }
+        let share = self.share()?;
+        index().get(&share.id, share.seed)
+    }
+
+    fn share(self) -> Option<&'s Share> {
+        self.spread.shares.get(usize::try_from(self.number).ok()?)
+    }
+}
+
+impl Best<'_> {
+    fn owner(&self) -> Option<u32> {
+        Some(self.ring.place(self.slot)?.owner)
+    }
+
+    /// Whether it is less than the other, or of the smaller id.
+    fn wins(&self, other: &Self) -> bool {
+        let by_draw = self.draw.cmp(&other.draw);
+        let in_order = || self.owner().cmp(&other.owner());
+        by_draw.then_with(in_order).is_lt()
     }
 }
 
 /// The one of the least draw of these, by going through all. The order is the same as that of a search, and goes on to those that do not
 /// take part in any probe: they come behind all that do.
-fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&'s Share> {
+fn each<'s>(owners: impl Iterator<Item = Owner<'s>>, probes: &[u64]) -> Option<Owner<'s>> {
     let least = |share: &Share| {
         let mut least = (true, Draw::farthest(share.weight));
-        for place in (0..PLACES).map(|n| nth(share.seed, n)) {
+        for place in places(share.seed) {
             for probe in probes {
                 let draw = Draw {
                     distance: place.wrapping_sub(*probe),
@@ -175,67 +230,8 @@ fn each<'s>(shares: impl Iterator<Item = &'s Share>, probes: &[u64]) -> Option<&
         }
         least
     };
-    shares.min_by_key(|share| (least(share), &share.id))
-}
-
-impl Draw {
-    fn farthest(weight: u16) -> Self {
-        Self {
-            distance: u64::MAX,
-            weight,
-        }
-    }
-}
-
-impl Ord for Draw {
-    /// distance / weight against distance / weight; a product is under 2^74.
-    fn cmp(&self, other: &Self) -> Ordering {
-        let product =
-            |one: &Self, other: &Self| u128::from(one.distance).wrapping_mul(other.weight.into());
-        product(self, other).cmp(&product(other, self))
-    }
-}
-
-impl PartialOrd for Draw {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Draw {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Draw {}
-
-/// Whether a place takes part in a probe: both folded by a product of 128 bits.
-fn accepts(probe: u64, place: u64) -> bool {
-    let product = u128::from(probe).wrapping_mul(u128::from(place));
-    let (high, low) = (product >> 64, product & u128::from(u64::MAX));
-    (high ^ low) >> 64_u32.saturating_sub(ACCEPTING_BITS) == 0
-}
-
-/// The first 64 bits of SHA-256 over what is hashed, a zero byte, and the text.
-fn hash(what: &str, text: &str) -> u64 {
-    let mut sha = Sha256::new();
-    sha.update(what.as_bytes());
-    sha.update([0]);
-    sha.update(text.as_bytes());
-    let digest: [u8; 32] = sha.finalize().into();
-    let mut first = [0; 8];
-    first.copy_from_slice(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
-    u64::from_be_bytes(first)
-}
-
-/// The number `n` of the sequence of SplitMix64 (Steele, Lea and Flood 2014) from a seed.
-fn nth(seed: u64, n: u64) -> u64 {
-    let steps = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = seed.wrapping_add(steps);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    // Their numbers are in the order of their ids.
+    owners.min_by_key(|owner| (owner.share().map(least), owner.number))
 }
 
 #[cfg(test)]

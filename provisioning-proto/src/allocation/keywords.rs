@@ -3,15 +3,24 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::PolicyId;
+use crate::allocation::hashed::seed;
 use crate::allocation::{AllocationPolicy, KeywordSource, Rule, Target};
 
 /// The static policies, so that the best that matches is found in one pass over a text, however many there are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keywords {
     /// Best first: highest priority, longest keyword, oldest, smallest id.
-    ranked: Vec<(PolicyId, Target)>,
+    ranked: Vec<Ranked>,
     of_name: Words,
     of_payload: Words,
+}
+
+/// A static policy: its id, where it sends devices, and the [`seed`] of that access point.
+#[derive(Clone, Debug)]
+pub(super) struct Ranked {
+    pub(super) policy: PolicyId,
+    pub(super) target: Target,
+    pub(super) seed: u64,
 }
 
 /// The words that are looked for in one source, and under each the ranks of its policies, best first.
@@ -64,7 +73,11 @@ impl Keywords {
             of_payload: words(KeywordSource::Payload),
             ranked: all
                 .iter()
-                .map(|((_, _, id), _, _, target)| ((*id).clone(), (*target).clone()))
+                .map(|((_, _, id), _, _, target)| Ranked {
+                    policy: (*id).clone(),
+                    target: (*target).clone(),
+                    seed: seed(&target.access_point),
+                })
                 .collect(),
         }
     }
@@ -74,24 +87,21 @@ impl Keywords {
         &self,
         name: &str,
         payload: Option<&str>,
-        mut usable: impl FnMut(&PolicyId, &Target) -> bool,
-    ) -> Option<(&PolicyId, &Target)> {
+        mut usable: impl FnMut(&Ranked) -> bool,
+    ) -> Option<&Ranked> {
         let mut best = self.ranked.len();
         let texts = [(&self.of_name, Some(name)), (&self.of_payload, payload)];
         for (words, text) in texts {
             let Some(text) = text else { continue };
             words.each(text, |ranks| {
-                let better = ranks.iter().take_while(|rank| **rank < best).find(|rank| {
-                    self.ranked
-                        .get(**rank)
-                        .is_some_and(|(id, target)| usable(id, target))
-                });
+                let mut better = ranks.iter().take_while(|rank| **rank < best);
+                let better = better.find(|rank| self.ranked.get(**rank).is_some_and(&mut usable));
                 if let Some(rank) = better {
                     best = *rank;
                 }
             });
         }
-        self.ranked.get(best).map(|(id, target)| (id, target))
+        self.ranked.get(best)
     }
 }
 

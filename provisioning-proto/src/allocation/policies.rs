@@ -41,6 +41,11 @@ impl Policies {
         ids.filter_map(|(_, id)| self.policies.get(id))
     }
 
+    /// Whether there is one of a kind.
+    pub(super) fn has_kind(&self, kind: PolicyKind) -> bool {
+        self.by_age.get(&kind).is_some_and(|ids| !ids.is_empty())
+    }
+
     /// Whether a policy may be added, and why not.
     ///
     /// # Errors

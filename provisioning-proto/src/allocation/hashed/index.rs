@@ -1,42 +1,35 @@
 use std::sync::Arc;
 
+use super::numbers::seed;
 use super::sorted::Sorted;
-use super::{Share, hash};
+use crate::AccessPointId;
 use crate::allocation::AccessPoint;
 
-/// Access points by a hash of their ids, so that the one of a share is found at the same cost however many there are.
+/// Access points by a hash of their ids, so that one is found at the same cost however many there are.
 #[derive(Clone, Debug, Default)]
 pub(in crate::allocation) struct Index {
-    seeds: Sorted,
-    /// In the same order.
-    points: Vec<Arc<AccessPoint>>,
+    by_seed: Sorted<Arc<AccessPoint>>,
 }
 
 impl Index {
     pub(in crate::allocation) fn new<'p>(
         points: impl Iterator<Item = &'p Arc<AccessPoint>>,
     ) -> Self {
-        let seeded = points.map(|point| (hash("access point", point.id.as_str()), point.clone()));
+        let seeded = points.map(|point| (seed(&point.id), point.clone()));
         let mut seeded: Vec<_> = seeded.collect();
         seeded.sort_unstable_by_key(|(seed, _)| *seed);
-        let (seeds, points): (Vec<_>, _) = seeded.into_iter().unzip();
         Self {
-            seeds: Sorted::new(seeds),
-            points,
+            by_seed: Sorted::new(seeded),
         }
     }
 
-    /// The access point of a share.
-    pub(in crate::allocation) fn get(&self, share: &Share) -> Option<&AccessPoint> {
-        let first = self.seeds.first(share.seed);
-        let same = (first..self.seeds.len()).map_while(|index| {
-            let seed = self.seeds.get(index)?;
-            (seed == share.seed).then_some(index)
-        });
+    /// The access point of an id, whose [`seed`] is known.
+    pub(in crate::allocation) fn get(&self, id: &AccessPointId, seed: u64) -> Option<&AccessPoint> {
+        let first = self.by_seed.first(seed);
+        let is_same = |slot: &usize| self.by_seed.number(*slot) == Some(seed);
         // Two ids of one hash are next to each other.
-        let mut points = same.filter_map(|index| self.points.get(index));
-        points
-            .find(|point| point.id == share.id)
-            .map(|point| &**point)
+        let same = (first..self.by_seed.len()).take_while(is_same);
+        let mut points = same.filter_map(|slot| self.by_seed.value(slot));
+        points.find(|point| point.id == *id).map(|point| &**point)
     }
 }

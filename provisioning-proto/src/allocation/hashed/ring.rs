@@ -1,34 +1,39 @@
+use super::draw::Draw;
+use super::numbers::{accepts, places};
 use super::sorted::Sorted;
-use super::{Draw, PLACES, accepts, nth};
 
 /// The places of access points of similar weights on the circle of 64 bits, so that those behind any place are found at once.
 ///
-/// What a search looks at is kept short, because among many access points it is in no near cache: whose a place is stands apart, and
-/// is looked up for the few that take part.
+/// Among many access points they are in no near cache, and so whose a place is stands beside it.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
-    /// The greatest weight that has a place here.
     greatest: u16,
-    places: Sorted,
-    /// Whose they are.
-    owners: Vec<u32>,
+    least: u16,
+    places: Sorted<Place>,
+}
+
+/// Whose a place is, and the weight of that.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Place {
+    pub(super) owner: u32,
+    pub(super) weight: u16,
 }
 
 impl Ring {
-    /// A circle with the places of these: whose they are, a seed, a weight.
-    pub(super) fn new(owners: impl Iterator<Item = (u32, u64, u16)>) -> Self {
-        let mut greatest = 0;
-        let mut places = Vec::new();
-        for (owner, seed, weight) in owners {
-            greatest = greatest.max(weight);
-            places.extend((0..PLACES).map(|n| (nth(seed, n), owner)));
+    /// A circle with the places of these, each with a seed.
+    pub(super) fn new(owners: impl Iterator<Item = (u64, Place)>) -> Self {
+        let (mut greatest, mut least) = (0, u16::MAX);
+        let mut all = Vec::new();
+        for (seed, place) in owners {
+            greatest = greatest.max(place.weight);
+            least = least.min(place.weight);
+            all.extend(places(seed).map(|number| (number, place)));
         }
-        places.sort_unstable();
-        let (places, owners): (Vec<_>, _) = places.into_iter().unzip();
+        all.sort_unstable();
         Self {
             greatest,
-            places: Sorted::new(places),
-            owners,
+            least,
+            places: Sorted::new(all),
         }
     }
 
@@ -41,23 +46,41 @@ impl Ring {
         least <= *best
     }
 
+    /// How many steps going through all of it takes.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Where the first place behind a probe is, or the end.
     pub(super) fn first(&self, probe: u64) -> usize {
         self.places.first(probe)
     }
 
-    /// The distances behind a probe at which there are places, whose they are if they take part in it: the nearest first.
+    /// The distances behind a probe at which there are places, and where they are if they take part in it: the nearest first, some of
+    /// them more than once.
     pub(super) fn behind(
         &self,
         probe: u64,
         first: usize,
-    ) -> impl Iterator<Item = (u64, Option<u32>)> {
+    ) -> impl Iterator<Item = (u64, Option<usize>)> {
         let order = (first..self.places.len()).chain(0..first);
-        order.map_while(move |index| {
-            let at = self.places.get(index)?;
+        order.map_while(move |slot| {
+            let at = self.places.number(slot)?;
             let takes_part = accepts(probe, at);
-            let owner = takes_part.then(|| self.owners.get(index).copied());
-            Some((at.wrapping_sub(probe), owner.flatten()))
+            Some((at.wrapping_sub(probe), takes_part.then_some(slot)))
         })
+    }
+
+    /// The weight of a place.
+    pub(super) fn weight(&self, slot: usize) -> u16 {
+        if self.least == self.greatest {
+            return self.greatest;
+        }
+        self.place(slot).map_or(self.greatest, |place| place.weight)
+    }
+
+    /// Whose a place is.
+    pub(super) fn place(&self, slot: usize) -> Option<&Place> {
+        self.places.value(slot)
     }
 }

@@ -1,61 +1,82 @@
-/// How many numbers share a bucket: as many as fit into a line of a cache.
-const CROWD: usize = 8;
+/// How many slots there are for three numbers.
+const SLOTS: u64 = 4;
+const NUMBERS: u64 = 3;
+/// How many slots are read at a time.
+const FEW: usize = 4;
 
-/// Numbers that are hashes, in their order, so that where one of them stands, or would, is found at once however many there are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sorted {
-    numbers: Vec<u64>,
-    /// For each value of the topmost bits, the first number that has it or a greater one.
-    starts: Vec<u32>,
-    /// By how much a number is shifted to leave those bits.
-    shift: u32,
+/// Numbers that are hashes, in their order, each with what belongs to it, so that where one of them stands, or would, is found at
+/// once however many there are.
+///
+/// Each number has the slot that its value says, or one soon behind where that is taken. A slot that nobody has repeats the next
+/// number. So a search begins where it most often ends, and among many numbers, which are in no near cache, it waits for one line of memory
+/// and not for a table that says where to look.
+#[derive(Clone, Debug)]
+pub(super) struct Sorted<T> {
+    slots: Vec<(u64, T)>,
+    /// How many slots numbers are mapped to.
+    homes: u64,
 }
 
-impl Sorted {
+impl<T> Default for Sorted<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            homes: 0,
+        }
+    }
+}
+
+impl<T: Clone> Sorted<T> {
     /// Of numbers in their order.
-    pub(super) fn new(numbers: Vec<u64>) -> Self {
-        let buckets = numbers.len().div_ceil(CROWD).next_power_of_two();
-        let shift = 64_u32.saturating_sub(buckets.trailing_zeros());
-        let mut starts = Vec::with_capacity(buckets);
-        for (index, at) in (0_u32..).zip(&numbers) {
-            let bucket = bucket(*at, shift);
-            while starts.len() <= bucket {
-                starts.push(index);
+    pub(super) fn new(sorted: Vec<(u64, T)>) -> Self {
+        let count = sorted.len() as u64;
+        let homes = count.saturating_mul(SLOTS).div_ceil(NUMBERS);
+        let mut slots = Vec::new();
+        for entry in sorted {
+            // Its own slot, or the next one that is free, and all that nobody has before it.
+            let slot = home(entry.0, homes).max(slots.len());
+            slots.resize(slot.saturating_add(1), entry);
+        }
+        Self { slots, homes }
+    }
+}
+
+impl<T> Sorted<T> {
+    /// How many slots there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The number in a slot.
+    pub(super) fn number(&self, slot: usize) -> Option<u64> {
+        Some(self.slots.get(slot)?.0)
+    }
+
+    /// What belongs to the number in a slot.
+    pub(super) fn value(&self, slot: usize) -> Option<&T> {
+        Some(&self.slots.get(slot)?.1)
+    }
+
+    /// A slot of the first number that is not under this one, or the end.
+    pub(super) fn first(&self, number: u64) -> usize {
+        // A number that is not under it has its slot there or behind.
+        let mut slot = home(number, self.homes).min(self.slots.len());
+        // Most often it is among the next few, and then nothing is decided by what is read, so that a processor goes on to read
+        // for other numbers.
+        while let Some(few) = self.slots.get(slot..).and_then(<[_]>::first_chunk::<FEW>) {
+            let before: usize = few.iter().map(|(at, _)| usize::from(*at < number)).sum();
+            slot = slot.saturating_add(before);
+            if before < FEW {
+                return slot;
             }
         }
-        Self {
-            numbers,
-            starts,
-            shift,
-        }
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
-    /// The number at a place.
-    pub(super) fn get(&self, index: usize) -> Option<u64> {
-        self.numbers.get(index).copied()
-    }
-
-    /// Where the first number that is not under this one is, or the end.
-    ///
-    /// Nothing is decided by what is read here, so that a processor reads for many numbers at a time.
-    pub(super) fn first(&self, number: u64) -> usize {
-        let bucket = bucket(number, self.shift);
-        let start = |bucket| {
-            let start = self.starts.get(bucket).copied().map(usize::try_from);
-            start.and_then(Result::ok).unwrap_or(self.numbers.len())
-        };
-        let (from, to) = (start(bucket), start(bucket.saturating_add(1)));
-        let crowd = self.numbers.get(from..to).unwrap_or_default();
-        let before: usize = crowd.iter().map(|at| usize::from(*at < number)).sum();
-        from.saturating_add(before)
+        let rest = self.slots.get(slot..).unwrap_or_default();
+        slot.saturating_add(rest.partition_point(|(at, _)| *at < number))
     }
 }
 
-fn bucket(at: u64, shift: u32) -> usize {
-    usize::try_from(at.checked_shr(shift).unwrap_or(0)).unwrap_or(usize::MAX)
+/// The slot of a number: as far among all slots as the number is among all numbers.
+fn home(number: u64, homes: u64) -> usize {
+    let home = u128::from(number).wrapping_mul(u128::from(homes)) >> 64;
+    usize::try_from(home).unwrap_or(usize::MAX)
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::numbers::nth;
 use super::*;
 
 fn spread(weights: &[u16]) -> Spread {
@@ -10,9 +11,12 @@ fn spread(weights: &[u16]) -> Spread {
     Spread::weighted(ids.iter().zip(weights))
 }
 
-fn probes(device: &str) -> Vec<u64> {
-    let device = hash("registration", device);
-    (0..PLACES).map(|n| nth(device, n)).collect()
+fn probes_of(device: &str) -> [u64; PLACES] {
+    probes(&device.parse().unwrap())
+}
+
+fn id(owner: Owner<'_>) -> &str {
+    owner.share().unwrap().id.as_str()
 }
 
 #[test]
@@ -34,7 +38,7 @@ fn a_choice_never_changes_between_releases() {
         (0..count)
             .filter_map(|n| {
                 let choice = spread.choose(&format!("sn-{n}").parse().unwrap(), None, |_| true);
-                choice.map(|share| share.id.as_str())
+                choice.map(id)
             })
             .collect()
     };
@@ -49,77 +53,75 @@ fn a_choice_never_changes_between_releases() {
 #[test]
 fn nobody_is_chosen_where_nobody_takes_a_share_or_can_be_used() {
     let device = "sn-1".parse().unwrap();
-    assert_eq!(spread(&[]).choose(&device, None, |_| true), None);
-    assert_eq!(spread(&[0, 0]).choose(&device, None, |_| true), None);
-    assert_eq!(spread(&[1; 500]).choose(&device, None, |_| false), None);
+    assert!(spread(&[]).choose(&device, None, |_| true).is_none());
+    assert!(spread(&[0, 0]).choose(&device, None, |_| true).is_none());
+    assert!(spread(&[1; 500]).choose(&device, None, |_| false).is_none());
 }
 
 #[test]
 fn one_that_takes_part_in_no_probe_is_chosen_where_it_is_alone() {
     let all = spread(&[1; 2000]);
     // There are some: (15 / 16) to the power of 256 is one in fifteen million, so a probe is asked alone.
-    let probe = probes("sn-1").into_iter().take(1).collect::<Vec<_>>();
-    let idle = all.shares.iter().find(|share| {
-        let mut places = (0..PLACES).map(|n| nth(share.seed, n));
-        !places.any(|place| accepts(probe[0], place))
-    });
-    let idle = idle.unwrap();
-    assert_eq!(each([idle].into_iter(), &probe), Some(idle));
-    let beside = all.shares.iter().find(|share| {
-        let mut places = (0..PLACES).map(|n| nth(share.seed, n));
+    let probe = &probes_of("sn-1")[..1];
+    let takes_part = |owner: &Owner<'_>| {
+        let mut places = places(owner.share().unwrap().seed).into_iter();
         places.any(|place| accepts(probe[0], place))
-    });
-    let beside = beside.unwrap();
-    assert_eq!(each([idle, beside].into_iter(), &probe), Some(beside));
+    };
+    let idle = all.owners().find(|owner| !takes_part(owner)).unwrap();
+    assert_eq!(each([idle].into_iter(), probe).map(id), Some(id(idle)));
+    let beside = all.owners().find(takes_part).unwrap();
+    let found = each([idle, beside].into_iter(), probe);
+    assert_eq!(found.map(id), Some(id(beside)));
 }
 
 #[test]
 fn the_access_point_of_every_share_is_found_and_no_other() {
     for count in [0, 1, 2, 7, 8, 9, 100, 5000] {
-        let shares = spread(&vec![1; count]).shares;
-        let points = shares.iter().map(|share| {
+        let spread = spread(&vec![1; count]);
+        let points = spread.shares.iter().map(|share| {
             let point = AccessPoint::new(share.id.clone(), "An access point");
-            std::sync::Arc::new(point)
+            Arc::new(point)
         });
         let points: Vec<_> = points.collect();
         let index = Index::new(points.iter());
-        for share in &shares {
-            assert_eq!(index.get(share).map(|point| &point.id), Some(&share.id));
+        for owner in spread.owners() {
+            let found = owner.point(|| &index).unwrap();
+            assert_eq!(found.id.as_str(), id(owner));
+        }
+        for owner in Spread::new(points.iter().rev()).owners() {
+            let found = owner.point(|| unreachable!("it is known")).unwrap();
+            assert_eq!(found.id.as_str(), id(owner));
         }
         for n in 0..100 {
-            let id: AccessPointId = format!("other-{n}").parse().unwrap();
-            let seed = hash("access point", id.as_str());
-            assert!(
-                index
-                    .get(&Share {
-                        id,
-                        weight: 1,
-                        seed
-                    })
-                    .is_none()
-            );
+            let other: AccessPointId = format!("other-{n}").parse().unwrap();
+            assert!(index.get(&other, seed(&other)).is_none());
         }
         // Another id of the same hash.
-        if let Some(share) = shares.first() {
-            let mut other = share.clone();
-            other.id = "other".parse().unwrap();
-            assert!(index.get(&other).is_none());
+        if let Some(share) = spread.shares.first() {
+            assert!(index.get(&"other".parse().unwrap(), share.seed).is_none());
         }
     }
 }
 
 #[test]
 fn where_a_number_stands_is_what_a_search_says() {
-    let mut numbers: Vec<u64> = (0..3000).map(|n| nth(7, n)).collect();
-    numbers.extend([0, 1, u64::MAX, u64::MAX]);
-    numbers.sort_unstable();
-    for count in [0, 1, 8, 9, numbers.len()] {
-        let some = numbers[..count].to_vec();
+    let mut all: Vec<u64> = (0..3000).map(|n| nth(7, n)).collect();
+    // At both ends, twice, and a crowd where one would be.
+    all.extend([0, 0, 1, u64::MAX, u64::MAX]);
+    all.extend((0..50).map(|n| (1 << 63) + n));
+    all.sort_unstable();
+    for count in [0, 1, 8, 9, all.len()] {
+        let some: Vec<_> = all[..count].iter().copied().zip(0..).collect();
         let sorted = sorted::Sorted::new(some.clone());
         let near = |number: &u64| [number.wrapping_sub(1), *number, number.wrapping_add(1)];
-        for number in numbers.iter().flat_map(near) {
-            let first = some.partition_point(|one| *one < number);
-            assert_eq!(sorted.first(number), first, "{number} of {count}");
+        for number in all.iter().flat_map(near) {
+            let first = some.partition_point(|one| one.0 < number);
+            let slots = sorted.first(number)..sorted.len();
+            let mut behind: Vec<_> = slots
+                .map(|slot| (sorted.number(slot).unwrap(), *sorted.value(slot).unwrap()))
+                .collect();
+            behind.dedup();
+            assert_eq!(behind, some[first..], "{number} of {count}");
         }
     }
 }
@@ -133,12 +135,12 @@ proptest! {
         device in "[a-z]{1,8}",
     ) {
         let spread = spread(&weights);
-        let can = |share: &Share| usable[share.id.as_str()[3..].parse::<usize>().unwrap()];
-        let probes = probes(&device);
-        let found = spread.search(&probes, usize::MAX, |_, share| can(share));
-        let least = each(spread.shares.iter().filter(|share| can(share)), &probes);
+        let can = |owner: Owner<'_>| usable[id(owner)[3..].parse::<usize>().unwrap()];
+        let probes = probes_of(&device);
+        let found = spread.search(&probes, usize::MAX, can).map(id);
+        let least = each(spread.owners().filter(|owner| can(*owner)), &probes).map(id);
         prop_assert_eq!(found, least);
-        let chosen = spread.choose(&device.parse().unwrap(), None, can);
+        let chosen = spread.choose(&device.parse().unwrap(), None, can).map(id);
         prop_assert_eq!(chosen, least);
     }
 
@@ -146,11 +148,11 @@ proptest! {
     #[test]
     fn a_search_that_gives_up_finds_nothing_else(count in 1_usize..40, steps in 0_usize..300) {
         let spread = spread(&vec![7; count]);
-        let probes = probes("sn-1");
-        let all = spread.search(&probes, usize::MAX, |_, _| true);
-        let some = spread.search(&probes, steps, |_, _| true);
+        let probes = probes_of("sn-1");
+        let all = spread.search(&probes, usize::MAX, |_| true);
+        let some = spread.search(&probes, steps, |_| true);
         if let Some(some) = some {
-            prop_assert_eq!(Some(&some.id), all.map(|share| &share.id));
+            prop_assert_eq!(Some(id(some)), all.map(id));
         }
     }
 }
