@@ -15,7 +15,8 @@
 //! Until then a migration can be aborted, and is when its time is over. Whether a transfer was in time is decided in one place, the
 //! other instance: it notes either that the device was seen or that the transfer was withdrawn, whichever comes first, so an abort
 //! that comes too late turns into the end of the migration. What the two sides tell each other stays true, and may be lost, repeated
-//! or late.
+//! or late. Where the other instance is gone for good, an operator [ends the abort](Migrations::end_alone) without its word; should it
+//! then say that it has seen the device, both have it and the record says so, until an operator [lets it go](Migrations::let_go).
 //!
 //! What they tell each other may go as files where neither reaches the other: see [`TransferFile`].
 //!
@@ -63,6 +64,7 @@
 //! ```
 
 mod bundle;
+mod commands;
 mod config;
 mod driving;
 mod file;
@@ -85,11 +87,11 @@ pub use file::{FileContent, FileHead, Purpose, TransferFile};
 pub use hearing::News;
 pub use output::{Append, Output};
 pub use plans::{
-    AbortCause, Change, Command, Decision, Fact, Migration, Plan, Plans, SNAPSHOT_FORMAT, Stage,
-    Way,
+    AbortCause, Alone, Change, Command, Decision, Fact, Migration, Plan, Plans, SNAPSHOT_FORMAT,
+    Stage, Way,
 };
 
-use writing::{Intent, Stream};
+use writing::Stream;
 
 /// Whose migration it is.
 type Key = (TenantId, RegistrationId);
@@ -166,67 +168,6 @@ impl Migrations {
         self.streams.get(tenant).map(|stream| &stream.plans)
     }
 
-    /// Plans a migration, which begins when that is durable; ends with one [`Output::Done`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Full`] when too many commands wait. In [`Output::Done`]: [`ErrorKind::Exists`] for a device that is being
-    /// moved, [`ErrorKind::Full`] when the tenant has too many migrations open, [`ErrorKind::InvalidValue`].
-    pub fn plan(
-        &mut self,
-        tenant: &TenantId,
-        id: &RegistrationId,
-        plan: Plan,
-        wall: SystemTime,
-        now: Instant,
-    ) -> Result<CommandId, ErrorKind> {
-        let most = self.config.max_migrations;
-        self.command(tenant, id, Command::Plan { plan, most }, wall, now)
-    }
-
-    /// Aborts a migration; ends with one [`Output::Done`] when the abort is durable. The migration is then
-    /// [`Stage::Aborting`] until everything is as it was.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Full`] when too many commands wait. In [`Output::Done`]: [`ErrorKind::UnknownEntry`] where none is open,
-    /// [`ErrorKind::InUse`] when the device was seen at the new place.
-    pub fn abort(
-        &mut self,
-        tenant: &TenantId,
-        id: &RegistrationId,
-        wall: SystemTime,
-        now: Instant,
-    ) -> Result<CommandId, ErrorKind> {
-        let cause = AbortCause::Operator;
-        self.command(tenant, id, Command::Abort { cause }, wall, now)
-    }
-
-    fn command(
-        &mut self,
-        tenant: &TenantId,
-        id: &RegistrationId,
-        command: Command,
-        wall: SystemTime,
-        now: Instant,
-    ) -> Result<CommandId, ErrorKind> {
-        let now = self.advance(now);
-        if self.commands.len() >= self.config.max_commands {
-            return Err(ErrorKind::Full);
-        }
-        let number = CommandId(self.numbers.next());
-        self.commands.insert(number);
-        let patience = self.config.command_patience;
-        self.timers.set(Timer::Command(number), now, patience);
-        let intent = Intent {
-            asked_by: Some(number),
-            id: id.clone(),
-            command,
-        };
-        self.write(tenant, intent, wall);
-        Ok(number)
-    }
-
     /// Repeats what was not answered, and aborts what has taken too long.
     pub fn handle_timeout(&mut self, wall: SystemTime, now: Instant) {
         let now = self.advance(now);
@@ -259,13 +200,6 @@ impl Migrations {
         let now = self.now.map_or(now, |before| before.max(now));
         self.now = Some(now);
         now
-    }
-
-    fn done(&mut self, command: CommandId, result: Result<(), ErrorKind>) {
-        if self.commands.remove(&command) {
-            self.timers.cancel(&Timer::Command(command));
-            self.outputs.push_back(Output::Done { command, result });
-        }
     }
 
     fn migration(&self, (tenant, id): &Key) -> Option<&Migration> {

@@ -381,6 +381,9 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
         most,
     };
     let abort = |cause| Abort { cause };
+    let alone = || migration::Command::EndAlone {
+        without: "production".to_owned(),
+    };
     let commands = [
         ("one", plan(direct(), 9)),
         ("one", Begin),
@@ -393,6 +396,12 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
         ("two", EndAbort),
         ("three", plan(transfer(), 2)),
         ("three", abort(AbortCause::TimedOut)),
+        ("three", alone()),
+        ("three", Confirm),
+        ("four", plan(transfer(), 9)),
+        ("four", abort(AbortCause::Operator)),
+        ("four", alone()),
+        ("four", EndAbort),
     ];
     let mut lived = Plans::default();
     let mut changes = Vec::new();
@@ -414,7 +423,7 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
     let facts = written
         .slices()
         .map(|change| migration::Change::decode(change).unwrap().fact);
-    assert_eq!(kinds(facts), 8);
+    assert_eq!(kinds(facts), 11);
     assert_eq!(Plans::replay(written.slices()).unwrap(), lived);
     assert_eq!(Plans::restore(1, &written.snapshot).unwrap(), lived);
     assert_eq!(stored, written);

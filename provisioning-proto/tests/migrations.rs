@@ -10,8 +10,12 @@
     missing_docs
 )]
 
+#[path = "migrations/alone.rs"]
+mod alone;
 #[path = "migrations/directed.rs"]
 mod directed;
+#[path = "migrations/files.rs"]
+mod files;
 #[path = "registrations/harness.rs"]
 mod harness;
 #[path = "migrations/ledger.rs"]

@@ -231,6 +231,8 @@ impl Cloud {
                         cause: AbortCause::Operator,
                     },
                     MigrationWish::Seen(_) => migration::Command::Confirm,
+                    MigrationWish::EndAlone(without) => migration::Command::EndAlone { without },
+                    MigrationWish::LetGo => migration::Command::LetGo,
                 };
                 let decided = self.plans.decide(edit.device(), command, wall);
                 let result = decided.map(|decision| {

@@ -1,19 +1,19 @@
 //! Migrations: devices that are moved to another access point, or whose registration goes to another instance.
 
-use std::time::Duration;
+mod shown;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 use super::failure::Failure;
 use super::page::Page;
 use super::route::{Below, Call};
-use super::time::stamp;
 use super::{Context, Step, body, entry, json as answer};
-use crate::migration::{Migration, Plan, Plans, Stage, Way};
+use crate::migration::{Plan, Plans, Stage, Way};
 use crate::{AccessPointId, Code, ErrorKind, RegistrationId};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use serde::Deserialize;
+use shown::{refusal, show};
 
 /// How long a migration may take at most, in hours: ten years.
 const MAX_HOURS: u32 = 87_600;
@@ -27,6 +27,13 @@ struct Body {
     access_point_id: Option<AccessPointId>,
     instance: Option<String>,
     hours: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndBody {
+    /// The instance, which so is named a second time by whoever affirms something of it.
+    without: String,
 }
 
 /// A migration that is to be planned or aborted, and how that is answered.
@@ -48,6 +55,10 @@ pub enum MigrationWish {
     /// [`Registrations::handle_target_seen`](crate::registration::Registrations::handle_target_seen), with this generation: the access
     /// point to which the device goes, or goes back, is another cloud, which saw it there.
     Seen(u64),
+    /// [`Migrations::end_alone`](crate::migration::Migrations::end_alone), without this instance.
+    EndAlone(String),
+    /// [`Migrations::let_go`](crate::migration::Migrations::let_go).
+    LetGo,
 }
 
 impl MigrationEdit {
@@ -67,11 +78,11 @@ impl MigrationEdit {
     #[must_use]
     pub fn answer(self, plans: &Plans, result: Result<(), ErrorKind>) -> Response<Bytes> {
         if let Err(kind) = result {
-            return refusal(kind).into();
+            return refusal(&self.wish, kind).into();
         }
         let status = match self.wish {
             MigrationWish::Plan(_) => StatusCode::CREATED,
-            MigrationWish::Abort | MigrationWish::Seen(_) => StatusCode::OK,
+            _ => StatusCode::OK,
         };
         match plans.migration(&self.id) {
             Some(migration) => answer(status, &show(&self.id, migration), None),
@@ -111,6 +122,16 @@ pub(super) fn read(
             wish: MigrationWish::Abort,
         })),
         Call::Below(id, Below::Seen) => seen(context, device(&id)?),
+        Call::Below(id, Below::End) => {
+            let EndBody { without } = body(request)?;
+            let wish = MigrationWish::EndAlone(without);
+            let id = device(&id)?;
+            Ok(Step::Migration(MigrationEdit { id, wish }))
+        }
+        Call::Below(id, Below::LetGo) => {
+            let (id, wish) = (device(&id)?, MigrationWish::LetGo);
+            Ok(Step::Migration(MigrationEdit { id, wish }))
+        }
         Call::Replace(_) | Call::Below(..) => Err(Code::NOT_FOUND.into()),
     }
 }
@@ -180,52 +201,4 @@ fn seen(context: &Context<'_>, id: RegistrationId) -> Result<Step, Failure> {
 
 fn device(id: &str) -> Result<RegistrationId, Failure> {
     id.parse().map_err(|_| Code::DEVICE_NAME.into())
-}
-
-fn refusal(kind: ErrorKind) -> Failure {
-    match kind {
-        ErrorKind::Exists => {
-            let text = "the device is being moved already";
-            Failure::told(Code::EXISTS, text.to_owned())
-        }
-        ErrorKind::UnknownEntry => {
-            let text = "the device is not being moved";
-            Failure::told(Code::NOT_FOUND, text.to_owned())
-        }
-        ErrorKind::InUse => {
-            let text = "the device was seen at the new place";
-            Failure::told(Code::IN_USE, text.to_owned())
-        }
-        ErrorKind::InvalidValue => {
-            let text = "the device is at that access point";
-            Failure::malformed(text.to_owned())
-        }
-        ErrorKind::Full => Code::LIMIT.into(),
-        ErrorKind::Unavailable => Code::UNAVAILABLE.into(),
-        other => other.into(),
-    }
-}
-
-fn show(id: &RegistrationId, migration: &Migration) -> Value {
-    let mut shown = Map::new();
-    let mut put = |member: &str, value: Value| drop(shown.insert(member.to_owned(), value));
-    put("device_id", json!(id));
-    put("stage", json!(migration.stage));
-    put("from", json!(migration.from));
-    match &migration.way {
-        Way::Direct { to } => put("access_point_id", json!(to)),
-        Way::Transfer { transfer, instance } => {
-            put("instance", json!(instance));
-            put("transfer_id", json!(transfer));
-        }
-    }
-    if let Some(cause) = migration.cause {
-        put("cause", json!(cause));
-    }
-    put("create_time", stamp(migration.planned_at).into());
-    put("update_time", stamp(migration.moved_at).into());
-    if migration.stage.can_abort() {
-        put("abort_time", stamp(migration.ends_at).into());
-    }
-    Value::Object(shown)
 }

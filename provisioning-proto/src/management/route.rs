@@ -45,6 +45,8 @@ pub(super) enum Below {
     Allocation,
     Denials,
     Seen,
+    End,
+    LetGo,
 }
 
 /// The tenant that a path names, `/v5/iotps/{project_id}/...`.
@@ -118,7 +120,12 @@ pub(super) fn route(request: &Request<Bytes>) -> Result<Route, Failure> {
             call(method, rest, &below, true).map(Route::Certificates)
         }
         ["migrations", rest @ ..] => {
-            call(method, rest, &[("seen", Below::Seen)], false).map(Route::Migrations)
+            let below = [
+                ("seen", Below::Seen),
+                ("end", Below::End),
+                ("let-go", Below::LetGo),
+            ];
+            call(method, rest, &below, false).map(Route::Migrations)
         }
         ["products"] | ["products", _] if *method != Method::GET => Err(Failure::method("GET")),
         ["products", rest @ ..] => call(method, rest, &[], false).map(Route::Products),
@@ -170,9 +177,12 @@ fn call(
             let (_, what) = known.ok_or(Code::NOT_FOUND)?;
             let wanted = match what {
                 Below::Applications | Below::Devices | Below::Denials => Method::GET,
-                Below::Action | Below::ResetFingerprint | Below::Allocation | Below::Seen => {
-                    Method::POST
-                }
+                Below::Action
+                | Below::ResetFingerprint
+                | Below::Allocation
+                | Below::Seen
+                | Below::End
+                | Below::LetGo => Method::POST,
             };
             if *method != wanted {
                 return Err(Failure::method(if wanted == Method::GET {

@@ -157,6 +157,8 @@ impl Cloud {
                     MigrationWish::Abort => migration::Command::Abort {
                         cause: AbortCause::Operator,
                     },
+                    MigrationWish::EndAlone(without) => migration::Command::EndAlone { without },
+                    MigrationWish::LetGo => migration::Command::LetGo,
                 };
                 let decided = self.plans.decide(edit.device(), command, self.wall());
                 let result = decided.map(|decision| {

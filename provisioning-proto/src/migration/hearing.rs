@@ -4,8 +4,9 @@ use std::time::{Instant, SystemTime};
 
 use super::{AbortCause, Command, Key, Migration, Migrations, Output, Stage, Way};
 use crate::model::AssignmentState;
+use crate::registration::CommandId;
 use crate::roster::Registration;
-use crate::{AccessPointId, RegistrationId, TenantId, TransferId};
+use crate::{AccessPointId, ErrorKind, RegistrationId, TenantId, TransferId};
 
 /// What another instance says of a transfer. Each stays true.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +51,8 @@ impl Migrations {
         }
     }
 
-    /// The other instance says something of a transfer. Of another transfer than the present one it changes nothing.
+    /// The other instance says something of a transfer. Of another transfer than the present one it changes nothing; of one whose
+    /// abort was [ended alone](Self::end_alone) it is noted, and moves nothing.
     pub fn handle_news(
         &mut self,
         tenant: &TenantId,
@@ -62,20 +64,48 @@ impl Migrations {
     ) {
         self.advance(now);
         let key: Key = (tenant.clone(), id.clone());
-        let present = self.migration(&key).map(|migration| &migration.way);
-        if !matches!(present, Some(Way::Transfer { transfer: present, .. }) if present == transfer)
-        {
-            return;
+        if self.is_present(&key, transfer) {
+            self.note(&key, news.command(), wall);
         }
-        let command = match news {
-            News::Accepted => Command::Prepare,
-            News::Refused => Command::Abort {
+    }
+
+    /// As [`handle_news`](Self::handle_news), for who waits for it, as an operator with a [`TransferFile`](super::TransferFile); ends
+    /// with one [`Output::Done`] when what follows is durable, or nothing does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownEntry`] for another transfer than the present one; [`ErrorKind::Full`] when too many commands wait.
+    pub fn hear(
+        &mut self,
+        tenant: &TenantId,
+        id: &RegistrationId,
+        transfer: &TransferId,
+        news: News,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<CommandId, ErrorKind> {
+        if !self.is_present(&(tenant.clone(), id.clone()), transfer) {
+            return Err(ErrorKind::UnknownEntry);
+        }
+        self.command(tenant, id, news.command(), wall, now)
+    }
+
+    fn is_present(&self, key: &Key, transfer: &TransferId) -> bool {
+        let present = self.migration(key).map(|migration| &migration.way);
+        matches!(present, Some(Way::Transfer { transfer: present, .. }) if present == transfer)
+    }
+}
+
+impl News {
+    fn command(self) -> Command {
+        match self {
+            Self::Accepted => Command::Prepare,
+            Self::Refused => Command::Abort {
                 cause: AbortCause::Refused,
             },
-            News::Seen => Command::Confirm,
-            News::Withdrawn => Command::EndAbort,
-        };
-        self.note(&key, command, wall);
+            Self::Seen => Command::Confirm,
+            Self::Withdrawn => Command::EndAbort,
+        }
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Migration {
     /// Why it was aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<AbortCause>,
+    /// Whether it was aborted without the word of the other instance, and what that said then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<Alone>,
     /// When it was planned, in Unix milliseconds.
     pub planned_at: u64,
     /// When it came this far, in Unix milliseconds.
@@ -135,6 +138,19 @@ pub enum AbortCause {
     TimedOut,
     /// The other instance did not take the device.
     Refused,
+}
+
+/// What is known of the other instance where a transfer was aborted without its word.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum Alone {
+    /// Nothing: an operator affirms that it has not the device.
+    Unheard,
+    /// It has given the device back since.
+    GivenBack,
+    /// It has the device, and has seen it: both have it, until an operator lets it go at one of them.
+    Seen,
 }
 
 /// A migration as it is wanted.

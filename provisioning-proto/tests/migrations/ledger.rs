@@ -26,6 +26,8 @@ fn command() -> impl Strategy<Value = Command> {
             Just(AbortCause::Operator), Just(AbortCause::TimedOut), Just(AbortCause::Refused)
         ].prop_map(|cause| Command::Abort { cause }),
         2 => Just(Command::EndAbort),
+        2 => Just(Command::EndAlone { without: "new".to_owned() }),
+        2 => Just(Command::LetGo),
     ]
 }
 
@@ -112,4 +114,143 @@ fn the_oldest_that_has_ended_goes_where_there_is_no_room() {
     let unknown = plans.decide(&device("dev-9"), commands[2].1.clone(), wall);
     assert_eq!(unknown, Err(ErrorKind::UnknownEntry));
     assert!(Plans::restore(SNAPSHOT_FORMAT + 1, &plans.snapshot().unwrap()).is_err());
+}
+
+#[test]
+fn an_abort_is_ended_alone_only_while_it_waits_for_the_instance_that_is_named() {
+    use Command::{Begin, Confirm, EndAbort, Finish, LetGo, Prepare};
+    let transfer = Command::Plan {
+        plan: Plan::new(
+            point("a"),
+            Way::Transfer {
+                transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
+                instance: "new".to_owned(),
+            },
+        ),
+        most: 9,
+    };
+    let direct = Command::Plan {
+        plan: Plan::new(point("a"), Way::Direct { to: point("b") }),
+        most: 9,
+    };
+    let abort = Command::Abort {
+        cause: AbortCause::Operator,
+    };
+    let end = |without: &str| Command::EndAlone {
+        without: without.to_owned(),
+    };
+
+    let (unknown, early) = (Err(ErrorKind::UnknownEntry), Err(ErrorKind::Conflict));
+    let (named, late) = (Err(ErrorKind::InvalidValue), Err(ErrorKind::InUse));
+    let stories: [(&[Command], Command, Result<usize, ErrorKind>); 17] = [
+        (&[], end("new"), unknown),
+        (&[], LetGo, unknown),
+        (std::slice::from_ref(&transfer), end("new"), early),
+        (&[transfer.clone(), Begin], end("new"), early),
+        (&[transfer.clone(), Begin, Prepare], end("new"), early),
+        (&[transfer.clone(), Begin, Confirm], end("new"), late),
+        (
+            &[transfer.clone(), Begin, Confirm, Finish],
+            end("new"),
+            unknown,
+        ),
+        (
+            &[transfer.clone(), abort.clone(), EndAbort],
+            end("new"),
+            unknown,
+        ),
+        (
+            &[transfer.clone(), abort.clone(), Confirm],
+            end("new"),
+            late,
+        ),
+        (&[transfer.clone(), abort.clone()], end("old"), named),
+        (&[direct, abort.clone()], end("b"), named),
+        (&[transfer.clone(), abort.clone()], end("new"), Ok(1)),
+        (&[transfer.clone(), abort.clone()], LetGo, unknown),
+        (
+            &[transfer.clone(), abort.clone(), end("new")],
+            end("new"),
+            Ok(0),
+        ),
+        (
+            &[transfer.clone(), abort.clone(), end("new")],
+            LetGo,
+            unknown,
+        ),
+        (
+            &[transfer.clone(), abort.clone(), end("new"), EndAbort],
+            LetGo,
+            unknown,
+        ),
+        (
+            &[transfer.clone(), abort, end("new"), Confirm],
+            LetGo,
+            Ok(1),
+        ),
+    ];
+    for (before, command, expected) in stories {
+        let before: Vec<_> = before.iter().map(|one| (0, one.clone(), 1)).collect();
+        let (plans, _) = run(&before);
+        let id = device("dev-0");
+        let decided = plans.decide(&id, command.clone(), SystemTime::UNIX_EPOCH);
+        let decided = decided.map(|decision| decision.changes.len());
+        assert_eq!(decided, expected, "{command:?} after {before:?}");
+    }
+}
+
+/// The first word of the other instance counts, as it does there.
+#[test]
+fn what_is_heard_after_an_abort_was_ended_alone_is_noted_once_and_moves_nothing() {
+    let plan = Command::Plan {
+        plan: Plan::new(
+            point("a"),
+            Way::Transfer {
+                transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
+                instance: "new".to_owned(),
+            },
+        ),
+        most: 9,
+    };
+    let abort = Command::Abort {
+        cause: AbortCause::TimedOut,
+    };
+    let end = Command::EndAlone {
+        without: "new".to_owned(),
+    };
+    for (said, other, noted) in [
+        (Command::Confirm, Command::EndAbort, Alone::Seen),
+        (Command::EndAbort, Command::Confirm, Alone::GivenBack),
+    ] {
+        let mut story = vec![
+            (0, plan.clone(), 1),
+            (0, abort.clone(), 2),
+            (0, end.clone(), 3),
+        ];
+        let (plans, _) = run(&story);
+        let ended = plans.migration(&device("dev-0")).unwrap().clone();
+        assert_eq!(
+            (ended.stage, ended.alone),
+            (Stage::Aborted, Some(Alone::Unheard))
+        );
+        let refused = Command::Abort {
+            cause: AbortCause::Refused,
+        };
+        for command in [
+            Command::Begin,
+            Command::Prepare,
+            refused,
+            said.clone(),
+            other,
+            said,
+        ] {
+            story.push((0, command, 9));
+        }
+        let (plans, stored) = run(&story);
+        assert_eq!(stored.len(), 4, "more than one word is noted");
+        let heard = plans.migration(&device("dev-0")).unwrap();
+        assert_eq!(heard.alone, Some(noted));
+        assert_eq!((heard.stage, heard.cause), (Stage::Aborted, ended.cause));
+        assert_eq!(heard.moved_at, ended.moved_at);
+    }
 }

@@ -81,6 +81,31 @@ impl Mover {
         self.drain();
     }
 
+    pub(crate) fn alone(&self) -> Option<Alone> {
+        self.migration()?.alone
+    }
+
+    /// Where the next append waits.
+    pub(crate) fn appends(&self) -> Option<usize> {
+        let mut waiting = self.waiting.iter();
+        waiting.position(|output| matches!(output, Output::Append(_)))
+    }
+
+    pub(crate) fn end_alone(&mut self, without: &str, world: &World) {
+        let (tenant, id, without) = (Self::tenant(), Self::id(), without.to_owned());
+        let (wall, now) = (world.wall(), world.now());
+        let begun = self.machine.end_alone(&tenant, &id, without, wall, now);
+        begun.unwrap();
+        self.drain();
+    }
+
+    pub(crate) fn let_go(&mut self, world: &World) {
+        let (tenant, id) = (Self::tenant(), Self::id());
+        let begun = self.machine.let_go(&tenant, &id, world.wall(), world.now());
+        begun.unwrap();
+        self.drain();
+    }
+
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {

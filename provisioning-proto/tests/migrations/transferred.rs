@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use provisioning_proto::migration::{
-    AbortCause, Bundle, FileContent, FileHead, News, Output, Purpose, Stage, TransferFile, Way,
+    AbortCause, Alone, Bundle, FileContent, FileHead, News, Output, Purpose, Stage, TransferFile,
+    Way,
 };
 use provisioning_proto::model::AssignmentState;
 use provisioning_proto::registration::{Command, CommandId};
@@ -17,7 +18,7 @@ use crate::mover::{DEVICE, Mover, SECRET};
 const TRANSFER: &str = "00112233445566778899aabbccddeeff";
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(crate) enum Event {
     /// One of an instance's outputs is done, well or not.
     Perform(bool, prop::sample::Index, bool),
     /// One of the migration machine's outputs is done, or lost.
@@ -30,6 +31,10 @@ enum Event {
     Connect,
     Pass(u64),
     Abort,
+    /// The operator ends an abort without the other instance.
+    EndAlone,
+    /// The operator lets a device go that both have.
+    LetGo,
     Restart(bool),
 }
 
@@ -44,13 +49,15 @@ fn event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Connect),
         3 => prop_oneof![Just(1000_u64), Just(31_000), Just(61_000), Just(3_600_000)].prop_map(Event::Pass),
         1 => Just(Event::Abort),
+        1 => Just(Event::EndAlone),
+        1 => Just(Event::LetGo),
         1 => any::<bool>().prop_map(Event::Restart),
     ]
 }
 
 /// What goes between the instances.
 #[derive(Clone, Debug)]
-enum Message {
+pub(crate) enum Message {
     Offer(Vec<u8>),
     Ask,
     Withdraw,
@@ -60,20 +67,20 @@ enum Message {
 }
 
 /// Two instances, the migrations of the old one, and the device.
-struct Run {
-    old: World,
-    new: World,
-    mover: Mover,
-    wire: Vec<Message>,
+pub(crate) struct Run {
+    pub(crate) old: World,
+    pub(crate) new: World,
+    pub(crate) mover: Mover,
+    pub(crate) wire: Vec<Message>,
     /// Whether the instances do not reach each other, and files are carried.
     files: bool,
     /// Commands of the new instance that are to be answered.
     taking: Vec<(CommandId, bool)>,
     /// Whether the device's address leads to the new instance.
-    turned: bool,
+    pub(crate) turned: bool,
 }
 
-fn transfer() -> TransferId {
+pub(crate) fn transfer() -> TransferId {
     TRANSFER.parse().unwrap()
 }
 
@@ -83,18 +90,18 @@ fn file(head: &FileHead, content: &FileContent) -> Message {
 }
 
 /// In a test the seal is what it is about, and nothing is hidden.
-fn seal(about: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn seal(about: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
     Ok([about, plain].concat())
 }
 
-fn open(about: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn open(about: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
     let plain = sealed.strip_prefix(about);
     plain
         .map(<[u8]>::to_vec)
         .ok_or_else(|| ErrorKind::Malformed.into())
 }
 
-fn head(purpose: Purpose) -> FileHead {
+pub(crate) fn head(purpose: Purpose) -> FileHead {
     FileHead {
         purpose,
         sender: [1; 32],
@@ -107,7 +114,7 @@ fn head(purpose: Purpose) -> FileHead {
 }
 
 impl Run {
-    fn send(&mut self, message: Message) {
+    pub(crate) fn send(&mut self, message: Message) {
         let carried = match message {
             message if !self.files => message,
             Message::Ask | Message::File(_) => panic!("{message:?} has no file"),
@@ -125,7 +132,7 @@ impl Run {
         self.wire.push(carried);
     }
 
-    fn new(files: bool) -> Self {
+    pub(crate) fn new(files: bool) -> Self {
         let (mut old, new) = (World::furnished(), World::furnished());
         old.enroll(DEVICE, SECRET, |_| {}).unwrap();
         let principal = old.by_secret(DEVICE, SECRET).unwrap();
@@ -148,7 +155,7 @@ impl Run {
         }
     }
 
-    fn do_move(&mut self, output: Output, well: bool) {
+    pub(crate) fn do_move(&mut self, output: Output, well: bool) {
         match output {
             Output::Append(append) => self.mover.store(&append, well, &self.old),
             _ if !well => {}
@@ -197,7 +204,7 @@ impl Run {
         }
     }
 
-    fn deliver(&mut self, message: Message) {
+    pub(crate) fn deliver(&mut self, message: Message) {
         match message {
             Message::Offer(bytes) => {
                 let bundle = Bundle::decode(&bytes).unwrap();
@@ -236,7 +243,7 @@ impl Run {
     }
 
     /// What came of the new instance's commands is said to the old one.
-    fn tell(&mut self) {
+    pub(crate) fn tell(&mut self) {
         let new = &mut self.new;
         let mut told = Vec::new();
         self.taking.retain(|(id, withdraws)| {
@@ -278,7 +285,7 @@ impl Run {
         }
     }
 
-    fn step(&mut self, event: &Event) {
+    pub(crate) fn step(&mut self, event: &Event) {
         match event {
             Event::Perform(old, at, well) => {
                 let world = if *old { &mut self.old } else { &mut self.new };
@@ -319,6 +326,8 @@ impl Run {
                 self.mover.pass(&self.old);
             }
             Event::Abort => self.mover.abort(&self.old),
+            Event::EndAlone => self.mover.end_alone("new", &self.old),
+            Event::LetGo => self.mover.let_go(&self.old),
             Event::Restart(true) => {
                 self.old.restart();
                 self.mover.restart(&self.old);
@@ -349,8 +358,31 @@ impl Run {
         }
     }
 
-    /// Nothing is lost any more, and the operator turns the address to where the device belongs.
+    /// Nothing is lost any more, and the operator turns the address to where the device belongs. An operator who has ended an abort
+    /// without the other instance takes the device back there when that can be asked again, and lets it go if it was seen there.
     fn end(mut self) {
+        self.rest();
+        if self.mover.alone() == Some(Alone::Unheard) {
+            self.send(Message::Withdraw);
+            self.rest();
+            assert_ne!(self.mover.alone(), Some(Alone::Unheard));
+        }
+        let knows = |run: &Self| (run.old.knows("a", DEVICE), run.new.knows("b", DEVICE));
+        if self.mover.stage() == Some(Stage::Aborted) && self.mover.alone() == Some(Alone::Seen) {
+            assert_eq!(knows(&self), (true, true));
+            self.mover.let_go(&self.old);
+            self.rest();
+            assert_eq!(self.mover.stage(), Some(Stage::Finished));
+        }
+        self.mover.check_journal();
+        match self.mover.stage().unwrap() {
+            Stage::Finished => assert_eq!(knows(&self), (false, true)),
+            Stage::Aborted => assert_eq!(knows(&self), (true, false)),
+            open => panic!("it ends {open:?}"),
+        }
+    }
+
+    fn rest(&mut self) {
         for _ in 0..80 {
             self.old.settle();
             self.new.settle();
@@ -370,13 +402,6 @@ impl Run {
             }
             self.step(&Event::Connect);
             self.step(&Event::Pass(61_000));
-        }
-        self.mover.check_journal();
-        let (old, new) = (self.old.knows("a", DEVICE), self.new.knows("b", DEVICE));
-        match self.mover.stage().unwrap() {
-            Stage::Finished => assert!(new && !old),
-            Stage::Aborted => assert!(old && !new),
-            open => panic!("it ends {open:?}"),
         }
     }
 }
@@ -487,7 +512,7 @@ fn an_offer_that_comes_after_its_withdrawal_is_refused() {
 
 impl Run {
     /// The new instance knows the device, and the old one knows that it does.
-    fn prepared() -> Self {
+    pub(crate) fn prepared() -> Self {
         let mut run = Self::new(false);
         while run.mover.stage() != Some(Stage::Prepared) {
             while let Some(output) = run.mover.waiting.pop() {
@@ -502,7 +527,7 @@ impl Run {
         run
     }
 
-    fn end_as(self, stage: Stage) {
+    pub(crate) fn end_as(self, stage: Stage) {
         let mut run = self;
         for _ in 0..40 {
             while let Some(output) = run.mover.waiting.pop() {
@@ -517,58 +542,5 @@ impl Run {
             run.step(&Event::Pass(61_000));
         }
         assert_eq!(run.mover.stage(), Some(stage));
-    }
-}
-
-#[test]
-fn a_file_that_was_altered_is_not_opened_and_one_that_came_too_late_says_so() {
-    let sealed = TransferFile::seal(head(Purpose::Withdrawal), &FileContent::Withdrawal, seal);
-    let bytes = sealed.unwrap().encode();
-    for at in 0..bytes.len() {
-        for altered in [0x01, 0x80] {
-            let mut bytes = bytes.clone();
-            bytes[at] ^= altered;
-            let opened = TransferFile::decode(&bytes).and_then(|file| file.open(open));
-            assert!(opened.is_err(), "byte {at}");
-        }
-        let short = TransferFile::decode(&bytes[..at]).and_then(|file| file.open(open));
-        assert!(short.is_err(), "{at} bytes");
-    }
-    let mut other = bytes.clone();
-    other[7] = 2;
-    let refused = TransferFile::decode(&other).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::UnknownFormat);
-    let long = vec![0; TransferFile::MAX + 1];
-    assert_eq!(
-        TransferFile::decode(&long).unwrap_err().kind(),
-        ErrorKind::Malformed
-    );
-    let (early, late) = (Duration::from_millis(999), Duration::from_secs(1));
-    let offer = head(Purpose::Registration);
-    assert!(!offer.is_over(std::time::UNIX_EPOCH + early));
-    assert!(offer.is_over(std::time::UNIX_EPOCH + late));
-    assert!(!offer.receipt().is_over(std::time::UNIX_EPOCH + late));
-}
-
-#[test]
-fn a_file_holds_what_its_head_says() {
-    let mut run = Run::new(true);
-    while run.wire.is_empty() {
-        let output = run.mover.waiting.remove(0);
-        run.do_move(output, true);
-    }
-    let Message::File(bytes) = run.wire.remove(0) else {
-        panic!("it is a file");
-    };
-    let file = TransferFile::decode(&bytes).unwrap();
-    assert_eq!(file.head(), &head(Purpose::Registration));
-    let content = file.open(open).unwrap();
-    let mut others = vec![head(Purpose::Withdrawal), head(Purpose::Receipt)];
-    others.extend([head(Purpose::Registration), head(Purpose::Registration)]);
-    others[2].device = device("dev-2");
-    others[3].transfer = "11".repeat(16).parse().unwrap();
-    for other in others {
-        let sealed = TransferFile::seal(other, &content, seal);
-        assert_eq!(sealed.unwrap_err().kind(), ErrorKind::InvalidValue);
     }
 }

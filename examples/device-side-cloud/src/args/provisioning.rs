@@ -153,6 +153,19 @@ pub(crate) enum Migration {
         tenant: String,
         /// The device's id.
         device: String,
+        /// End an abort that waits for this instance without its word: you affirm that it is gone or has not the device, which stays
+        /// here. What it says later is noted and moves nothing.
+        #[arg(long, value_name = "INSTANCE")]
+        without: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Let a device go that both instances have: the other one has seen it, although the abort was ended without its word.
+    LetGo {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
         #[command(flatten)]
         file: ConfigFile,
     },

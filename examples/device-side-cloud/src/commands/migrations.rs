@@ -36,10 +36,29 @@ pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
         Migration::Abort {
             tenant,
             device,
+            without: None,
             file,
         } => {
             let path = format!("migrations/{device}");
             (file, of(tenant, "DELETE", path, Value::Null))
+        }
+        Migration::Abort {
+            tenant,
+            device,
+            without: Some(instance),
+            file,
+        } => {
+            let path = format!("migrations/{device}/end");
+            let body = json!({ "without": instance });
+            (file, of(tenant, "POST", path, body))
+        }
+        Migration::LetGo {
+            tenant,
+            device,
+            file,
+        } => {
+            let path = format!("migrations/{device}/let-go");
+            (file, of(tenant, "POST", path, Value::Null))
         }
     }
 }

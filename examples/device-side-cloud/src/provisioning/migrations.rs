@@ -16,11 +16,11 @@ use bytes::Bytes;
 use http::Response;
 use mqtt_bootstrap::Sessions;
 use provisioning_proto::management::{MigrationEdit, MigrationWish};
-use provisioning_proto::migration::{Config, Migrations, Output, Plans};
+use provisioning_proto::migration::{Alone, Config, Migrations, Output, Plans, Stage};
 use provisioning_proto::registration::{self, Command, CommandId};
 use provisioning_proto::{ErrorKind, RegistrationId, TenantId, roster};
 use tokio::sync::{Notify, oneshot};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::Provisioning;
 use crate::clock;
@@ -47,6 +47,12 @@ struct State {
     done: BTreeMap<CommandId, oneshot::Sender<Result<(), ErrorKind>>>,
     /// At which version each tenant's stream was kept as a snapshot last.
     condensed: BTreeMap<TenantId, u64>,
+}
+
+impl State {
+    fn alone(&self, tenant: &TenantId, id: &RegistrationId) -> Option<Alone> {
+        self.machine.plans(tenant)?.migration(id)?.alone
+    }
 }
 
 impl Migrating {
@@ -144,6 +150,20 @@ impl Provisioning {
                 });
                 aborted.await
             }
+            MigrationWish::EndAlone(without) => {
+                let ended = self.order(|machine| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    machine.end_alone(tenant, id, without, wall, now)
+                });
+                ended.await
+            }
+            MigrationWish::LetGo => {
+                let gone = self.order(|machine| {
+                    let (wall, now) = (clock::wall(), clock::now());
+                    machine.let_go(tenant, id, wall, now)
+                });
+                gone.await
+            }
             MigrationWish::Seen(generation) => {
                 self.seen(tenant, id, generation);
                 Ok(())
@@ -177,6 +197,15 @@ impl Provisioning {
                 },
                 Output::Moved { tenant, id, stage } => {
                     info!(%tenant, device = %id, ?stage, "a migration has come further");
+                    match state.alone(&tenant, &id) {
+                        Some(Alone::Unheard) => {
+                            warn!(%tenant, device = %id, "an abort was ended without the word of the other instance");
+                        }
+                        Some(Alone::Seen) if stage == Stage::Aborted => {
+                            warn!(%tenant, device = %id, "two instances have a device: let it go at one of them");
+                        }
+                        _ => {}
+                    }
                 }
                 // In the order in which they come: the last direction of a device counts.
                 Output::Direct { tenant, id, to } => {

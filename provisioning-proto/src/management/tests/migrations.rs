@@ -126,3 +126,44 @@ fn what_is_no_migration_is_refused() {
     let none = cloud.ask("DELETE", "migrations/sn-1", &Value::Null);
     assert_eq!(code(&none), (404, "IoTDP.199003"));
 }
+
+#[test]
+fn the_abort_of_a_transfer_is_ended_without_the_other_instance_by_who_names_it() {
+    let mut cloud = with_an_assigned_device();
+    let end = |cloud: &mut Cloud, without| {
+        let body = json!({ "without": without });
+        cloud.ask("POST", "migrations/sn-1/end", &body)
+    };
+    assert_eq!(code(&end(&mut cloud, "production")), (404, "IoTDP.199003"));
+    let body = json!({"device_id": "sn-1", "instance": "production"});
+    assert_eq!(cloud.ask("POST", "migrations", &body).0, 201);
+    let early = end(&mut cloud, "production");
+    assert_eq!(code(&early), (409, "IoTDP.199006"));
+    assert!(early.1["error_msg"].as_str().unwrap().contains("abort"));
+    assert_eq!(cloud.ask("DELETE", "migrations/sn-1", &Value::Null).0, 200);
+    assert_eq!(code(&end(&mut cloud, "test")), (400, "IoTDP.199001"));
+    let unnamed = cloud.ask("POST", "migrations/sn-1/end", &json!({}));
+    assert_eq!(code(&unnamed), (400, "IoTDP.199001"));
+    assert_eq!(cloud.get("migrations/sn-1")["stage"], "aborting");
+    let (status, shown) = end(&mut cloud, "production");
+    let seen = (status, &shown["stage"], &shown["ended_alone"]);
+    assert_eq!(seen, (200, &json!("aborted"), &json!("unheard")));
+    assert_eq!(end(&mut cloud, "production"), (200, shown));
+    let kept = cloud.ask("POST", "migrations/sn-1/let-go", &json!({}));
+    assert_eq!(code(&kept), (404, "IoTDP.199003"), "nobody else has it");
+    // That the device was seen there is said by that instance alone: here as it would come in a receipt.
+    let id = "sn-1".parse().unwrap();
+    let command = migration::Command::Confirm;
+    let said = cloud.plans.decide(&id, command, cloud.wall()).unwrap();
+    said.changes
+        .iter()
+        .for_each(|change| cloud.plans.apply(change));
+    let shown = cloud.get("migrations/sn-1");
+    assert_eq!(
+        (&shown["stage"], &shown["ended_alone"]),
+        (&json!("aborted"), &json!("seen"))
+    );
+    let (status, shown) = cloud.ask("POST", "migrations/sn-1/let-go", &json!({}));
+    assert_eq!((status, &shown["stage"]), (200, &json!("confirmed")));
+    assert_eq!(shown.get("cause"), None);
+}

@@ -1,4 +1,4 @@
-use super::{Change, Fact, Migration, Plans, Stage};
+use super::{Alone, Change, Fact, Migration, Plans, Stage};
 
 impl Plans {
     /// Takes in a change. Cannot fail: what does not fit has no effect.
@@ -13,6 +13,7 @@ impl Plans {
                     way: way.clone(),
                     stage: Stage::Planned,
                     cause: None,
+                    alone: None,
                     planned_at: change.at,
                     moved_at: change.at,
                     ends_at: *ends_at,
@@ -48,6 +49,19 @@ impl Migration {
                 Stage::Aborting
             }
             Fact::Aborted => Stage::Aborted,
+            Fact::AbortedAlone => {
+                self.alone = Some(Alone::Unheard);
+                Stage::Aborted
+            }
+            // What is heard after the end is kept, and moves nothing.
+            Fact::GivenBackLate => {
+                self.alone = Some(Alone::GivenBack);
+                return;
+            }
+            Fact::SeenLate => {
+                self.alone = Some(Alone::Seen);
+                return;
+            }
         };
         self.stage = stage;
         self.moved_at = at;

@@ -55,4 +55,10 @@ pub enum Fact {
     Aborted,
     /// One that has ended is not kept any longer.
     Forgotten,
+    /// It was aborted without the word of the other instance: an operator affirms that this one has not the device.
+    AbortedAlone,
+    /// After that, the other instance said that it has given the device back.
+    GivenBackLate,
+    /// After that, it said that it has seen the device, and keeps it: both have it.
+    SeenLate,
 }

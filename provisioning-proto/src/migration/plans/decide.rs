@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use super::{AbortCause, Change, Fact, Migration, Plan, Plans, Stage, Way};
+use super::{AbortCause, Alone, Change, Fact, Migration, Plan, Plans, Stage, Way};
 use crate::time::{millis, unix_millis};
 use crate::{ErrorKind, RegistrationId};
 
@@ -33,6 +33,13 @@ pub enum Command {
     },
     /// Notes that everything is as it was.
     EndAbort,
+    /// Ends the abort of a transfer without the word of the other instance.
+    EndAlone {
+        /// That instance, which so is named twice.
+        without: String,
+    },
+    /// Ends the migration after all, where the other instance has seen the device although the abort was ended without its word.
+    LetGo,
 }
 
 /// What follows from a command: changes to append.
@@ -50,7 +57,9 @@ impl Plans {
     ///
     /// [`ErrorKind::Exists`] for a device that is being moved, [`ErrorKind::Full`], [`ErrorKind::InvalidValue`];
     /// [`ErrorKind::UnknownEntry`] and [`ErrorKind::InUse`] for an operator's abort where none is open or the device was seen at
-    /// the new place.
+    /// the new place; for [`Command::EndAlone`] likewise, with [`ErrorKind::Conflict`] where it is not aborting, and
+    /// [`ErrorKind::InvalidValue`] where it does not go to that instance; [`ErrorKind::UnknownEntry`] for [`Command::LetGo`] where
+    /// not both have the device.
     pub fn decide(
         &self,
         id: &RegistrationId,
@@ -127,6 +136,18 @@ impl Migration {
             (Command::Confirm, Stage::Aborting) if transfer => Some(Fact::Confirmed),
             (Command::Finish, Stage::Confirmed) => Some(Fact::Finished),
             (Command::EndAbort, Stage::Aborting) => Some(Fact::Aborted),
+            (Command::EndAlone { without }, _) => return self.end_alone(without),
+            // What the other instance says stays true: the first word counts.
+            (_, Stage::Aborted) if self.alone == Some(Alone::Unheard) => match command {
+                Command::Confirm => Some(Fact::SeenLate),
+                Command::EndAbort => Some(Fact::GivenBackLate),
+                command if by_operator(command) => return Err(ErrorKind::UnknownEntry),
+                _ => None,
+            },
+            (Command::LetGo, Stage::Aborted) if self.alone == Some(Alone::Seen) => {
+                Some(Fact::Confirmed)
+            }
+            (Command::LetGo, _) => return Err(ErrorKind::UnknownEntry),
             (Command::Abort { cause }, stage) => match (cause, stage) {
                 // A refusal that comes after the acceptance is of an offer that was repeated.
                 (AbortCause::Refused, Stage::Begun) => Some(Fact::AbortBegun { cause: *cause }),
@@ -141,9 +162,30 @@ impl Migration {
             _ => None,
         })
     }
+
+    /// Only once the abort has begun: the other instance was told then, if it could be, and what it said before counts.
+    fn end_alone(&self, without: &str) -> Result<Option<Fact>, ErrorKind> {
+        match &self.way {
+            Way::Transfer { instance, .. } if instance == without => {}
+            _ => return Err(ErrorKind::InvalidValue),
+        }
+        match self.stage {
+            Stage::Aborting => Ok(Some(Fact::AbortedAlone)),
+            Stage::Aborted if self.alone.is_some() => Ok(None),
+            Stage::Planned | Stage::Begun | Stage::Prepared => Err(ErrorKind::Conflict),
+            Stage::Confirmed => Err(ErrorKind::InUse),
+            Stage::Finished | Stage::Aborted => Err(ErrorKind::UnknownEntry),
+        }
+    }
 }
 
 fn by_operator(command: &Command) -> bool {
-    let cause = AbortCause::Operator;
-    *command == Command::Abort { cause }
+    matches!(
+        command,
+        Command::EndAlone { .. }
+            | Command::LetGo
+            | Command::Abort {
+                cause: AbortCause::Operator
+            }
+    )
 }
