@@ -49,6 +49,7 @@ import provisioning_functions  # noqa: F401
 import provisioning_cloud  # noqa: F401
 import provisioning_management  # noqa: F401
 import provisioning_migration  # noqa: F401
+import provisioning_migration_files  # noqa: F401
 import checks
 from cloud import Cloud
 

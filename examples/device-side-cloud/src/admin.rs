@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use provisioning_proto::migration::TransferFile;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -13,8 +14,9 @@ use crate::error::Error;
 use crate::keys::Kind;
 use crate::provisioning;
 
-/// The longest request line, in bytes.
-const MAX_LINE: u64 = 64 * 1024;
+/// The longest request line, in bytes: that of a registration in a file, of which base64 makes 4 bytes of 3.
+const MAX_LINE: u64 = 512 * 1024;
+const _: () = assert!(TransferFile::MAX.div_ceil(3) as u64 * 4 + 1024 < MAX_LINE);
 
 /// A client-side cloud that is to be registered.
 #[derive(Debug, Deserialize, Serialize)]

@@ -12,7 +12,7 @@ use crate::gateway::DtlsEngine;
 
 pub(crate) use certificates::{Authority, Certificate, Named, Reason};
 pub(crate) use linking::{Client, Grant, Key};
-pub(crate) use provisioning::{Migration, Provisioning};
+pub(crate) use provisioning::{Migration, MigrationFile, MigrationRequest, Provisioning};
 
 /// A device-side cloud: devices come in over CoAP and DTLS-PSK, other clouds use them over the OCF Universal Cloud Interface.
 #[derive(Debug, Parser)]

@@ -3,6 +3,7 @@
 mod certificates;
 mod import;
 mod migrations;
+mod transfers;
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use coap_psk::measurepoint::MAX_TEMPLATE_LEN;
 use serde_json::Value;
 
 use crate::admin::{self, NewClient, Order, Password};
-use crate::args::{Client, ConfigFile, Device, Grant, Key, Product, Provisioning, User};
+use crate::args::{Client, ConfigFile, Device, Grant, Key, Migration, Product, Provisioning, User};
 use crate::backup;
 use crate::config::{Config, SAMPLE};
 use crate::error::Error;
@@ -270,7 +271,10 @@ pub(crate) async fn provisioning(command: Provisioning) -> Result<(), Error> {
             file,
             migrations::plan(tenant, &device, "instance", &to, hours),
         ),
-        Provisioning::Migration(command) => migrations::request(command),
+        Provisioning::Migration(Migration::File(command)) => {
+            return transfers::run(command).await;
+        }
+        Provisioning::Migration(Migration::Request(command)) => migrations::request(command),
         Provisioning::Import { tenant, csv, file } => {
             let config = Config::read(&file.config)?;
             return import::run(&config.data_dir, &tenant, &csv).await;

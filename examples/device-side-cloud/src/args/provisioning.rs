@@ -125,6 +125,15 @@ pub(crate) enum Provisioning {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Migration {
+    #[command(flatten)]
+    Request(MigrationRequest),
+    #[command(flatten)]
+    File(MigrationFile),
+}
+
+/// What the HTTPS interface can be asked, too.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrationRequest {
     /// List the migrations, of each device the last.
     List {
         /// The tenant.
@@ -166,6 +175,54 @@ pub(crate) enum Migration {
         tenant: String,
         /// The device's id.
         device: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// What goes between two instances in files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrationFile {
+    /// Write a file for an instance that this one does not reach: a device's registration, or, while that is aborted, its withdrawal.
+    Export {
+        /// The tenant.
+        tenant: String,
+        /// The device's id.
+        device: String,
+        /// The instance, as `provisioning.instances` names it.
+        #[arg(long, value_name = "INSTANCE")]
+        to: String,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// After how many hours a transfer that begins now is aborted if the device was not seen at the new place.
+        #[arg(long, default_value_t = 168)]
+        hours: u32,
+        /// Replace a file that is there.
+        #[arg(long)]
+        overwrite: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take what another instance exported, and write the receipt. Again after the device was seen here: that receipt says so.
+    Import {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// The file of the receipt; by default the same with `.receipt` behind it.
+        #[arg(long, value_name = "RECEIPT")]
+        out: Option<PathBuf>,
+        /// Replace a receipt that is there.
+        #[arg(long)]
+        overwrite: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take the receipt of the instance for which this one exported.
+    Receipt {
+        /// The file.
+        #[arg(value_name = "RECEIPT")]
+        path: PathBuf,
         #[command(flatten)]
         file: ConfigFile,
     },

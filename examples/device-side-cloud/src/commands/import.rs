@@ -12,7 +12,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::provisioning::{self, Enrolled};
 
-/// How long the devices of one order may be, in bytes of JSON; the line of an order has 64 KiB.
+/// How long the devices of one order may be, in bytes of JSON: a bar moves on, and another operator is let in between.
 const MAX_ORDER: usize = 48 * 1024;
 /// How many devices one order has at most.
 const MAX_DEVICES: usize = 500;

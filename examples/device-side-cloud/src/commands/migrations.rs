@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::request as of;
-use crate::args::{ConfigFile, Migration};
+use crate::args::{ConfigFile, MigrationRequest as Wanted};
 use crate::provisioning::Order;
 
 /// A device is to go somewhere; `place` is the member that says where.
@@ -12,9 +12,9 @@ pub(super) fn plan(tenant: String, device: &str, place: &str, to: &str, hours: u
     of(tenant, "POST", "migrations".to_owned(), body)
 }
 
-pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
+pub(super) fn request(command: Wanted) -> (ConfigFile, Order) {
     match command {
-        Migration::List {
+        Wanted::List {
             tenant,
             open,
             marker,
@@ -25,7 +25,7 @@ pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
             let path = format!("migrations?limit=50&open={open}{marker}");
             (file, of(tenant, "GET", path, Value::Null))
         }
-        Migration::Show {
+        Wanted::Show {
             tenant,
             device,
             file,
@@ -33,7 +33,7 @@ pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
             let path = format!("migrations/{device}");
             (file, of(tenant, "GET", path, Value::Null))
         }
-        Migration::Abort {
+        Wanted::Abort {
             tenant,
             device,
             without: None,
@@ -42,7 +42,7 @@ pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
             let path = format!("migrations/{device}");
             (file, of(tenant, "DELETE", path, Value::Null))
         }
-        Migration::Abort {
+        Wanted::Abort {
             tenant,
             device,
             without: Some(instance),
@@ -52,7 +52,7 @@ pub(super) fn request(command: Migration) -> (ConfigFile, Order) {
             let body = json!({ "without": instance });
             (file, of(tenant, "POST", path, body))
         }
-        Migration::LetGo {
+        Wanted::LetGo {
             tenant,
             device,
             file,

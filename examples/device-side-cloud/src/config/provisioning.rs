@@ -42,8 +42,8 @@ pub(crate) struct ProvisioningInstance {
     pub(crate) tenant: String,
     /// What operators call it.
     pub(crate) name: String,
-    /// Its address, over HTTPS.
-    pub(crate) url: String,
+    /// Its address, over HTTPS; without one, files are carried.
+    pub(crate) url: Option<String>,
     /// A file with the token that it wants to see.
     pub(crate) token_file: PathBuf,
     /// SHA-256 of the token that it shows, in hexadecimal digits.

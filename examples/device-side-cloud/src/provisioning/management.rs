@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::task::JoinSet;
 
-use super::{Instances, Provisioning};
+use super::{FileOrder, Instances, Provisioning};
 use crate::clock;
 use crate::config::ProvisioningOperator;
 use crate::error::Error;
@@ -46,6 +46,8 @@ pub(crate) enum Order {
         tenant: String,
         devices: Vec<Value>,
     },
+    /// A device whose registration is carried in files.
+    Migration(FileOrder),
 }
 
 /// Bodies may hold secrets.
@@ -167,15 +169,10 @@ impl Provisioning {
                 path,
                 body,
             } => {
-                let response = self
-                    .request(&parsed(&tenant)?, &method, &path, &body)
-                    .await?;
-                let answer = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
-                if response.status().is_success() {
-                    return Ok(answer);
-                }
-                Err(Error::plain(reason(&answer)))
+                let tenant = parsed(&tenant)?;
+                self.asked(&tenant, &method, &path, &body).await
             }
+            Order::Migration(order) => self.carry(order).await,
             Order::Enroll { tenant, devices } => {
                 let enrolled = self.enroll(&parsed(&tenant)?, devices).await?;
                 serde_json::to_value(enrolled).map_err(|cause| Error::new("no answer", cause))
@@ -246,6 +243,25 @@ impl Provisioning {
         self.directory(|directory| edit.answer(directory, result))
     }
 
+    /// What the HTTPS interface answers.
+    ///
+    /// # Errors
+    /// It refuses, in its words.
+    pub(super) async fn asked(
+        &self,
+        tenant: &TenantId,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
+        let response = self.request(tenant, method, path, body).await?;
+        let answer = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+        if response.status().is_success() {
+            return Ok(answer);
+        }
+        Err(Error::plain(reason(&answer)))
+    }
+
     async fn request(
         &self,
         tenant: &TenantId,
@@ -304,7 +320,7 @@ impl Provisioning {
     }
 }
 
-fn parsed<T: std::str::FromStr<Err = provisioning_proto::ParseIdError>>(
+pub(super) fn parsed<T: std::str::FromStr<Err = provisioning_proto::ParseIdError>>(
     text: &str,
 ) -> Result<T, Error> {
     text.parse()

@@ -3,29 +3,29 @@
 //! Where both are needed, the machine of migrations is locked first.
 
 mod driver;
+mod files;
 mod instances;
 mod streams;
 mod taking;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
 use mqtt_bootstrap::Sessions;
-use provisioning_proto::management::{MigrationEdit, MigrationWish};
 use provisioning_proto::migration::{Alone, Config, Migrations, Output, Plans, Stage};
 use provisioning_proto::registration::{self, Command, CommandId};
 use provisioning_proto::{ErrorKind, RegistrationId, TenantId, roster};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::Provisioning;
 use crate::clock;
 use crate::config;
 use crate::error::Error;
+pub(crate) use files::{Carried, FileOrder};
 pub(crate) use instances::Instances;
 
 /// The migrations of all tenants, and the ways to those who are to be moved.
@@ -39,6 +39,8 @@ pub(super) struct Migrating {
     /// The devices that are in over MQTT.
     connected: OnceLock<Sessions>,
     pub(super) instances: Instances,
+    /// Some migration has come further.
+    moved: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Migrating {
             any: AtomicBool::new(false),
             connected: OnceLock::new(),
             instances,
+            moved: watch::Sender::default(),
         })
     }
 
@@ -131,60 +134,6 @@ impl Provisioning {
         }
     }
 
-    /// Carries out what an operator wants of a migration, and answers it.
-    pub(super) async fn migrate(&self, tenant: &TenantId, edit: MigrationEdit) -> Response<Bytes> {
-        let id = edit.device();
-        let result = match edit.wish().clone() {
-            MigrationWish::Plan(plan) => {
-                self.0.migrating.any.store(true, Ordering::Relaxed);
-                let planned = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.plan(tenant, id, plan, wall, now)
-                });
-                planned.await
-            }
-            MigrationWish::Abort => {
-                let aborted = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.abort(tenant, id, wall, now)
-                });
-                aborted.await
-            }
-            MigrationWish::EndAlone(without) => {
-                let ended = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.end_alone(tenant, id, without, wall, now)
-                });
-                ended.await
-            }
-            MigrationWish::LetGo => {
-                let gone = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.let_go(tenant, id, wall, now)
-                });
-                gone.await
-            }
-            MigrationWish::Seen(generation) => {
-                self.seen(tenant, id, generation);
-                Ok(())
-            }
-        };
-        self.plans(tenant, |plans| edit.answer(plans, result))
-    }
-
-    async fn order(
-        &self,
-        begin: impl FnOnce(&mut Migrations) -> Result<CommandId, ErrorKind>,
-    ) -> Result<(), ErrorKind> {
-        let (tell, told) = oneshot::channel();
-        self.migrating(|state| {
-            let id = begin(&mut state.machine)?;
-            state.done.insert(id, tell);
-            Ok::<(), ErrorKind>(())
-        })?;
-        told.await.unwrap_or(Err(ErrorKind::Unavailable))
-    }
-
     /// Does something with the machine, and then what it asks for.
     fn migrating<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.0.migrating.lock();
@@ -197,6 +146,7 @@ impl Provisioning {
                 },
                 Output::Moved { tenant, id, stage } => {
                     info!(%tenant, device = %id, ?stage, "a migration has come further");
+                    self.0.migrating.moved.send_replace(());
                     match state.alone(&tenant, &id) {
                         Some(Alone::Unheard) => {
                             warn!(%tenant, device = %id, "an abort was ended without the word of the other instance");

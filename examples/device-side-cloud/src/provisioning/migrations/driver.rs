@@ -4,7 +4,7 @@ use http::Method;
 use provisioning_proto::migration::{Bundle, BundleField, Output};
 use provisioning_proto::roster::Roster;
 use provisioning_proto::{RegistrationId, TenantId, TransferId};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::super::Provisioning;
 use super::instances::{Instance, Name, Word};
@@ -74,12 +74,25 @@ impl Provisioning {
             warn!(%tenant, device = %id, instance = name, "a transfer waits for an instance that the configuration does not name");
             return;
         };
+        let Some(place) = &instance.place else {
+            info!(%tenant, device = %id, instance = name, "a transfer waits for a file that an operator carries");
+            return;
+        };
         let body = match method {
             Method::PUT => self.bundle(instance, &id, &transfer),
-            _ => Ok(Some(Vec::new())),
+            _ => Ok(None),
+        };
+        let body = match (body, &method) {
+            (Ok(Some(bundle)), _) => written(&bundle).map(Some),
+            (Ok(None), &Method::PUT) => Ok(None),
+            (Ok(None), _) => Ok(Some(Vec::new())),
+            (Err(cause), _) => Err(cause),
         };
         let asked = match body {
-            Ok(Some(body)) => instances.ask(instance, method, &transfer, &id, body).await,
+            Ok(Some(body)) => {
+                let asked = instances.ask(instance, place, method, &transfer, &id, body);
+                asked.await
+            }
             Ok(None) => {
                 debug!(%tenant, device = %id, "a device that is to be transferred has no assignment");
                 return;
@@ -100,12 +113,12 @@ impl Provisioning {
     }
 
     /// A device's registration with its secrets sealed for the way; `None` for one without an assignment.
-    fn bundle(
+    pub(super) fn bundle(
         &self,
         instance: &Instance,
         id: &RegistrationId,
         transfer: &TransferId,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Bundle>, Error> {
         let tenant = &instance.tenant;
         let bundle = self.directory(|directory| {
             let known = directory.registration(tenant, id)?;
@@ -120,10 +133,13 @@ impl Provisioning {
             let secret = self.0.secrets.open(&stream, &named(id, field), sealed)?;
             instance.seal(&name, field, &secret)
         })?;
-        let written = bundle.encode();
-        let failed = |cause| Error::new("the registration cannot be written", cause);
-        written.map(Some).map_err(failed)
+        Ok(Some(bundle))
     }
+}
+
+fn written(bundle: &Bundle) -> Result<Vec<u8>, Error> {
+    let failed = |cause| Error::new("the registration cannot be written", cause);
+    bundle.encode().map_err(failed)
 }
 
 /// What a secret of a bundle is called in the stream of its device.

@@ -11,6 +11,9 @@
 //! | `DELETE` | | `withdrawn`, or `seen` when it is too late |
 //!
 //! Each may be repeated; what is answered once stays true. A failure has no `news`, and is asked again.
+//!
+//! With an instance that has no URL the same is said in [files](provisioning_proto::migration::TransferFile) that operators carry,
+//! sealed with the same key; each side is named by the SHA-256 of the token that it would show.
 
 mod instance;
 mod sealing;
@@ -19,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use provisioning_proto::migration::News;
+use provisioning_proto::migration::{FileHead, News};
 use provisioning_proto::{RegistrationId, TenantId, TransferId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -39,6 +42,7 @@ pub(in super::super) use sealing::Name;
 const AT_ONCE: usize = 64;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4096;
+
 /// The instances of the configuration; clones are the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Instances(Arc<Inner>);
@@ -53,7 +57,7 @@ struct Inner {
 /// What is said of a transfer.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in super::super) enum Word {
+pub(crate) enum Word {
     Accepted,
     Refused,
     Seen,
@@ -135,20 +139,51 @@ impl Instances {
         })
     }
 
-    /// Asks an instance about a transfer.
+    /// With whom a file is exchanged, of which this is the head.
+    ///
+    /// # Errors
+    /// It is not for this instance, or not from one that is known, in words for the operator.
+    pub(super) fn between(&self, head: &FileHead) -> Result<&Instance, Error> {
+        let all = || self.0.instances.iter();
+        let ends = (head.receiver, head.sender, &head.tenant);
+        if let Some(instance) = all().find(|one| (one.own, one.shown, &one.tenant) == ends) {
+            return Ok(instance);
+        }
+        Err(Error::plain(
+            if let Some(other) = all().find(|one| one.own == head.sender) {
+                format!(
+                    "this instance wrote the file: carry it to the instance that is called {:?} here",
+                    other.name
+                )
+            } else if all().any(|one| one.own == head.receiver) {
+                format!(
+                    "the file is for this instance, but provisioning.instances has none of the tenant {} with the token of the one \
+                     that wrote it: set its token_sha256",
+                    head.tenant
+                )
+            } else {
+                "the file is for another instance: carry it there, or have it exported again for this one, with the SHA-256 of \
+                 this one's token as token_sha256"
+                    .to_owned()
+            },
+        ))
+    }
+
+    /// Asks an instance about a transfer, at its `place`.
     ///
     /// # Errors
     /// It cannot be reached, or says nothing that counts.
     pub(super) async fn ask(
         &self,
         instance: &Instance,
+        place: &str,
         method: Method,
         transfer: &TransferId,
         id: &RegistrationId,
         body: Vec<u8>,
     ) -> Result<Word, Error> {
         let _turn = self.0.turns.acquire().await;
-        let uri = format!("{}{}{transfer}/{id}", instance.place, Self::PREFIX);
+        let uri = format!("{place}{}{transfer}/{id}", Self::PREFIX);
         let mut request = Request::builder()
             .method(method)
             .uri(uri)

@@ -32,7 +32,13 @@ impl Provisioning {
             return bare(StatusCode::NOT_FOUND);
         };
         let word = match *request.method() {
-            Method::PUT => self.take(instance, &name, request.body()).await,
+            Method::PUT => match Bundle::decode(request.body()) {
+                Ok(bundle) => self.take(instance, &name, bundle).await,
+                Err(cause) => {
+                    let cause = Error::new("it is no registration", cause);
+                    Err((StatusCode::BAD_REQUEST, cause))
+                }
+            },
             Method::GET => Ok(self.taken(instance, &name)),
             Method::DELETE => self.give_back(instance, &name).await,
             _ => {
@@ -60,17 +66,14 @@ impl Provisioning {
     }
 
     /// Takes a device in, unless there is one of its name: refused is what will never be taken under this transfer.
-    async fn take(
+    pub(super) async fn take(
         &self,
         instance: &Instance,
         name: &Name,
-        body: &[u8],
+        bundle: Bundle,
     ) -> Result<Word, (StatusCode, Error)> {
         let unreadable = |cause: Error| (StatusCode::BAD_REQUEST, cause);
         let unavailable = |cause: Error| (StatusCode::SERVICE_UNAVAILABLE, cause);
-        let bundle = Bundle::decode(body);
-        let bundle =
-            bundle.map_err(|cause| unreadable(Error::new("it is no registration", cause)))?;
         if Name::of(&bundle) != *name {
             let text = "the registration is of another device or transfer than its path";
             return Err(unreadable(Error::plain(text)));
@@ -127,7 +130,7 @@ impl Provisioning {
         })
     }
 
-    fn taken(&self, instance: &Instance, name: &Name) -> Word {
+    pub(super) fn taken(&self, instance: &Instance, name: &Name) -> Word {
         self.directory(
             |directory| match directory.registration(&instance.tenant, &name.id) {
                 Some(known) if known.was_seen_after(&name.transfer) => Word::Seen,
@@ -144,7 +147,7 @@ impl Provisioning {
         )
     }
 
-    async fn give_back(
+    pub(super) async fn give_back(
         &self,
         instance: &Instance,
         name: &Name,

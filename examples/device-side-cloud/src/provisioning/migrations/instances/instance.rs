@@ -5,6 +5,7 @@ use std::path::Path;
 use http::HeaderValue;
 use provisioning_proto::{AccessPointId, TenantId};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use sha2::{Digest as _, Sha256};
 use uci_server_core::EventsUrlPolicy;
 use zeroize::Zeroizing;
 
@@ -20,12 +21,14 @@ pub(in super::super::super) struct Instance {
     pub(in super::super::super) name: String,
     /// Where devices that come from it belong here.
     pub(in super::super::super) access_point: AccessPointId,
-    /// Where it is asked; ends without a slash.
-    pub(super) place: String,
+    /// Where it is asked; ends without a slash. None where files are carried.
+    pub(in super::super) place: Option<String>,
     /// What we show it.
     pub(super) token: HeaderValue,
+    /// SHA-256 of that.
+    pub(in super::super) own: [u8; 32],
     /// SHA-256 of what it shows us.
-    pub(super) shown: [u8; 32],
+    pub(in super::super) shown: [u8; 32],
     pub(super) key: LessSafeKey,
 }
 
@@ -51,15 +54,17 @@ impl Instance {
         let wrong = |why: &str| Error::plain(format!("{what} {why}"));
         let tenant = settings.tenant.parse();
         let access_point = settings.access_point.parse();
-        let url = policy.check(&settings.url);
-        let url =
-            url.map_err(|cause| Error::new(format!("{what} has a URL that is refused"), cause))?;
+        let url = settings.url.as_deref().map(|url| policy.check(url));
+        let url = url
+            .transpose()
+            .map_err(|cause| Error::new(format!("{what} has a URL that is refused"), cause))?;
         if !(1..=256).contains(&settings.name.len()) {
             return Err(wrong("has no name of 1 to 256 bytes"));
         }
         let token = read(&settings.token_file)
             .map_err(|cause| Error::new(format!("{what} has no token_file"), cause))?;
         let bearer = Zeroizing::new(format!("Bearer {}", token.as_str()));
+        let own = Sha256::digest(token.as_bytes()).into();
         let mut token = HeaderValue::from_str(&bearer)
             .map_err(|_| wrong("has a token that is not visible ASCII"))?;
         token.set_sensitive(true);
@@ -73,8 +78,9 @@ impl Instance {
             tenant: tenant.map_err(|_| wrong("has no tenant"))?,
             name: settings.name.clone(),
             access_point: access_point.map_err(|_| wrong("has no access_point"))?,
-            place: url.as_str().trim_end_matches('/').to_owned(),
+            place: url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
             token,
+            own,
             shown: *shown,
             key: LessSafeKey::new(key),
         })

@@ -17,16 +17,7 @@ impl Instance {
         field: BundleField,
         secret: &Secret,
     ) -> Result<SealedSecret, Error> {
-        let nonce: [u8; NONCE_LEN] = clock::entropy()?;
-        let mut sealed = Zeroizing::new(secret.expose().to_vec());
-        let about = bundle.about(field);
-        let tag = self.key.seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(about),
-            &mut sealed,
-        );
-        let tag = tag.map_err(|_| Error::plain("a secret cannot be sealed for the way"))?;
-        let whole = [&nonce[..], &sealed[..], tag.as_ref()].concat();
+        let whole = self.seal_about(bundle.about(field).as_bytes(), secret.expose())?;
         SealedSecret::new(whole)
             .map_err(|cause| Error::new("a secret is too long for the way", cause))
     }
@@ -37,20 +28,46 @@ impl Instance {
         field: BundleField,
         sealed: &SealedSecret,
     ) -> Result<Secret, Error> {
-        let wrong =
-            || Error::plain("a secret cannot be opened: do both instances have the same key?");
-        let (nonce, sealed) = sealed
-            .as_bytes()
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or_else(wrong)?;
+        let plain = self.open_about(bundle.about(field).as_bytes(), sealed.as_bytes());
+        let plain = plain.ok_or_else(|| {
+            Error::plain("a secret cannot be opened: do both instances have the same key?")
+        })?;
+        Secret::new(&**plain).map_err(|cause| Error::new("a secret is not usable", cause))
+    }
+
+    /// Seals what is not to be read or taken for anything but what it is about: a nonce, then the sealed bytes, then their tag.
+    pub(in super::super) fn seal_about(
+        &self,
+        about: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let nonce: [u8; NONCE_LEN] = clock::entropy()?;
+        let mut sealed = Zeroizing::new(plain.to_vec());
+        let tag = self.key.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(about),
+            &mut sealed,
+        );
+        let tag = tag.map_err(|_| Error::plain("nothing can be sealed for the way"))?;
+        Ok([&nonce[..], &sealed[..], tag.as_ref()].concat())
+    }
+
+    /// What was sealed so, about just this; `None` for anything else and for another key.
+    pub(in super::super) fn open_about(
+        &self,
+        about: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut opened = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let about = bundle.about(field);
         let plain = self
             .key
             .open_in_place(nonce, Aad::from(about), &mut opened)
-            .map_err(|_| wrong())?;
-        Secret::new(&*plain).map_err(|cause| Error::new("a secret is not usable", cause))
+            .ok()?
+            .len();
+        opened.truncate(plain);
+        Some(opened)
     }
 }
 

@@ -9,7 +9,8 @@ fn instance(key: [u8; 32]) -> Instance {
         tenant: "acme".parse().expect("id"),
         name: "production".to_owned(),
         access_point: "here".parse().expect("id"),
-        place: String::new(),
+        place: None,
+        own: [1; 32],
         token: HeaderValue::from_static("Bearer x"),
         shown: [0; 32],
         key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("a key")),
@@ -65,4 +66,24 @@ fn an_instance_prints_neither_where_it_is_nor_what_it_is_shown() {
         printed,
         "Instance { tenant: TenantId(\"acme\"), name: \"production\", .. }"
     );
+}
+
+#[test]
+fn what_is_sealed_about_something_is_opened_about_nothing_else() {
+    let (us, them, stranger) = (instance([7; 32]), instance([7; 32]), instance([8; 32]));
+    let sealed = us.seal_about(b"about", b"a registration").expect("sealed");
+    assert!(!sealed.windows(12).any(|part| part == b"registration"));
+    let opened = them.open_about(b"about", &sealed).expect("opened");
+    assert_eq!(&opened[..], b"a registration");
+    assert!(stranger.open_about(b"about", &sealed).is_none());
+    assert!(them.open_about(b"above", &sealed).is_none());
+    assert!(them.open_about(b"about", &sealed[..11]).is_none());
+    for at in 0..sealed.len() {
+        let mut altered = sealed.clone();
+        altered[at] ^= 1;
+        assert!(them.open_about(b"about", &altered).is_none(), "byte {at}");
+    }
+    let nothing = us.seal_about(b"about", b"").expect("sealed");
+    let opened = them.open_about(b"about", &nothing).expect("opened");
+    assert!(opened.is_empty());
 }
