@@ -11,6 +11,8 @@
 
 #[path = "server/answers.rs"]
 mod answers;
+#[path = "server/behind.rs"]
+mod behind;
 #[path = "server/client_assertions.rs"]
 mod client_assertions;
 #[path = "server/contract.rs"]

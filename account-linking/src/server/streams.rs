@@ -26,6 +26,8 @@ pub(crate) use desk::Desk;
 struct Slot<L: Ledger> {
     state: State<L>,
     waiting: Vec<RequestId>,
+    /// What is there is at least as new as the store was then.
+    as_of: Instant,
     /// The requests that waited for what is there now.
     read_for: Vec<RequestId>,
     /// Its place in the order of unloading.

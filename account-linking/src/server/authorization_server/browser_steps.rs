@@ -63,6 +63,10 @@ impl AuthorizationServer {
             .clients
             .read(&stream, id, &mut self.desk)
             .ok_or(Pause::Wait)?;
+        if held.registration().is_none() {
+            self.reread_client(id, &client)?;
+            return Ok(self.bad_request_page());
+        }
         let reference = work.form.get("request_uri");
         let reference = reference.filter(|uri| uri.starts_with(PREFIX));
         let registration = held.registration().ok_or(PageError::BadRequest);

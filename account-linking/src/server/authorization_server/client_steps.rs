@@ -66,6 +66,9 @@ impl AuthorizationServer {
             };
         }
         if registration.is_none() {
+            if let Some(client) = &presented.client {
+                self.reread_client(id, client)?;
+            }
             self.tell(Event::ClientAuthenticationFailed { request: id });
         }
         Ok(registration.ok_or(TokenError::InvalidClient { by_header }))

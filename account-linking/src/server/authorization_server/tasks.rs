@@ -17,9 +17,12 @@ use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::PageError;
 use crate::server::presented_token::Access;
-use crate::server::registration::Registration;
+use crate::server::registration::{Client, Registration};
 use crate::server::response::{TokenError, page, token_refusal};
 use crate::user_id::UserId;
+
+/// How old what is known of a client may be when a request of it is refused.
+const CLIENT_AGE: Duration = Duration::from_secs(1);
 
 /// A request in progress.
 #[derive(Debug)]
@@ -365,6 +368,17 @@ impl AuthorizationServer {
     pub(super) fn reread(&mut self, id: RequestId, user: &UserId) -> Result<(), Pause> {
         let stream = Grants::stream(user);
         let waits = self.grants.reread(&stream, id, &mut self.desk);
+        if waits { Err(Pause::Wait) } else { Ok(()) }
+    }
+
+    /// The same for a client that is not known or does not prove itself: it may have been registered, or given a secret or a key, at
+    /// another replica. Whoever only guesses has the store asked once a second and not once a guess.
+    pub(super) fn reread_client(&mut self, id: RequestId, client: &ClientId) -> Result<(), Pause> {
+        let stream = Client::stream(client);
+        let age = CLIENT_AGE;
+        let waits = self
+            .clients
+            .reread_if_older(age, &stream, id, &mut self.desk);
         if waits { Err(Pause::Wait) } else { Ok(()) }
     }
 

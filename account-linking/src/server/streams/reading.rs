@@ -1,3 +1,5 @@
+use core::time::Duration;
+
 use super::{Desk, Held, Slot, State, Streams};
 use crate::server::ids::RequestId;
 use crate::server::ledger::{Ledger, rebuild};
@@ -37,6 +39,22 @@ impl<L: Ledger> Streams<L> {
             _ => self.load(stream, vec![by], desk),
         }
         true
+    }
+
+    /// As [`reread`](Self::reread), unless what is there was read within `age`: however many ask, the store is asked once in that time.
+    pub(crate) fn reread_if_older(
+        &mut self,
+        age: Duration,
+        stream: &str,
+        by: RequestId,
+        desk: &mut Desk,
+    ) -> bool {
+        let is_new = |slot: &Slot<L>| {
+            let is_there = matches!(slot.state, State::Ready(_));
+            is_there && desk.now.saturating_duration_since(slot.as_of) < age
+        };
+        let is_new = self.slots.get(stream).is_some_and(is_new);
+        !is_new && self.reread(stream, by, desk)
     }
 
     /// The durable state of a stream that is used now, if it is in memory.
@@ -89,6 +107,7 @@ impl<L: Ledger> Streams<L> {
         let slot = Slot {
             state: State::Loading,
             waiting,
+            as_of: desk.now,
             read_for: Vec::new(),
             place: self.next_place(stream),
             used: false,
