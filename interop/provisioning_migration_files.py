@@ -1,12 +1,16 @@
 """Devices that are moved between two clouds that do not reach each other: an operator carries files from one to the other.
 
-paho-mqtt asks at the new cloud with the secret that the device has, and OpenSSL's s_client comes in there with it over DTLS-PSK.
+paho-mqtt asks at the new cloud with the secret that the device has, and OpenSSL's s_client comes in there with it over DTLS-PSK. Python's
+cbor2 and cryptography take files apart, and make others.
 """
 
 import hashlib
 import json
 import secrets
 import time
+
+import cbor2
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from checks import check, expect
 from provisioning_migration import PATIENCE, TENANT, Movable, comes_in, die, movable, told
@@ -163,6 +167,78 @@ def a_file_is_for_one_cloud_and_says_what_is_wrong_with_it(world):
     refused(new, "is a receipt", "import", receipt)
     refused(new, "this instance wrote the file", "receipt", receipt)
     refused(old, "there already", "export", TENANT, device, "--to", "production", "--out", receipt)
+
+
+def taken_apart(path, key):
+    """The head of a file and what is sealed in it, as its description says."""
+    whole = path.read_bytes()
+    expect(whole[:8] == b"dsc-mov\x01", "another form")
+    length = 10 + int.from_bytes(whole[8:10], "big")
+    about, nonce, sealed = whole[:length], whole[length : length + 12], whole[length + 12 :]
+    return cbor2.loads(about[10:]), AESGCM(bytes.fromhex(key)).decrypt(nonce, sealed, about)
+
+
+def put_together(path, head, plain, key):
+    """A file that is properly sealed."""
+    head, nonce = cbor2.dumps(head), secrets.token_bytes(12)
+    about = b"dsc-mov\x01" + len(head).to_bytes(2, "big") + head
+    path.write_bytes(about + nonce + AESGCM(bytes.fromhex(key)).encrypt(nonce, plain, about))
+    return path
+
+
+@check
+def a_file_is_as_described_and_one_that_says_anything_else_is_refused(world):
+    both = islands(world)
+    new, device = both.new, "lamp-14"
+    secret = both.enroll(device)
+    path = both.path("described.move")
+    shown = both.export(device, path)
+    head, plain = taken_apart(path, both.key)
+    ends = (bytes(head["sender"]), bytes(head["receiver"]))
+    expect(ends == tuple(hashlib.sha256(text.encode()).digest() for text in (both.there, both.back)), head)
+    expect((head["purpose"], head["tenant"], head["device"]) == ("registration", TENANT, device), head)
+    expect(head["transfer"] == shown["transfer_id"] and 0 <= head["ends_at"] / 1000 - time.time() - 167 * 3600 <= 3600, head)
+    # Its secret is sealed once more within.
+    expect(device.encode() in plain and secret.encode() not in plain, "the secret stands in what is sealed")
+    other = both.path("made.move")
+    for members, inner, text in (
+        ({"ends_at": 1}, plain, "the time of the transfer is over"),
+        ({"device": "lamp-15"}, plain, "damaged"),
+        ({"transfer": "0" * 32}, plain, "damaged"),
+        ({"tenant": "other"}, plain, "none of the tenant other"),
+        ({"purpose": "withdrawal"}, plain, "damaged"),
+        ({"purpose": "receipt"}, b"\x03", "is a receipt"),
+        ({"more": 1}, plain, "damaged"),
+        ({}, plain[:-1], "damaged"),
+    ):
+        refused(new, text, "import", put_together(other, {**head, **members}, inner, both.key))
+    refused(new, "key_file", "import", put_together(other, head, plain, secrets.token_hex(32)))
+    expect(not comes_in(new, device, secret), "the new cloud took what was made up")
+    # Of a receipt made of nothing the old cloud believes as little.
+    back = {**head, "purpose": "receipt", "sender": head["receiver"], "receiver": head["sender"]}
+    refused(both.old, "another release", "receipt", put_together(other, back, b"\x09", both.key))
+    refused(both.old, "key_file", "receipt", put_together(other, back, b"\x03", secrets.token_hex(32)))
+    expect(both.old.stage(device) == "begun", "it was believed")
+    receipt = both.path("described.receipt")
+    carry(new, "import", path, "--out", receipt)
+    head, plain = taken_apart(receipt, both.key)
+    expect((head, plain) == (back, b"\x01"), head)
+    expect(both.take_receipt(receipt)["stage"] == "prepared", "it was not taken")
+
+
+@check
+def a_device_of_a_name_that_is_there_is_refused_in_the_receipt(world):
+    both = islands(world)
+    device = "lamp-16"
+    secret = both.enroll(device)
+    own = {"auth_type": "SECRET", "secret": secrets.token_hex(16)}
+    both.new.operate("create", "devices", device_id=device, access_point_id="here", auth_info=own)
+    shown = both.carried(device, both.path("refused.move"), "registration", "refused")
+    expect((shown["stage"], shown["cause"]) == ("aborting", "refused"), shown)
+    shown = both.carried(device, both.path("refused.back"), "withdrawal", "withdrawn")
+    expect(shown["stage"] == "aborted", shown)
+    expect(comes_in(both.old, device, secret), "the old cloud does not let it in")
+    expect(asks(both.new, device, own["secret"]) == both.new.here["mqtt"], "the device that was there has gone")
 
 
 @check

@@ -491,7 +491,13 @@ pub fn bundle(bytes: &[u8]) {
     use provisioning_proto::migration::{Bundle, Change, Plans, TransferFile};
     if let Ok(file) = TransferFile::decode(bytes) {
         assert_eq!(file.encode(), bytes);
-        let _ = file.open(|_, sealed| Ok(sealed.to_vec()));
+        if let Ok(content) = file.open(|_, sealed| Ok(sealed.to_vec())) {
+            let head = file.head().clone();
+            let sealed = TransferFile::seal(head, &content, |_, plain| Ok(plain.to_vec()));
+            let again = sealed.expect("what was opened can be sealed");
+            let opened = again.open(|_, sealed| Ok(sealed.to_vec()));
+            assert_eq!(opened.ok(), Some(content));
+        }
     }
     if let Ok(bundle) = Bundle::decode(bytes) {
         let written = bundle.encode().expect("what was read can be written");

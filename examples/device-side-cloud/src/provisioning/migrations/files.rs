@@ -92,7 +92,9 @@ impl Provisioning {
         };
         let word = match content {
             FileContent::Registration(bundle) => match self.taken(instance, &name) {
-                Word::None if head.is_over(clock::wall()) => {
+                Word::None
+                    if head.is_over(clock::wall()) && !self.was_withdrawn(instance, &name) =>
+                {
                     let text = "the time of the transfer is over, and nothing was taken in: export again where the file comes \
                                 from, which writes the withdrawal that ends the transfer, and import that";
                     return Err(Error::plain(text));

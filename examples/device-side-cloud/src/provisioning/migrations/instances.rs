@@ -144,29 +144,7 @@ impl Instances {
     /// # Errors
     /// It is not for this instance, or not from one that is known, in words for the operator.
     pub(super) fn between(&self, head: &FileHead) -> Result<&Instance, Error> {
-        let all = || self.0.instances.iter();
-        let ends = (head.receiver, head.sender, &head.tenant);
-        if let Some(instance) = all().find(|one| (one.own, one.shown, &one.tenant) == ends) {
-            return Ok(instance);
-        }
-        Err(Error::plain(
-            if let Some(other) = all().find(|one| one.own == head.sender) {
-                format!(
-                    "this instance wrote the file: carry it to the instance that is called {:?} here",
-                    other.name
-                )
-            } else if all().any(|one| one.own == head.receiver) {
-                format!(
-                    "the file is for this instance, but provisioning.instances has none of the tenant {} with the token of the one \
-                     that wrote it: set its token_sha256",
-                    head.tenant
-                )
-            } else {
-                "the file is for another instance: carry it there, or have it exported again for this one, with the SHA-256 of \
-                 this one's token as token_sha256"
-                    .to_owned()
-            },
-        ))
+        between(&self.0.instances, head)
     }
 
     /// Asks an instance about a transfer, at its `place`.
@@ -202,6 +180,32 @@ impl Instances {
         told.map(|told| told.news)
             .map_err(|cause| Error::new("its answer cannot be read", cause))
     }
+}
+
+fn between<'i>(instances: &'i [Instance], head: &FileHead) -> Result<&'i Instance, Error> {
+    let all = || instances.iter();
+    let ends = (head.receiver, head.sender, &head.tenant);
+    if let Some(instance) = all().find(|one| (one.own, one.shown, &one.tenant) == ends) {
+        return Ok(instance);
+    }
+    Err(Error::plain(
+        if let Some(other) = all().find(|one| one.own == head.sender) {
+            let name = &other.name;
+            format!(
+                "this instance wrote the file: carry it to the instance that is called {name:?} here"
+            )
+        } else if all().any(|one| one.own == head.receiver) {
+            let tenant = &head.tenant;
+            format!(
+                "the file is for this instance, but provisioning.instances has none of the tenant {tenant} with the token of the one \
+                 that wrote it: set its token_sha256"
+            )
+        } else {
+            "the file is for another instance: carry it there, or have it exported again for this one, with the SHA-256 of this \
+             one's token as token_sha256"
+                .to_owned()
+        },
+    ))
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Provisioning {
         }
     }
 
-    fn was_withdrawn(&self, instance: &Instance, name: &Name) -> bool {
+    pub(super) fn was_withdrawn(&self, instance: &Instance, name: &Name) -> bool {
         self.directory(|directory| {
             let known = directory.registration(&instance.tenant, &name.id);
             known.is_some_and(|known| known.withdrawn.contains(&name.transfer))

@@ -1,4 +1,4 @@
-use provisioning_proto::migration::BundleField;
+use provisioning_proto::migration::{BundleField, Purpose};
 use provisioning_proto::{SealedSecret, Secret};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 
@@ -86,4 +86,38 @@ fn what_is_sealed_about_something_is_opened_about_nothing_else() {
     let nothing = us.seal_about(b"about", b"").expect("sealed");
     let opened = them.open_about(b"about", &nothing).expect("opened");
     assert!(opened.is_empty());
+}
+
+#[test]
+fn a_file_is_between_two_instances_that_know_each_other_and_otherwise_it_is_said_what_to_do() {
+    let mut known = instance([7; 32]);
+    known.shown = [2; 32];
+    let tenant = |name: &str| name.parse().expect("id");
+    let head = |sender, receiver, of| FileHead {
+        purpose: Purpose::Withdrawal,
+        sender: [sender; 32],
+        receiver: [receiver; 32],
+        tenant: tenant(of),
+        transfer: "0".repeat(32).parse().expect("id"),
+        device: "lamp-1".parse().expect("id"),
+        ends_at: 0,
+    };
+    let instances = [known];
+    let found = between(&instances, &head(2, 1, "acme")).expect("they know each other");
+    assert_eq!(found.name, "production");
+    for (sender, receiver, of, text) in [
+        (1, 2, "acme", "called \"production\" here"),
+        (3, 1, "acme", "set its token_sha256"),
+        (2, 1, "other", "none of the tenant other"),
+        (2, 3, "acme", "for another instance"),
+        (3, 4, "acme", "for another instance"),
+    ] {
+        let refused = between(&instances, &head(sender, receiver, of));
+        let said = refused.map(|one| one.name.clone());
+        let said = said.map_err(|error| error.chain());
+        assert!(
+            said.as_ref().is_err_and(|said| said.contains(text)),
+            "{said:?}"
+        );
+    }
 }
