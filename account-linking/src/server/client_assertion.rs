@@ -2,7 +2,8 @@
 //!
 //! The signature is verified outside, by [`Output::VerifyProof`](super::Output::VerifyProof), with a key of the client's registration,
 //! which says its one algorithm. Assertions that were accepted are remembered in memory until they expire, as proofs of possession
-//! are: one that was used before a restart could be sent once more after it, by whoever saw it inside TLS.
+//! are: one that was used before a restart could be sent once more after it, and one that was used at another replica once more here, by
+//! whoever saw it inside TLS.
 
 use core::time::Duration;
 
