@@ -381,9 +381,6 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
         most,
     };
     let abort = |cause| Abort { cause };
-    let alone = || migration::Command::EndAlone {
-        without: "production".to_owned(),
-    };
     let commands = [
         ("one", plan(direct(), 9)),
         ("one", Begin),
@@ -396,12 +393,6 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
         ("two", EndAbort),
         ("three", plan(transfer(), 2)),
         ("three", abort(AbortCause::TimedOut)),
-        ("three", alone()),
-        ("three", Confirm),
-        ("four", plan(transfer(), 9)),
-        ("four", abort(AbortCause::Operator)),
-        ("four", alone()),
-        ("four", EndAbort),
     ];
     let mut lived = Plans::default();
     let mut changes = Vec::new();
@@ -423,7 +414,66 @@ fn what_release_0_1_0_wrote_of_migrations_still_loads() {
     let facts = written
         .slices()
         .map(|change| migration::Change::decode(change).unwrap().fact);
-    assert_eq!(kinds(facts), 11);
+    assert_eq!(kinds(facts), 8);
+    assert_eq!(Plans::replay(written.slices()).unwrap(), lived);
+    assert_eq!(Plans::restore(1, &written.snapshot).unwrap(), lived);
+    assert_eq!(stored, written);
+}
+
+#[test]
+fn what_release_0_1_0_wrote_of_aborts_that_were_ended_alone_still_loads() {
+    use migration::AbortCause;
+    use migration::Command::{Abort, Confirm, EndAbort, EndAlone, LetGo};
+    let transfer = Way::Transfer {
+        transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
+        instance: "production".to_owned(),
+    };
+    let plan = || migration::Command::Plan {
+        plan: Plan::new("a".parse().unwrap(), transfer.clone()),
+        most: 9,
+    };
+    let abort = || Abort {
+        cause: AbortCause::Operator,
+    };
+    let alone = || EndAlone {
+        without: "production".to_owned(),
+    };
+    let commands = [
+        ("unheard", plan()),
+        ("unheard", abort()),
+        ("unheard", alone()),
+        ("back", plan()),
+        ("back", abort()),
+        ("back", alone()),
+        ("back", EndAbort),
+        ("seen", plan()),
+        ("seen", abort()),
+        ("seen", alone()),
+        ("seen", Confirm),
+        ("gone", plan()),
+        ("gone", abort()),
+        ("gone", alone()),
+        ("gone", Confirm),
+        ("gone", LetGo),
+    ];
+    let mut lived = Plans::default();
+    let mut changes = Vec::new();
+    for (second, (device, command)) in commands.into_iter().enumerate() {
+        let decision = lived.decide(&id(device), command, at(second)).unwrap();
+        assert_eq!(decision.changes.len(), 1, "step {second} changes nothing");
+        changes.push(decision.changes[0].encode().unwrap());
+        lived.apply(&decision.changes[0]);
+    }
+    let stored = Stored {
+        changes,
+        snapshot: lived.snapshot().unwrap(),
+    };
+    let written = Stored::by_0_1_0("aborts", &stored);
+    let facts = written
+        .slices()
+        .map(|change| migration::Change::decode(change).unwrap().fact);
+    // With the other eight that is every one.
+    assert_eq!(kinds(facts), 6);
     assert_eq!(Plans::replay(written.slices()).unwrap(), lived);
     assert_eq!(Plans::restore(1, &written.snapshot).unwrap(), lived);
     assert_eq!(stored, written);
