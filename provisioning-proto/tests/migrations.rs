@@ -10,6 +10,8 @@
     missing_docs
 )]
 
+#[path = "migrations/aborts.rs"]
+mod aborts;
 #[path = "migrations/alone.rs"]
 mod alone;
 #[path = "migrations/directed.rs"]

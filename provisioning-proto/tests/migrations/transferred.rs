@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use provisioning_proto::migration::{
-    AbortCause, Alone, Bundle, FileContent, FileHead, News, Output, Purpose, Stage, TransferFile,
-    Way,
+    Alone, Bundle, FileContent, FileHead, News, Output, Purpose, Stage, TransferFile, Way,
 };
-use provisioning_proto::model::AssignmentState;
 use provisioning_proto::registration::{Command, CommandId};
 use provisioning_proto::roster::{self, Registration};
 use provisioning_proto::{Error, ErrorKind, TransferId};
@@ -437,110 +435,38 @@ proptest! {
     }
 }
 
-#[test]
-fn an_abort_that_comes_after_the_device_was_seen_ends_the_migration_instead() {
-    let mut run = Run::prepared();
-    run.turned = true;
-    run.step(&Event::Connect);
-    run.new.settle();
-    run.step(&Event::Abort);
-    run.end_as(Stage::Finished);
-}
-
-/// I45: the abort takes effect here at once. Only the word of the other instance is waited for, which is asked for with pauses
-/// that grow up to the longest, and the record shows that.
-#[test]
-fn an_abort_leaves_the_device_where_it_was_while_the_other_instance_is_silent() {
-    let mut run = Run::prepared();
-    run.step(&Event::Abort);
-    let (mut asked, mut seconds) = (Vec::new(), 0_u64);
-    while seconds < 3600 {
-        for output in std::mem::take(&mut run.mover.waiting) {
-            if matches!(output, Output::Withdraw { .. }) {
-                asked.push(seconds);
-            }
-            run.do_move(output, true);
-        }
-        run.wire.clear();
-        run.step(&Event::Connect);
-        let known = run.old.registration(DEVICE).unwrap();
-        let current = known.current.as_ref().unwrap();
-        assert_eq!((run.old.knows("a", DEVICE), known.retired), (true, false));
-        assert_eq!(current.target, target("a"));
-        assert_eq!(current.state, AssignmentState::Confirmed);
-        assert!(run.old.by_secret(DEVICE, SECRET).is_some());
-        let migration = run.mover.migration().unwrap();
-        assert_eq!(migration.stage, Stage::Aborting);
-        assert_eq!(migration.cause, Some(AbortCause::Operator));
-        run.step(&Event::Pass(1000));
-        seconds += 1;
-    }
-    // At once (an append came first), after 30 seconds, and then each minute, which is the longest pause here.
-    let pauses = asked.windows(2).map(|two| two[1] - two[0]);
-    let pauses: Vec<u64> = pauses.collect();
-    assert!(asked[0] <= 1 && (29..=30).contains(&pauses[0]), "{asked:?}");
-    assert!(pauses.len() > 50 && pauses[1..].iter().all(|pause| *pause == 60));
-    // The address was never turned, and the other instance is there again.
-    run.end_as(Stage::Aborted);
-}
-
-#[test]
-fn an_offer_that_comes_after_its_withdrawal_is_refused() {
-    let mut run = Run::new(false);
-    while run.wire.is_empty() {
-        let output = run.mover.waiting.remove(0);
-        run.do_move(output, true);
-    }
-    let late = run.wire.remove(0);
-    run.step(&Event::Abort);
-    while run.mover.stage() != Some(Stage::Aborted) {
-        while let Some(output) = run.mover.waiting.pop() {
-            run.do_move(output, true);
-        }
-        while let Some(message) = run.wire.pop() {
-            run.deliver(message);
-            run.new.settle();
-            run.tell();
-        }
-    }
-    run.deliver(late);
-    run.new.settle();
-    assert!(!run.new.knows("b", DEVICE) && run.old.knows("a", DEVICE));
-    let known = run.new.registration(DEVICE).unwrap();
-    assert!(known.current.is_none() && known.enrollment.is_none());
-}
-
 impl Run {
     /// The new instance knows the device, and the old one knows that it does.
     pub(crate) fn prepared() -> Self {
         let mut run = Self::new(false);
-        while run.mover.stage() != Some(Stage::Prepared) {
-            while let Some(output) = run.mover.waiting.pop() {
-                run.do_move(output, true);
-            }
-            while let Some(message) = run.wire.pop() {
-                run.deliver(message);
-                run.new.settle();
-                run.tell();
-            }
-        }
+        run.reach(Stage::Prepared);
         run
     }
 
-    pub(crate) fn end_as(self, stage: Stage) {
-        let mut run = self;
-        for _ in 0..40 {
-            while let Some(output) = run.mover.waiting.pop() {
-                run.do_move(output, true);
-                run.old.settle();
-            }
-            while let Some(message) = run.wire.pop() {
-                run.deliver(message);
-                run.new.settle();
-                run.tell();
-            }
-            run.step(&Event::Pass(61_000));
+    /// Does all that is asked for, and delivers all that is said, until the migration is there.
+    pub(crate) fn reach(&mut self, stage: Stage) {
+        while self.mover.stage() != Some(stage) {
+            self.round();
         }
-        assert_eq!(run.mover.stage(), Some(stage));
+    }
+
+    pub(crate) fn end_as(mut self, stage: Stage) {
+        for _ in 0..40 {
+            self.round();
+            self.step(&Event::Pass(61_000));
+        }
+        assert_eq!(self.mover.stage(), Some(stage));
+    }
+
+    fn round(&mut self) {
+        while let Some(output) = self.mover.waiting.pop() {
+            self.do_move(output, true);
+            self.old.settle();
+        }
+        while let Some(message) = self.wire.pop() {
+            self.deliver(message);
+            self.new.settle();
+            self.tell();
+        }
     }
 }
