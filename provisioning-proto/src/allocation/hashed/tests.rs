@@ -126,6 +126,27 @@ fn where_a_number_stands_is_what_a_search_says() {
     }
 }
 
+/// What a decision costs is the same however many there are, but for where they are in memory.
+#[test]
+fn a_search_looks_at_no_more_places_among_ten_thousand_than_among_ten() {
+    let looked_at = |spread: &Spread, device: usize| {
+        let probes = probes_of(&format!("sn-{device}"));
+        let enough = |steps| spread.search(&probes, steps, |_| true).is_some();
+        (1..=4096)
+            .collect::<Vec<_>>()
+            .partition_point(|steps| !enough(*steps))
+    };
+    let mean = |count: usize| {
+        let spread = spread(&vec![1; count]);
+        let all: usize = (0..300).map(|device| looked_at(&spread, device)).sum();
+        all / 300
+    };
+    let (ten, thousand, ten_thousand) = (mean(10), mean(1000), mean(10_000));
+    assert!((20..100).contains(&ten), "{ten}");
+    assert!(thousand * 10 <= ten * 11, "{thousand} beside {ten}");
+    assert!(ten_thousand * 10 <= ten * 11, "{ten_thousand} beside {ten}");
+}
+
 proptest! {
     /// A search stops early and finds what going through all finds, whoever can be used.
     #[test]
