@@ -13,10 +13,10 @@
 //!
 //! What it admits it admits by what it has read. An access token that was revoked at another replica is refused here once the user's
 //! grants are read or written again, and at the latest when it expires: where revocation has to hold everywhere at once, one user's
-//! requests go to one replica. What is taken from a client at another replica,
-//! a secret or a key, counts here until the client has made way for others in memory, or the next start; what it is given, or that it is
-//! registered at all, is known here a second after at the latest, because a replica reads on before it refuses a client. Logins, pushed requests, codes of devices that wait and DPoP
-//! nonces are in the memory of one replica; what counts once is refused at the others.
+//! requests go to one replica. What is taken from a client at another replica, a secret or a key, counts here until the client has made
+//! way for others in memory, or the next start; what it is given, or that it is registered at all, is known here a second after at the
+//! latest, because a replica reads on before it refuses a client. Logins, pushed requests, codes of devices that wait and DPoP nonces
+//! are in the memory of one replica; what counts once is refused at the others.
 
 pub mod access_token;
 mod authorization_server;
