@@ -4,15 +4,16 @@ mod shown;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use serde::Deserialize;
+
 use super::failure::Failure;
 use super::page::Page;
 use super::route::{Below, Call};
 use super::{Context, Step, body, entry, json as answer};
 use crate::migration::{Plan, Plans, Stage, Way};
 use crate::{AccessPointId, Code, ErrorKind, RegistrationId};
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use serde::Deserialize;
 use shown::{refusal, show};
 
 /// How long a migration may take at most, in hours: ten years.

@@ -116,19 +116,20 @@ fn the_oldest_that_has_ended_goes_where_there_is_no_room() {
     assert!(Plans::restore(SNAPSHOT_FORMAT + 1, &plans.snapshot().unwrap()).is_err());
 }
 
+/// A transfer to the instance "new" is planned.
+fn transfer_to_new() -> Command {
+    let way = Way::Transfer {
+        transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
+        instance: "new".to_owned(),
+    };
+    let plan = Plan::new(point("a"), way);
+    Command::Plan { plan, most: 9 }
+}
+
 #[test]
 fn an_abort_is_ended_alone_only_while_it_waits_for_the_instance_that_is_named() {
     use Command::{Begin, Confirm, EndAbort, Finish, LetGo, Prepare};
-    let transfer = Command::Plan {
-        plan: Plan::new(
-            point("a"),
-            Way::Transfer {
-                transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
-                instance: "new".to_owned(),
-            },
-        ),
-        most: 9,
-    };
+    let transfer = transfer_to_new();
     let direct = Command::Plan {
         plan: Plan::new(point("a"), Way::Direct { to: point("b") }),
         most: 9,
@@ -202,16 +203,7 @@ fn an_abort_is_ended_alone_only_while_it_waits_for_the_instance_that_is_named() 
 /// The first word of the other instance counts, as it does there.
 #[test]
 fn what_is_heard_after_an_abort_was_ended_alone_is_noted_once_and_moves_nothing() {
-    let plan = Command::Plan {
-        plan: Plan::new(
-            point("a"),
-            Way::Transfer {
-                transfer: "00112233445566778899aabbccddeeff".parse().unwrap(),
-                instance: "new".to_owned(),
-            },
-        ),
-        most: 9,
-    };
+    let plan = transfer_to_new();
     let abort = Command::Abort {
         cause: AbortCause::TimedOut,
     };

@@ -144,8 +144,7 @@ impl Provisioning {
     }
 
     async fn hear(&self, head: &FileHead, news: News) -> Result<(), Error> {
-        let heard = self.order(|machine| {
-            let (wall, now) = (clock::wall(), clock::now());
+        let heard = self.order(|machine, wall, now| {
             machine.hear(&head.tenant, &head.device, &head.transfer, news, wall, now)
         });
         heard.await.map_err(|kind| match kind {

@@ -1,6 +1,7 @@
 //! What operators want of migrations.
 
 use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::Response;
@@ -24,32 +25,20 @@ impl Provisioning {
         let result = match edit.wish().clone() {
             MigrationWish::Plan(plan) => {
                 self.0.migrating.any.store(true, Ordering::Relaxed);
-                let planned = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.plan(tenant, id, plan, wall, now)
-                });
-                planned.await
+                self.order(|machine, wall, now| machine.plan(tenant, id, plan, wall, now))
+                    .await
             }
             MigrationWish::Abort => {
-                let aborted = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.abort(tenant, id, wall, now)
-                });
-                aborted.await
+                self.order(|machine, wall, now| machine.abort(tenant, id, wall, now))
+                    .await
             }
             MigrationWish::EndAlone(without) => {
-                let ended = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.end_alone(tenant, id, without, wall, now)
-                });
-                ended.await
+                self.order(|machine, wall, now| machine.end_alone(tenant, id, without, wall, now))
+                    .await
             }
             MigrationWish::LetGo => {
-                let gone = self.order(|machine| {
-                    let (wall, now) = (clock::wall(), clock::now());
-                    machine.let_go(tenant, id, wall, now)
-                });
-                gone.await
+                self.order(|machine, wall, now| machine.let_go(tenant, id, wall, now))
+                    .await
             }
             MigrationWish::Seen(generation) => {
                 self.seen(tenant, id, generation);
@@ -59,13 +48,14 @@ impl Provisioning {
         self.plans(tenant, |plans| edit.answer(plans, result))
     }
 
+    /// Begins a command of the machine now, and waits for its end.
     pub(super) async fn order(
         &self,
-        begin: impl FnOnce(&mut Migrations) -> Result<CommandId, ErrorKind>,
+        begin: impl FnOnce(&mut Migrations, SystemTime, Instant) -> Result<CommandId, ErrorKind>,
     ) -> Result<(), ErrorKind> {
         let (tell, told) = oneshot::channel();
         self.migrating(|state| {
-            let id = begin(&mut state.machine)?;
+            let id = begin(&mut state.machine, clock::wall(), clock::now())?;
             state.done.insert(id, tell);
             Ok::<(), ErrorKind>(())
         })?;
