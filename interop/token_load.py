@@ -101,11 +101,12 @@ def theirs(peer, connections, rate, seconds):
     with contextlib.ExitStack() as last:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         port = free_port(socket.SOCK_STREAM)
-        server = subprocess.Popen(["node", peer / "server.mjs", str(port)], env={**os.environ, "NODE_ENV": "production"}, **pipes)
+        server = subprocess.Popen(["node", peer / "server.mjs", str(port), str(connections)], env={**os.environ, "NODE_ENV": "production"}, **pipes)
         last.callback(server.kill)
         task = json.loads(next(line for line in server.stdout if line.startswith("{")))
         url = task.pop("url")
-        workers = [Worker(url, {"grant_type": "refresh_token", **task}) for _ in range(connections)]
+        held = task.pop("refresh_tokens")
+        workers = [Worker(url, {"grant_type": "refresh_token", "refresh_token": one, **task}) for one in held]
         return load(workers, server.pid, rate, seconds)
 
 

@@ -115,12 +115,13 @@ impl Rig {
 
     /// Registers the client.
     pub(super) fn register(&mut self) {
-        let client = Registration::confidential(
+        let mut client = Registration::confidential(
             "client-acme".parse().expect("an id"),
             "Acme",
             vec![REDIRECT.parse().expect("a URI")],
             "r:* w:*".parse().expect("scopes"),
         );
+        client.rotation_window = Some(Duration::from_secs(60));
         let entropy = self.entropy();
         let (wall, now) = (self.wall, self.now);
         let begun = self.server.register_client(client, entropy, wall, now);

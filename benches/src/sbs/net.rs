@@ -120,34 +120,49 @@ pub(super) async fn load(
     requests: &[&'static [u8]],
     duration: Duration,
 ) -> f64 {
+    let mut requests: Vec<_> = requests.iter().map(|request| request.to_vec()).collect();
+    load_going_on(server, &mut requests, |_, _| (), duration).await
+}
+
+/// The same where `go_on` changes each request for what the answer to it says; both stay as long as they are.
+pub(super) async fn load_going_on(
+    server: &impl Measured,
+    requests: &mut [Vec<u8>],
+    go_on: fn(&mut [u8], &[u8]),
+    duration: Duration,
+) -> f64 {
     let mut clients = Vec::new();
-    for request in requests.iter().copied() {
+    for request in requests.iter() {
         let stream = TcpStream::connect(server.address()).await;
         let mut stream = stream.expect("connected");
         stream.set_nodelay(true).expect("an option");
-        let head = first_answer(&mut stream, request).await;
-        clients.push((stream, request, head.length + head.content));
+        let mut request = request.clone();
+        let answer = first_answer(&mut stream, &request).await;
+        go_on(&mut request, &answer);
+        clients.push((stream, request, answer));
     }
     let deadline = clock::wall() + duration.as_nanos() as u64;
     let began = server.cpu().await;
     let tasks: Vec<_> = clients
         .into_iter()
-        .map(|(mut stream, request, length)| {
+        .map(|(mut stream, mut request, mut answer)| {
             tokio::spawn(async move {
-                let mut answer = vec![0; length];
                 let mut count = 0_u64;
                 while clock::wall() < deadline {
-                    stream.write_all(request).await.expect("sent");
+                    stream.write_all(&request).await.expect("sent");
                     stream.read_exact(&mut answer).await.expect("answered");
+                    go_on(&mut request, &answer);
                     count += 1;
                 }
-                count
+                (count, request)
             })
         })
         .collect();
     let mut count = 0;
-    for task in tasks {
-        count += task.await.expect("no panic");
+    for (task, request) in tasks.into_iter().zip(requests) {
+        let (answered, next) = task.await.expect("no panic");
+        count += answered;
+        *request = next;
     }
     let taken = server.cpu().await - began;
     taken as f64 / count.max(1) as f64
@@ -156,11 +171,12 @@ pub(super) async fn load(
 /// How long the content of an answer is.
 pub(super) async fn content_length(server: &Server, request: &[u8]) -> usize {
     let mut stream = TcpStream::connect(server.address).await.expect("connected");
-    first_answer(&mut stream, request).await.content
+    let answer = first_answer(&mut stream, request).await;
+    Head::find(&answer).expect("a whole head").content
 }
 
-/// Sends one request and reads its answer, which must be a 200.
-async fn first_answer(stream: &mut TcpStream, request: &[u8]) -> Head {
+/// Sends one request and reads its whole answer, which must be a 200.
+async fn first_answer(stream: &mut TcpStream, request: &[u8]) -> Vec<u8> {
     stream.write_all(request).await.expect("sent");
     let mut answer = Vec::new();
     loop {
@@ -169,7 +185,7 @@ async fn first_answer(stream: &mut TcpStream, request: &[u8]) -> Head {
             && answer.len() >= head.length + head.content
         {
             assert!(answer.starts_with(b"HTTP/1.1 200 "), "an answer of 200");
-            return head;
+            return answer;
         }
     }
 }

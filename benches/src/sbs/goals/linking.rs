@@ -22,10 +22,10 @@ use account_linking::server::AuthorizationServer;
 use account_linking::server::driver::{Handle, drive};
 use bench_harness::{Limit, Run};
 
-use crate::sbs::authorization::{Keys, Rig, Streams};
+use crate::sbs::authorization::{Keys, Linked, Rig, Streams};
 use crate::sbs::goals::journal::Folder;
 use crate::sbs::net::{self, Measured, Server};
-use crate::sbs::peer::OidcProvider;
+use crate::sbs::peer::{OidcProvider, refresh, rotate};
 
 const CONNECTIONS: usize = 64;
 
@@ -76,17 +76,18 @@ pub(super) fn issue(run: &mut Run) {
     let users: Vec<_> = (0..CONNECTIONS).map(|n| format!("user-{n:02}")).collect();
     let linked: Vec<_> = users.iter().map(|user| rig.link(user)).collect();
     let (input, _) = Keys::signed(&linked.first().expect("a user").access);
-    let requests: Vec<&'static [u8]> = linked
-        .iter()
-        .map(|linked| leaked(refresh(&linked.refresh, &rig.secret)))
-        .collect();
+    let requests = |linked: Vec<Linked>, secret: &str| -> Vec<Vec<u8>> {
+        let request =
+            |one: &Linked| refresh("/token", "localhost", &one.refresh, "client-acme", secret);
+        linked.iter().map(request).collect()
+    };
+    let mut our_requests = requests(linked, &rig.secret);
+    let mut reference_requests = our_requests.clone();
     let folder = Folder::new();
     let mut other = Rig::new(Arc::clone(&keys), 16_384);
     other.register();
-    let durable_requests: Vec<&'static [u8]> = users
-        .iter()
-        .map(|user| leaked(refresh(&other.link(user).refresh, &other.secret)))
-        .collect();
+    let linked = users.iter().map(|user| other.link(user)).collect();
+    let mut durable_requests = requests(linked, &other.secret);
     let (server, kept) = rig.into_parts();
     let ours = start(server, Streams::new(kept, Arc::clone(&keys)));
     let (server, kept) = other.into_parts();
@@ -94,22 +95,31 @@ pub(super) fn issue(run: &mut Run) {
     let durable = start(server, Streams::durable(kept, Arc::clone(&keys), &journal));
     let durable = WithJournal(durable);
     let reference = Server::start(move |listener| serve_signed(listener, keys, input));
-    let peer = OidcProvider::start();
+    let mut peer = OidcProvider::start(CONNECTIONS);
     if peer.is_none() {
         run.note("oidc-provider is not installed: scripts/bench tokens installs it");
     }
-    let question = peer.as_ref().map(|peer| leaked(peer.request.clone()));
+    let mut their_requests = peer.as_mut().map_or(Vec::new(), |peer| core::mem::take(&mut peer.requests));
     let duration = Duration::from_millis(run.scaled(250, 20) as u64);
     let [ours, durable, reference, theirs] = run.medians([
-        Box::new(|| runtime.block_on(net::load(&ours, &requests, duration)) / 1000.0),
-        Box::new(|| runtime.block_on(net::load(&durable, &durable_requests, duration)) / 1000.0),
-        Box::new(|| runtime.block_on(net::load(&reference, &requests, duration)) / 1000.0),
-        Box::new(|| match (&peer, question) {
-            (Some(peer), Some(question)) => {
-                let questions = [question; CONNECTIONS];
-                runtime.block_on(net::load(peer, &questions, duration)) / 1000.0
+        Box::new(|| {
+            let load = net::load_going_on(&ours, &mut our_requests, rotate, duration);
+            runtime.block_on(load) / 1000.0
+        }),
+        Box::new(|| {
+            let load = net::load_going_on(&durable, &mut durable_requests, rotate, duration);
+            runtime.block_on(load) / 1000.0
+        }),
+        Box::new(|| {
+            let load = net::load_going_on(&reference, &mut reference_requests, |_, _| (), duration);
+            runtime.block_on(load) / 1000.0
+        }),
+        Box::new(|| match &peer {
+            Some(peer) => {
+                let load = net::load_going_on(peer, &mut their_requests, rotate, duration);
+                runtime.block_on(load) / 1000.0
             }
-            _ => 0.0,
+            None => 0.0,
         }),
     ]);
     run.row(
@@ -132,22 +142,6 @@ pub(super) fn issue(run: &mut Run) {
             Limit::AtMost(0.1),
         );
     }
-}
-
-fn refresh(token: &str, secret: &str) -> Vec<u8> {
-    let form = format!(
-        "grant_type=refresh_token&refresh_token={token}&client_id=client-acme&client_secret={secret}"
-    );
-    let request = format!(
-        "POST /token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         content-length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    request.into_bytes()
-}
-
-fn leaked(request: Vec<u8>) -> &'static [u8] {
-    Box::leak(request.into_boxed_slice())
 }
 
 fn start(server: AuthorizationServer, outside: Streams) -> Server {
