@@ -1,10 +1,14 @@
 //! The store for one machine: a redb file that one process holds.
 
 mod backup;
+mod beside_log;
 mod blocks;
 mod failure;
+mod log;
+mod pending;
 mod read;
 mod schema;
+mod store;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -14,13 +18,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{ReadTransaction, WriteTransaction};
 
 use crate::embedded::failure::{Failure, guarded};
 use crate::embedded::schema::Check;
+use crate::embedded::store::Store;
 use crate::{Append, Appended, Due, Error, ErrorKind, Journal, Loaded, Page, Snapshot, files};
 
-type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
+type Opener = Box<dyn Fn() -> Result<Store, Failure> + Send + Sync>;
 
 /// A journal in one file, durable over crashes and power cuts.
 ///
@@ -32,7 +37,7 @@ type Opener = Box<dyn Fn() -> Result<Database, Failure> + Send + Sync>;
 pub struct Embedded {
     open: Opener,
     /// `None` after a storage error, until the next call.
-    database: RwLock<Option<Database>>,
+    store: RwLock<Option<Store>>,
 }
 
 impl Embedded {
@@ -59,9 +64,9 @@ impl Embedded {
         mut progress: impl FnMut(UpgradeProgress),
     ) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        let database = guarded(|| schema::open(&path, &mut progress))?;
+        let store = guarded(|| schema::open(&path, &mut progress))?;
         let open = Box::new(move || schema::open(&path, &mut |_| ()));
-        Ok(Self::of(database, open))
+        Ok(Self::of(store, open))
     }
 
     /// Writes everything that is durable at this moment to a new file at `path`, which only its owner may read.
@@ -75,7 +80,7 @@ impl Embedded {
     /// [`ErrorKind::Exists`] when there is a file at `path`; [`ErrorKind::NoSpace`], [`ErrorKind::Damaged`],
     /// [`ErrorKind::Io`]. Nothing is at `path` then that was not there before.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let from = self.with(|database| Ok(database.begin_read()?))?;
+        let from = self.with(Store::reading)?;
         // The disk of the copy may fail without this journal having to be opened again.
         let made = guarded(|| {
             files::create(path.as_ref(), |draft| {
@@ -113,41 +118,38 @@ impl Embedded {
     }
 
     fn open_with(open: Opener) -> Result<Self, Error> {
-        let database = guarded(&open)?;
-        Ok(Self::of(database, open))
+        let store = guarded(&open)?;
+        Ok(Self::of(store, open))
     }
 
-    fn of(database: Database, open: Opener) -> Self {
+    fn of(store: Store, open: Opener) -> Self {
         Self {
             open,
-            database: RwLock::new(Some(database)),
+            store: RwLock::new(Some(store)),
         }
     }
 
-    fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if database.is_some() {
-            return Ok(database);
+    fn store(&self) -> Result<RwLockReadGuard<'_, Option<Store>>, Error> {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        if store.is_some() {
+            return Ok(store);
         }
-        drop(database);
-        let mut database = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if database.is_none() {
-            *database = Some(guarded(&self.open)?);
+        drop(store);
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        if store.is_none() {
+            *store = Some(guarded(&self.open)?);
         }
-        drop(database);
-        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+        drop(store);
+        Ok(self.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Error> {
-        let guard = self.database()?;
+    fn with<T>(&self, work: impl FnOnce(&Store) -> Result<T, Failure>) -> Result<T, Error> {
+        let guard = self.store()?;
         // Another call may have closed it again in between; that call has reported why.
-        let Some(database) = guard.as_ref() else {
+        let Some(store) = guard.as_ref() else {
             return Err(ErrorKind::Io.into());
         };
-        let result = guarded(|| work(database));
+        let result = guarded(|| work(store));
         drop(guard);
         result.map_err(|failure| {
             if failure.is_of_storage() {
@@ -158,14 +160,11 @@ impl Embedded {
     }
 
     fn close(&self) {
-        let database = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let store = store.take();
         // Whoever caused the closing reports why; what the store has to say on its end adds nothing.
         let _ = guarded(|| {
-            drop(database);
+            drop(store);
             Ok(())
         });
     }
@@ -174,14 +173,14 @@ impl Embedded {
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
     ) -> Result<T, Error> {
-        self.with(|database| work(&database.begin_read()?))
+        self.with(|store| work(&store.reading()?))
     }
 
     fn writing<T>(
         &self,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T, Error> {
-        self.with(|database| schema::commit(database, work))
+        self.with(|store| store.writing(work))
     }
 }
 
@@ -195,16 +194,7 @@ fn new_only(made: bool) -> Result<(), Error> {
 
 impl Journal for Embedded {
     fn append_batch(&self, appends: &[Append]) -> Vec<Result<Appended, Error>> {
-        let outcome = self.with(|database| {
-            let transaction = schema::begin(database)?;
-            let (answers, wrote) = write::append_batch(&transaction, appends)?;
-            if wrote {
-                transaction.commit()?;
-            } else {
-                transaction.abort()?;
-            }
-            Ok(answers)
-        });
+        let outcome = self.with(|store| store.append_batch(appends));
         match outcome {
             Ok(answers) => answers,
             Err(error) => appends
@@ -220,11 +210,25 @@ impl Journal for Embedded {
     }
 
     fn read(&self, stream: &str, after_version: u64, limit: usize) -> Result<Page, Error> {
-        self.reading(|transaction| read::page(transaction, stream, after_version, limit))
+        self.with(|store| {
+            let (tables, waiting) = store.reading_of(stream)?;
+            let mut page = read::page(&tables, stream, after_version, limit)?;
+            if let Some(waiting) = waiting {
+                waiting.add_to_page(&mut page, after_version, limit);
+            }
+            Ok(page)
+        })
     }
 
     fn load(&self, stream: &str) -> Result<Loaded, Error> {
-        self.reading(|transaction| read::load(transaction, stream))
+        self.with(|store| {
+            let (tables, waiting) = store.reading_of(stream)?;
+            let mut loaded = read::load(&tables, stream)?;
+            if let Some(waiting) = waiting {
+                waiting.add_to_loaded(&mut loaded);
+            }
+            Ok(loaded)
+        })
     }
 
     fn save_snapshot(&self, stream: &str, snapshot: &Snapshot) -> Result<(), Error> {
@@ -233,7 +237,10 @@ impl Journal for Embedded {
     }
 
     fn load_snapshot(&self, stream: &str) -> Result<Option<Snapshot>, Error> {
-        self.reading(|transaction| read::snapshot(transaction, stream))
+        self.with(|store| {
+            let (tables, _) = store.reading_of(stream)?;
+            read::snapshot(&tables, stream)
+        })
     }
 
     fn truncate(&self, stream: &str, up_to: u64) -> Result<(), Error> {
@@ -263,6 +270,9 @@ impl Journal for Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
+        let store = self.store.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A file at rest has everything in its tables. What cannot be put there now is in the log when it is opened again.
+        let _ = guarded(|| store.as_ref().map(Store::reading).transpose());
         self.close();
     }
 }

@@ -35,9 +35,10 @@ fn journal_of(path: &Path, actors: &mut [Actor]) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// The first bytes of the file, and of the store in it: behind a block for each of the two and one of checksums.
+/// The first bytes of the file, and of the store in it: behind a block of the file's own, the log and a block of checksums.
 const HEAD: u64 = 20;
-const HEADER: u64 = 2 * 4096;
+const LOG: u64 = 1 << 20;
+const HEADER: u64 = 4096 + LOG + 4096;
 
 #[test]
 fn what_is_read_of_a_damaged_file_is_the_truth_or_an_error() {

@@ -23,7 +23,7 @@ use folder::Folder;
 
 const SECTOR: usize = 512;
 /// The newest format, and so the one that is written.
-const NEWEST: &str = "format-2";
+const NEWEST: &str = "format-3";
 
 fn fixture(format: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -40,10 +40,10 @@ fn names(folder: &Folder) -> Vec<std::ffi::OsString> {
 }
 
 #[test]
-fn a_file_of_format_2_opens_with_everything_in_it() {
-    let folder = Folder::new("format-2");
+fn a_file_of_format_3_opens_with_everything_in_it() {
+    let folder = Folder::new("format-3");
     let path = folder.path().join("journal.redb");
-    unpack("format-2", &path);
+    unpack("format-3", &path);
     let journal = Embedded::open_reporting(&path, |_| panic!("there is nothing to do")).unwrap();
     check(&journal);
     drop(journal);
@@ -51,19 +51,21 @@ fn a_file_of_format_2_opens_with_everything_in_it() {
 }
 
 #[test]
-fn a_file_of_format_1_is_upgraded_once_with_everything_in_it() {
-    let folder = Folder::new("format-1");
-    let path = folder.path().join("journal.redb");
-    unpack("format-1", &path);
-    let mut reports = Vec::new();
-    let journal = Embedded::open_reporting(&path, |report| reports.push(report)).unwrap();
-    let last = reports.last().unwrap();
-    assert_eq!((last.rows, last.of), (12, 12));
-    check(&journal);
-    drop(journal);
-    assert_eq!(names(&folder), ["journal.redb"]);
-    let journal = Embedded::open_reporting(&path, |_| panic!("it was done before")).unwrap();
-    check(&journal);
+fn a_file_of_an_older_format_is_upgraded_once_with_everything_in_it() {
+    for format in ["format-1", "format-2"] {
+        let folder = Folder::new(format);
+        let path = folder.path().join("journal.redb");
+        unpack(format, &path);
+        let mut reports = Vec::new();
+        let journal = Embedded::open_reporting(&path, |report| reports.push(report)).unwrap();
+        let last = reports.last().unwrap();
+        assert_eq!((last.rows, last.of), (12, 12));
+        check(&journal);
+        drop(journal);
+        assert_eq!(names(&folder), ["journal.redb"]);
+        let again = Embedded::open_reporting(&path, |_| panic!("it was done before"));
+        check(&again.unwrap());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use redb::{
 
 use crate::UpgradeProgress;
 use crate::embedded::failure::Failure;
-use crate::embedded::schema::{self, ANSWERED, ANSWERS, CHANGES, DUE, SNAPSHOTS, STREAMS};
+use crate::embedded::schema::{self, ANSWERED, ANSWERS, CHANGES, DUE, MARK, SNAPSHOTS, STREAMS};
 
 /// How many rows are copied between two reports.
 const REPORT_EVERY: u64 = 65_536;
@@ -34,7 +34,10 @@ pub(super) fn copy(
         copying.table(SNAPSHOTS)?;
         copying.table(DUE)?;
         copying.table(ANSWERS)?;
-        copying.table(ANSWERED)
+        copying.table(ANSWERED)?;
+        // The copy's log is empty, and its mark the first.
+        to.open_table(MARK)?;
+        Ok(())
     })
 }
 

@@ -61,6 +61,24 @@ struct Group {
 #[error("block {0} is not as it was written")]
 pub(super) struct Damaged(u64);
 
+/// The format that the head of a file names.
+pub(super) fn format_of(file: &impl StorageBackend) -> Result<u64, Failure> {
+    let mut found = [0; HEAD];
+    if file.len()? < BLOCK_BYTES {
+        return Err(ErrorKind::NotAJournal.into());
+    }
+    file.read(0, &mut found)?;
+    let (magic, rest) = found.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(ErrorKind::NotAJournal.into());
+    }
+    let format = rest.first_chunk().map_or(0, |it| u64::from_le_bytes(*it));
+    if found != head(format) {
+        return Err(ErrorKind::Damaged.into());
+    }
+    Ok(format)
+}
+
 impl<B: StorageBackend> Blocks<B> {
     /// Makes an empty one in an empty file.
     pub(super) fn create(file: B) -> io::Result<Self> {
@@ -69,24 +87,15 @@ impl<B: StorageBackend> Blocks<B> {
         Ok(Self::of(file))
     }
 
-    /// Opens one that has something in it.
-    pub(super) fn open(file: B) -> Result<Self, Failure> {
-        let mut found = [0; HEAD];
-        if file.len()? < BLOCK_BYTES {
-            return Err(ErrorKind::NotAJournal.into());
-        }
-        file.read(0, &mut found)?;
-        let (magic, rest) = found.split_at(MAGIC.len());
-        if magic != MAGIC {
-            return Err(ErrorKind::NotAJournal.into());
-        }
-        let format = rest.first_chunk().map_or(0, |it| u64::from_le_bytes(*it));
-        if found != head(format) {
-            return Err(ErrorKind::Damaged.into());
-        }
-        if format > FORMAT {
-            let (found, newest) = (format, FORMAT);
-            return Err(ErrorKind::NewerFormat { found, newest }.into());
+    /// Opens one that has something in it, of this format.
+    pub(super) fn open(file: B, format: u64) -> Result<Self, Failure> {
+        match format_of(&file)? {
+            found if found == format => {}
+            found if found > FORMAT => {
+                let newest = FORMAT;
+                return Err(ErrorKind::NewerFormat { found, newest }.into());
+            }
+            _ => return Err(ErrorKind::Damaged.into()),
         }
         let blocks = Self::of(file);
         // The store would begin a new one in nothing.

@@ -1,11 +1,45 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::ReadTransaction;
+use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::embedded::failure::Failure;
-use crate::embedded::schema::{CHANGES, DUE, SNAPSHOTS, STREAMS};
-use crate::{Due, ErrorKind, Loaded, Page, Snapshot};
+use crate::embedded::log::FIRST_MARK;
+use crate::embedded::schema::{ANSWERS, CHANGES, DUE, MARK, SNAPSHOTS, STREAMS, Stream};
+use crate::{AppendId, Due, ErrorKind, Loaded, Page, Snapshot};
+
+/// The tables that appends are decided on.
+pub(super) struct Known {
+    streams: ReadOnlyTable<&'static str, Stream>,
+    answers: ReadOnlyTable<&'static [u8; 16], Vec<u64>>,
+}
+
+impl Known {
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, Failure> {
+        Ok(Self {
+            streams: transaction.open_table(STREAMS)?,
+            answers: transaction.open_table(ANSWERS)?,
+        })
+    }
+
+    /// What is known of a stream; of one that does not exist, nothing.
+    pub(super) fn stream(&self, stream: &str) -> Result<Stream, Failure> {
+        let row = self.streams.get(stream)?;
+        Ok(row.map(|row| row.value()).unwrap_or_default())
+    }
+
+    /// What an append was answered with.
+    pub(super) fn answer(&self, id: &AppendId) -> Result<Option<Vec<u64>>, Failure> {
+        let versions = self.answers.get(id.as_bytes())?;
+        Ok(versions.map(|versions| versions.value()))
+    }
+}
+
+/// The mark of the last commit that took in a log.
+pub(super) fn mark(transaction: &ReadTransaction) -> Result<u64, Failure> {
+    let mark = transaction.open_table(MARK)?.get(())?;
+    Ok(mark.map_or(FIRST_MARK, |mark| mark.value()))
+}
 
 pub(super) fn page(
     transaction: &ReadTransaction,

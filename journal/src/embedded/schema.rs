@@ -2,19 +2,25 @@
 
 use std::fs::OpenOptions;
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend, TableDefinition, WriteTransaction};
 
-use crate::embedded::blocks::Blocks;
+use crate::embedded::beside_log::BesideLog;
+use crate::embedded::blocks::{self, Blocks};
 use crate::embedded::failure::Failure;
+use crate::embedded::store::Store;
 use crate::embedded::upgrade;
 use crate::{UpgradeProgress, files};
 
-/// The format that this release writes: the tables below in [`Blocks`]. A file with a higher one is refused.
+/// The format that this release writes: the tables below in [`Blocks`], and a [`Log`](crate::embedded::log::Log) before them. A file
+/// with a higher one is refused.
 ///
-/// Format 1 had the same tables without checksums.
-pub(super) const FORMAT: u64 = 2;
+/// Format 1 had the same tables without checksums, format 2 had no log.
+pub(super) const FORMAT: u64 = 3;
+/// The format without a log.
+pub(super) const WITHOUT_LOG: u64 = 2;
 
 /// What is known of a stream: version, version of the last truncated change, due time, erased.
 pub(super) type Stream = (u64, u64, Option<u64>, bool);
@@ -31,6 +37,8 @@ pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
     TableDefinition::new("answers");
 /// Running number of a remembered append to its id, so that the oldest can be forgotten.
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
+/// The mark of the log that follows the last commit.
+pub(super) const MARK: TableDefinition<'_, (), u64> = TableDefinition::new("mark");
 
 /// How much of a file is checked when it is opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +53,7 @@ pub(super) enum Check {
 pub(super) fn open(
     path: &Path,
     progress: &mut dyn FnMut(UpgradeProgress),
-) -> Result<Database, Failure> {
+) -> Result<Store, Failure> {
     if !path.try_exists()? {
         // Should another process be faster, its file is as good.
         files::create(path, |draft| lay_out(&create(draft)?))?;
@@ -58,18 +66,30 @@ pub(super) fn open_existing(
     path: &Path,
     check: Check,
     progress: &mut dyn FnMut(UpgradeProgress),
-) -> Result<Database, Failure> {
-    if upgrade::is_due(path)? {
-        upgrade::run(path, progress)?;
+) -> Result<Store, Failure> {
+    if let Some(format) = upgrade::is_due(path)? {
+        upgrade::run(path, format, progress)?;
     }
     open_in(backend(path)?, check)
 }
 
 /// Opens what is in a file of this format.
-pub(super) fn open_in(file: impl StorageBackend, check: Check) -> Result<Database, Failure> {
+pub(super) fn open_in(file: impl StorageBackend, check: Check) -> Result<Store, Failure> {
+    let file: Arc<dyn StorageBackend> = Arc::new(file);
+    let beside = BesideLog::new(Arc::clone(&file));
+    let database = open_database(Blocks::open(beside, FORMAT)?, check)?;
+    Store::open(database, file)
+}
+
+/// Opens the tables of a file that has no log.
+pub(super) fn open_without_log(path: &Path, check: Check) -> Result<Database, Failure> {
+    open_database(Blocks::open(backend(path)?, WITHOUT_LOG)?, check)
+}
+
+fn open_database(blocks: impl StorageBackend, check: Check) -> Result<Database, Failure> {
     let mut builder = Database::builder();
     builder.set_check_integrity_on_open(check == Check::Everything);
-    Ok(builder.create_with_backend(Blocks::open(file)?)?)
+    Ok(builder.create_with_backend(blocks)?)
 }
 
 /// Makes an empty database that others cannot read.
@@ -80,7 +100,13 @@ pub(super) fn create(draft: &Path) -> Result<Database, Failure> {
 
 /// Makes an empty database in an empty file.
 pub(super) fn create_in(file: impl StorageBackend) -> Result<Database, Failure> {
-    Ok(Database::builder().create_with_backend(Blocks::create(file)?)?)
+    let beside = BesideLog::create(Arc::new(file))?;
+    Ok(Database::builder().create_with_backend(Blocks::create(beside)?)?)
+}
+
+/// The format that the head of a file names.
+pub(super) fn format_of(path: &Path) -> Result<u64, Failure> {
+    blocks::format_of(&backend(path)?)
 }
 
 fn backend(path: &Path) -> Result<FileBackend, Failure> {
@@ -97,6 +123,7 @@ pub(super) fn lay_out(database: &Database) -> Result<(), Failure> {
         transaction.open_table(DUE)?;
         transaction.open_table(ANSWERS)?;
         transaction.open_table(ANSWERED)?;
+        transaction.open_table(MARK)?;
         Ok(())
     })
 }

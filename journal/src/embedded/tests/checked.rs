@@ -4,6 +4,8 @@
 use redb::StorageBackend;
 
 use crate::embedded::blocks::{Blocks, Damaged};
+use crate::embedded::log::LOG_BYTES;
+use crate::embedded::schema::FORMAT;
 use crate::embedded::tests::disk::SharedDisk;
 use crate::embedded::tests::power::Random;
 use crate::{ErrorKind, Journal as _};
@@ -27,7 +29,7 @@ fn filled() -> (SharedDisk, Blocks<SharedDisk>) {
     blocks.write(8 * BLOCK, &all[8 * 4096..]).unwrap();
     blocks.sync_data().unwrap();
     blocks.close().unwrap();
-    (disk.clone(), Blocks::open(disk).unwrap())
+    (disk.clone(), Blocks::open(disk, FORMAT).unwrap())
 }
 
 fn read(blocks: &Blocks<SharedDisk>, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
@@ -75,7 +77,7 @@ fn a_flipped_bit_is_found_wherever_it_is() {
         };
         let (place, bit) = (place as usize, random.below(8) as u32);
         disk.flip(place, bit);
-        let Ok(blocks) = Blocks::open(disk.clone()) else {
+        let Ok(blocks) = Blocks::open(disk.clone(), FORMAT) else {
             assert!(place < 20, "only the head is read to open it: {place}");
             disk.flip(place, bit);
             continue;
@@ -117,7 +119,7 @@ fn a_file_that_shrank_and_grew_is_empty_there() {
         assert_eq!(blocks.len().unwrap(), shorter * BLOCK);
         blocks.set_len(BLOCKS * BLOCK).unwrap();
         blocks.sync_data().unwrap();
-        let anew = Blocks::open(disk.clone()).unwrap();
+        let anew = Blocks::open(disk.clone(), FORMAT).unwrap();
         for blocks in [&blocks, &anew] {
             let rest = ((BLOCKS - shorter) * BLOCK) as usize;
             let seen = read(blocks, shorter * BLOCK, rest).unwrap();
@@ -134,10 +136,12 @@ fn the_header_of_a_closed_file_is_checked_and_of_an_open_one_is_not() {
     let (disk, journal) = SharedDisk::new_journal();
     for number in 0..3 {
         journal.append(&super::append(number)).unwrap();
+        journal.list("", None, 1).unwrap();
     }
     let open = disk.bytes();
     drop(journal);
-    let header = 2 * 4096;
+    let sum = 4096 + usize::try_from(LOG_BYTES).unwrap();
+    let header = sum + 4096;
     for place in header..header + 320 {
         disk.flip(place, 0);
         let error = disk.open().unwrap_err();
@@ -145,18 +149,18 @@ fn the_header_of_a_closed_file_is_checked_and_of_an_open_one_is_not() {
         disk.flip(place, 0);
     }
     assert_eq!(disk.open().unwrap().load("a").unwrap().version, 3);
-    assert_eq!(open[4096..4100], [0; 4], "no checksum while it is in use");
+    assert_eq!(open[sum..sum + 4], [0; 4], "no checksum while it is in use");
     // The power failed as it was noted, or as it was taken away.
     for written in 0..=4 {
         for noted_last in [true, false] {
-            let mut torn = disk.bytes()[4096..4100].to_vec();
+            let mut torn = disk.bytes()[sum..sum + 4].to_vec();
             assert!(torn != [0; 4], "the file is closed");
             if noted_last {
                 torn[written..].fill(0);
             } else {
                 torn[..written].fill(0);
             }
-            disk.write(4096, &torn).unwrap();
+            disk.write(sum as u64, &torn).unwrap();
             assert_eq!(disk.open().unwrap().load("a").unwrap().version, 3);
         }
     }
