@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::{Append, Appended, Error, ErrorKind, Journal};
 
@@ -13,6 +14,11 @@ pub struct WriterConfig {
     pub queue: usize,
     /// The most appends in one batch, and so in one flush; 256 unless set.
     pub batch: usize,
+    /// How long a batch of several appends waits for more before its flush; not at all unless set.
+    ///
+    /// Where many append at once, a millisecond here makes one flush do for many more of them. Who appends alone never
+    /// waits.
+    pub gather: Duration,
 }
 
 impl Default for WriterConfig {
@@ -20,6 +26,7 @@ impl Default for WriterConfig {
         Self {
             queue: 4096,
             batch: 256,
+            gather: Duration::ZERO,
         }
     }
 }
@@ -42,10 +49,9 @@ impl Writer {
     /// [`ErrorKind::Io`] when the system gives no thread.
     pub fn start(journal: Arc<dyn Journal>, config: WriterConfig) -> Result<Self, Error> {
         let (jobs, queue) = sync_channel(config.queue.max(1));
-        let batch = config.batch.max(1);
         let thread = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || run(&*journal, &queue, batch))?;
+            .spawn(move || run(&*journal, &queue, config))?;
         Ok(Self {
             jobs: Some(jobs),
             thread: Some(thread),
@@ -98,25 +104,24 @@ impl Drop for Writer {
     }
 }
 
-fn run(journal: &dyn Journal, queue: &Receiver<Job>, batch: usize) {
+fn run(journal: &dyn Journal, queue: &Receiver<Job>, config: WriterConfig) {
     let mut next = queue.recv().ok();
     while let Some(job) = next.take() {
         match job {
             Job::Call(call) => call.end(Ok(journal)),
             Job::Append(append, done) => {
-                let mut appends = vec![append];
-                let mut waiting = vec![done];
-                while appends.len() < batch && next.is_none() {
-                    match queue.try_recv() {
-                        Ok(Job::Append(append, done)) => {
-                            appends.push(append);
-                            waiting.push(done);
-                        }
-                        Ok(call) => next = Some(call),
-                        Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                    }
+                let mut batch = Batch {
+                    appends: vec![append],
+                    waiting: vec![done],
+                };
+                next = batch.fill(queue, config.batch);
+                if next.is_none() && batch.appends.len() > 1 && !config.gather.is_zero() {
+                    // Nobody wakes this thread: that would cost each of them more than is saved.
+                    thread::park_timeout(config.gather);
+                    next = batch.fill(queue, config.batch);
                 }
-                for (done, answer) in waiting.into_iter().zip(journal.append_batch(&appends)) {
+                let answers = journal.append_batch(&batch.appends);
+                for (done, answer) in batch.waiting.into_iter().zip(answers) {
                     done.end(answer);
                 }
             }
@@ -124,6 +129,29 @@ fn run(journal: &dyn Journal, queue: &Receiver<Job>, batch: usize) {
         if next.is_none() {
             next = queue.recv().ok();
         }
+    }
+}
+
+/// Appends for one flush.
+struct Batch {
+    appends: Vec<Append>,
+    waiting: Vec<Completion>,
+}
+
+impl Batch {
+    /// Takes in the appends that wait, up to that many and up to other work, which it gives back.
+    fn fill(&mut self, queue: &Receiver<Job>, most: usize) -> Option<Job> {
+        while self.appends.len() < most {
+            match queue.try_recv() {
+                Ok(Job::Append(append, done)) => {
+                    self.appends.push(append);
+                    self.waiting.push(done);
+                }
+                Ok(call) => return Some(call),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+            }
+        }
+        None
     }
 }
 
