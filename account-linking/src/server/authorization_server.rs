@@ -68,7 +68,7 @@ pub struct AuthorizationServer {
     assertions: Proofs,
     nonces: Option<Nonces>,
     verified: VerifiedTokens,
-    tasks: BTreeMap<RequestId, Task>,
+    tasks: BTreeMap<RequestId, Box<Task>>,
     deadlines: BTreeSet<(Instant, RequestId)>,
     next_request: u64,
     /// The latest wall time seen, since the Unix epoch: a clock step back revives nothing.

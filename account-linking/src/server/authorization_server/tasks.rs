@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+use super::token_steps::Asked;
 use super::{AuthorizationServer, since_epoch};
 use crate::error::ErrorKind;
 use crate::form::Form;
@@ -45,6 +46,8 @@ pub(super) struct Task {
     pub(super) assertion_noted: bool,
     /// Its proof cannot be used again.
     pub(super) proof_noted: bool,
+    /// What a request to the token endpoint asks for, while it waits for its signature or its append.
+    pub(super) asked: Option<Box<Asked>>,
     /// The answer to give once the append it waits for is durable.
     pub(super) pending: Option<Result<Reply, Refused>>,
     /// The same, durable.
@@ -191,7 +194,7 @@ impl AuthorizationServer {
         };
         let deadline = self.desk.after(patience);
         self.wall = self.wall.max(since_epoch(wall));
-        let task = Task {
+        let task = Box::new(Task {
             work,
             wall: self.wall,
             deadline,
@@ -204,9 +207,10 @@ impl AuthorizationServer {
             refuted: 0,
             assertion_noted: false,
             proof_noted: false,
+            asked: None,
             pending: None,
             committed: None,
-        };
+        });
         self.deadlines.insert((deadline, id));
         self.tasks.insert(id, task);
         self.run(id);
@@ -322,7 +326,8 @@ impl AuthorizationServer {
         id: RequestId,
         fits: impl Fn(&Awaiting) -> bool,
     ) -> Option<&mut Task> {
-        self.tasks.get_mut(&id).filter(|task| fits(&task.awaiting))
+        let task = self.tasks.get_mut(&id)?;
+        fits(&task.awaiting).then_some(task)
     }
 
     /// Decides `command` on a user's grants and makes it durable; the answer comes when it is.

@@ -19,7 +19,8 @@ use crate::server::token::{TokenRequest, issued};
 use crate::user_id::UserId;
 
 /// A request of a known client, as a command to its user's grants.
-struct Asked {
+#[derive(Debug)]
+pub(super) struct Asked {
     user: UserId,
     grant: GrantId,
     client: ClientId,
@@ -39,10 +40,28 @@ impl AuthorizationServer {
     }
 
     fn token_response(&mut self, id: RequestId, task: &mut Task) -> Result<Response<Bytes>, Pause> {
-        let asked = match self.asked(id, task)? {
-            Ok(asked) => asked,
-            Err(error) => return Ok(error.response()),
+        let known = task.asked.take().filter(|_| task.signed.is_some());
+        let asked = match known {
+            // Who asks for what was found out before the signature was made. What is granted is decided anew.
+            Some(asked) => asked,
+            None => match self.asked(id, task)? {
+                Ok(asked) => Box::new(asked),
+                Err(error) => return Ok(error.response()),
+            },
         };
+        let answer = self.grant(id, task, &asked);
+        if matches!(answer, Err(Pause::Wait)) {
+            task.asked = Some(asked);
+        }
+        answer
+    }
+
+    fn grant(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        asked: &Asked,
+    ) -> Result<Response<Bytes>, Pause> {
         if task.committed.is_none() {
             // Signing before writing: a key that cannot be used spends no code.
             let stream = Grants::stream(&asked.user);
@@ -50,7 +69,7 @@ impl AuthorizationServer {
             let grants = grants.ok_or(Pause::Wait)?;
             let decision = grants.decide(&asked.command, millis(task.wall));
             if let Ok(Reply::Issued(issued)) = decision.reply {
-                self.sign(id, task, &asked, &issued)?;
+                self.sign(id, task, asked, &issued)?;
                 // Only what is granted spends a proof, so that nobody fills the memory with others.
                 if let Some(Err(error)) = asked
                     .proof
@@ -63,9 +82,9 @@ impl AuthorizationServer {
         }
         let reply = self.change_grants(id, task, &asked.user, &asked.command)?;
         match reply {
-            Ok(Reply::Issued(issued)) => self.hand_out(task, &asked, &issued),
+            Ok(Reply::Issued(issued)) => self.hand_out(task, asked, &issued),
             Ok(Reply::Done) => Err(Pause::Unavailable),
-            Err(refused) => Ok(self.refusal(&asked, refused).response()),
+            Err(refused) => Ok(self.refusal(asked, refused).response()),
         }
     }
 
