@@ -65,6 +65,7 @@
 //! | --- | --- | --- |
 //! | `embedded` | [`Embedded`], on redb | yes |
 //! | `seal` | [`seal`]: a master key, a data key per stream | yes |
+//! | `tokio` | [`driver`]: a writer's answers as futures | no |
 //!
 //! # Security
 //!
@@ -79,6 +80,8 @@ extern crate self as journal; // The load that unit and integration tests share 
 mod append;
 pub mod conformance;
 mod contract;
+#[cfg(feature = "tokio")]
+pub mod driver;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;

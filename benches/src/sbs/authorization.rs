@@ -287,13 +287,19 @@ impl Streams {
         }
     }
 
-    /// What is kept so far, and all that comes, in a journal.
-    pub(super) fn durable(kept: Kept, keys: Arc<Keys>, journal: &Path) -> Self {
-        Self {
-            kept: Keeping::Durable(Durable::new(kept, journal)),
+    /// What is kept so far, and all that comes, in a journal; and what has to run beside it.
+    pub(super) fn durable(
+        kept: Kept,
+        keys: Arc<Keys>,
+        journal: &Path,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (durable, answers) = Durable::new(kept, journal);
+        let streams = Self {
+            kept: Keeping::Durable(durable),
             keys,
             entropy: SystemRandom::new(),
-        }
+        };
+        (streams, answers)
     }
 }
 

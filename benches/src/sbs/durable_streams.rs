@@ -2,19 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use account_linking::{Append, Appended, Loaded, Snapshot};
+use journal::driver::{Handle, drive};
 use journal::{Embedded, Writer, WriterConfig};
-use tokio::sync::oneshot;
 
 use crate::sbs::authorization::Kept;
 
-/// A journal, and the thread in front of it.
-pub(super) struct Durable(Writer);
+/// A journal, and the thread in front of it, as they are in the program.
+pub(super) struct Durable(Handle);
 
 impl Durable {
-    /// A new journal with what is kept so far.
-    pub(super) fn new(kept: Kept, path: &Path) -> Self {
+    /// A new journal with what is kept so far, and what has to run beside it.
+    pub(super) fn new(kept: Kept, path: &Path) -> (Self, impl Future<Output = ()> + Send + use<>) {
         use journal::Journal as _;
         let journal = Embedded::open(path).expect("a journal");
         for (number, (stream, changes)) in kept.into_iter().enumerate() {
@@ -24,17 +25,16 @@ impl Durable {
             let append = journal::Append::new(journal::AppendId::new(id), vec![part]);
             journal.append(&append).expect("appended");
         }
-        let writer = Writer::start(Arc::new(journal), WriterConfig::default());
-        Self(writer.expect("a thread"))
+        let mut config = WriterConfig::default();
+        config.gather = Duration::from_millis(2);
+        let writer = Writer::start(Arc::new(journal), config).expect("a thread");
+        let (handle, answers) = drive(writer);
+        (Self(handle), answers)
     }
 
     pub(super) async fn load(&self, stream: String) -> Option<Loaded> {
-        let (to, loaded) = oneshot::channel();
-        self.0.call(move |journal| {
-            let loaded = journal.and_then(|journal| journal.load(&stream));
-            let _ = to.send(loaded);
-        });
-        let loaded = loaded.await.ok()?.ok()?;
+        let loaded = self.0.call(move |journal| journal.load(&stream));
+        let loaded = loaded.await.ok()?;
         let snapshot = loaded
             .snapshot
             .map(|kept| Snapshot::new(kept.version, kept.format, kept.bytes));
@@ -48,21 +48,17 @@ impl Durable {
         });
         let id = journal::AppendId::new(append.id.to_bytes());
         let append = journal::Append::new(id, parts.collect());
-        let (to, appended) = oneshot::channel();
-        self.0.append(append, move |done| drop(to.send(done)));
-        match appended.await {
-            Ok(Ok(journal::Appended::Done { versions })) => Appended::Done { versions },
+        match self.0.append(append).await {
+            Ok(journal::Appended::Done { versions }) => Appended::Done { versions },
             other => panic!("nobody else writes: {other:?}"),
         }
     }
 
     pub(super) async fn save_snapshot(&self, stream: String, snapshot: Snapshot) {
-        let (to, saved) = oneshot::channel();
         let snapshot = journal::Snapshot::new(snapshot.version, snapshot.format, snapshot.bytes);
-        self.0.call(move |journal| {
-            let saved = journal.and_then(|journal| journal.save_snapshot(&stream, &snapshot));
-            let _ = to.send(saved);
-        });
-        saved.await.expect("it runs").expect("saved");
+        let saved = self
+            .0
+            .call(move |journal| journal.condense(&stream, &snapshot));
+        saved.await.expect("saved");
     }
 }

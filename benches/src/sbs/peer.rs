@@ -75,7 +75,9 @@ pub(super) fn rotate(request: &mut [u8], answer: &[u8]) {
     let (to, from) = (to.expect("a token"), from.expect("a token"));
     let length = from.iter().position(|byte| *byte == b'"');
     let length = length.expect("its end");
-    to.iter_mut().zip(from.iter().take(length)).for_each(|(to, from)| *to = *from);
+    to.iter_mut()
+        .zip(from.iter().take(length))
+        .for_each(|(to, from)| *to = *from);
 }
 
 /// Beside the folder that this program is in.

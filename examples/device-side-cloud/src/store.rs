@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use journal::driver::{Handle, drive};
 use journal::seal::{Keyring, MasterKey};
 use journal::{
     Append, AppendId, Appended, Due, Embedded, Journal, Loaded, Snapshot, StreamAppend, Writer,
     WriterConfig,
 };
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::backup;
@@ -20,6 +21,8 @@ use crate::monitor::Monitor;
 
 /// After how many changes a ledger is kept as a snapshot.
 const CONDENSE_AFTER: u64 = 1024;
+/// How long appends that come together wait for more, so that one flush does for many.
+const GATHER: Duration = Duration::from_millis(2);
 /// A stream that is never written.
 const PROBE_STREAM: &str = "probe";
 /// How often the journal is asked at most whether it takes changes.
@@ -31,7 +34,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     journal: Arc<Embedded>,
-    writer: Arc<Writer>,
+    writer: Handle,
     keyring: Arc<Keyring>,
     monitor: Monitor,
     /// When the journal was last asked whether it takes changes.
@@ -39,7 +42,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the journal in `data_dir` and the keyring in `key_dir`, making both on first run.
+    /// Opens the journal in `data_dir` and the keyring in `key_dir`, making both on first run. Only inside a runtime.
     ///
     /// # Errors
     /// A folder cannot be written, the journal is open in another process, or the master key does not fit.
@@ -67,11 +70,16 @@ impl Store {
         let keyring = Keyring::load(master, key_dir.join("streams")).map_err(keys)?;
         let journal = Arc::new(journal);
         let shared: Arc<dyn Journal> = Arc::<Embedded>::clone(&journal);
-        let writer = Writer::start(shared, WriterConfig::default())
+        let mut config = WriterConfig::default();
+        config.gather = GATHER;
+        let writer = Writer::start(shared, config)
             .map_err(|cause| Error::new("cannot start the journal's thread", cause))?;
+        let (writer, answers) = drive(writer);
+        // It ends with the last handle.
+        tokio::spawn(answers);
         Ok(Self {
             journal,
-            writer: Arc::new(writer),
+            writer,
             keyring: Arc::new(keyring),
             monitor,
             probed: Arc::default(),
@@ -98,14 +106,7 @@ impl Store {
     /// Appends under an id that the caller chose.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended, journal::Error> {
         let appending = self.monitor.metrics.appending();
-        let (tell, told) = oneshot::channel();
-        self.writer.append(append, move |result| {
-            // The asker may be gone: what is durable stays durable.
-            drop(tell.send(result));
-        });
-        let result = told
-            .await
-            .unwrap_or_else(|_| Err(journal::ErrorKind::Closed.into()));
+        let result = self.writer.append(append).await;
         appending.ended(match &result {
             Ok(Appended::Done { .. }) => "done",
             Ok(Appended::Conflict { .. }) => "conflict",
@@ -150,12 +151,7 @@ impl Store {
         &self,
         work: impl FnOnce(&dyn Journal) -> Result<T, journal::Error> + Send + 'static,
     ) -> Result<T, journal::Error> {
-        let (tell, told) = oneshot::channel();
-        self.writer.call(move |journal| {
-            drop(tell.send(journal.and_then(work)));
-        });
-        told.await
-            .unwrap_or_else(|_| Err(journal::ErrorKind::Closed.into()))
+        self.writer.call(work).await
     }
 
     /// Reads a stream.

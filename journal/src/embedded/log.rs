@@ -86,7 +86,9 @@ impl Log {
     pub(super) fn write(&mut self, appends: &[&Append]) -> Result<bool, Failure> {
         let length = appends
             .iter()
-            .fold(HEAD, |sum, append| sum.saturating_add(record::length(append)))
+            .fold(HEAD, |sum, append| {
+                sum.saturating_add(record::length(append))
+            })
             .saturating_add(7);
         let end = self.end.saturating_add(length);
         if end as u64 > LOG_BYTES {

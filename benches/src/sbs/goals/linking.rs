@@ -1,6 +1,7 @@
 //! The check of an access token and the issue of one, ES256 by ring on both sides.
 
 use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,17 +90,20 @@ pub(super) fn issue(run: &mut Run) {
     let linked = users.iter().map(|user| other.link(user)).collect();
     let mut durable_requests = requests(linked, &other.secret);
     let (server, kept) = rig.into_parts();
-    let ours = start(server, Streams::new(kept, Arc::clone(&keys)));
+    let ours = start(server, Streams::new(kept, Arc::clone(&keys)), ready(()));
     let (server, kept) = other.into_parts();
     let journal = folder.file("tokens");
-    let durable = start(server, Streams::durable(kept, Arc::clone(&keys), &journal));
+    let (streams, answers) = Streams::durable(kept, Arc::clone(&keys), &journal);
+    let durable = start(server, streams, answers);
     let durable = WithJournal(durable);
     let reference = Server::start(move |listener| serve_signed(listener, keys, input));
     let mut peer = OidcProvider::start(CONNECTIONS);
     if peer.is_none() {
         run.note("oidc-provider is not installed: scripts/bench tokens installs it");
     }
-    let mut their_requests = peer.as_mut().map_or(Vec::new(), |peer| core::mem::take(&mut peer.requests));
+    let mut their_requests = peer
+        .as_mut()
+        .map_or(Vec::new(), |peer| core::mem::take(&mut peer.requests));
     let duration = Duration::from_millis(run.scaled(250, 20) as u64);
     let [ours, durable, reference, theirs] = run.medians([
         Box::new(|| {
@@ -144,8 +148,13 @@ pub(super) fn issue(run: &mut Run) {
     }
 }
 
-fn start(server: AuthorizationServer, outside: Streams) -> Server {
+fn start(
+    server: AuthorizationServer,
+    outside: Streams,
+    beside: impl Future<Output = ()> + Send + 'static,
+) -> Server {
     Server::start(move |listener| async move {
+        tokio::spawn(beside);
         let (handle, task) = drive(server, outside, 1024);
         tokio::spawn(task);
         serve(listener, handle).await;

@@ -64,7 +64,10 @@ fn sum_of(head: &[u8], appends: &[u8]) -> u32 {
 /// How long the written form of an append is at most.
 pub(super) fn length(append: &Append) -> usize {
     append.streams.iter().fold(20, |sum, part| {
-        let changes = part.changes.iter().map(|change| change.len().saturating_add(4));
+        let changes = part
+            .changes
+            .iter()
+            .map(|change| change.len().saturating_add(4));
         let changes = changes.fold(0_usize, usize::saturating_add);
         sum.saturating_add(part.stream.len())
             .saturating_add(changes)

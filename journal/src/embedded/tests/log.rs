@@ -36,7 +36,10 @@ fn what_a_process_left_in_the_log_is_there_again() {
     let (disk, _) = died_with(5);
     let journal = disk.open().unwrap();
     let loaded = journal.load("a").unwrap();
-    assert_eq!((loaded.version, loaded.changes.len(), loaded.due), (5, 5, Some(5)));
+    assert_eq!(
+        (loaded.version, loaded.changes.len(), loaded.due),
+        (5, 5, Some(5))
+    );
     assert_eq!(journal.read("a", 3, 1).unwrap().changes.len(), 1);
     // It was answered before, and so it is again.
     let again = journal.append(&append(2, &[7; 100])).unwrap();
@@ -97,7 +100,11 @@ fn records_of_before_a_commit_are_of_no_log() {
     std::mem::forget(journal);
     assert_eq!(version(&disk.open().unwrap()), 7);
     disk.write(LOG_START, &old).unwrap();
-    assert_eq!(version(&disk.open().unwrap()), 7, "they are not taken again");
+    assert_eq!(
+        version(&disk.open().unwrap()),
+        7,
+        "they are not taken again"
+    );
 }
 
 #[test]
@@ -120,7 +127,9 @@ fn a_batch_that_no_log_can_hold_and_a_full_log_lose_nothing() {
     for number in 0..3 {
         journal.append(&append(3 * number, b"small")).unwrap();
         journal.append(&append(3 * number + 1, &large)).unwrap();
-        journal.append(&append(3 * number + 2, &large[..300_000])).unwrap();
+        journal
+            .append(&append(3 * number + 2, &large[..300_000]))
+            .unwrap();
     }
     for number in 9..2100 {
         journal.append(&append(number, &[4; 700])).unwrap();
