@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redb::{BackendError, StorageBackend};
 
-use crate::embedded::log::{LOG_BYTES, LOG_START};
+use crate::embedded::log::{LOG_BYTES, LOG_LENGTH, LOG_START};
 
 /// A file whose bytes behind the head are further on than they seem, by as much as the log takes.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl BesideLog {
     /// Makes room for the log in an empty file: written, so that a record never has to wait for room.
     pub(super) fn create(file: Arc<dyn StorageBackend>) -> io::Result<Self> {
         file.set_len(LOG_START.saturating_add(LOG_BYTES))?;
-        file.write(LOG_START, &vec![0; LOG_BYTES as usize])?;
+        file.write(LOG_START, &vec![0; LOG_LENGTH])?;
         Ok(Self(file))
     }
 }

@@ -25,7 +25,9 @@ use crate::embedded::log::record::HEAD;
 use crate::{Append, ErrorKind};
 
 /// What the log takes of the file, in bytes.
-pub(super) const LOG_BYTES: u64 = 1 << 20;
+pub(super) const LOG_LENGTH: usize = 1 << 20;
+/// The same for places in the file.
+pub(super) const LOG_BYTES: u64 = LOG_LENGTH as u64;
 /// Where it begins: behind the head of the file.
 pub(super) const LOG_START: u64 = 4096;
 /// The mark of a file without a commit that was behind a log.
@@ -50,7 +52,7 @@ impl Log {
         file: Arc<dyn StorageBackend>,
         mark: u64,
     ) -> Result<(Self, Vec<Append>), Failure> {
-        let mut bytes = vec![0; LOG_BYTES as usize];
+        let mut bytes = vec![0; LOG_LENGTH];
         file.read(LOG_START, &mut bytes)?;
         let mut log = Self {
             file,
@@ -91,7 +93,7 @@ impl Log {
             })
             .saturating_add(7);
         let end = self.end.saturating_add(length);
-        if end as u64 > LOG_BYTES {
+        if end > LOG_LENGTH {
             return Ok(false);
         }
         self.record.clear();
@@ -118,5 +120,6 @@ impl Log {
 
 /// What the first record behind a commit names as the sum before it.
 fn first_sum(mark: u64) -> u32 {
-    (mark & u64::from(u32::MAX)) as u32
+    let [first, second, third, fourth, ..] = mark.to_le_bytes();
+    u32::from_le_bytes([first, second, third, fourth])
 }
