@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::token_steps::Asked;
+use super::token_steps::{Asked, Signed};
 use super::{AuthorizationServer, since_epoch};
 use crate::error::ErrorKind;
 use crate::form::Form;
@@ -48,6 +48,8 @@ pub(super) struct Task {
     pub(super) proof_noted: bool,
     /// What a request to the token endpoint asks for, while it waits for its signature or its append.
     pub(super) asked: Option<Box<Asked>>,
+    /// What `signed` is the signature of.
+    pub(super) signing: Option<Signed>,
     /// The answer to give once the append it waits for is durable.
     pub(super) pending: Option<Result<Reply, Refused>>,
     /// The same, durable.
@@ -208,6 +210,7 @@ impl AuthorizationServer {
             assertion_noted: false,
             proof_noted: false,
             asked: None,
+            signing: None,
             pending: None,
             committed: None,
         });

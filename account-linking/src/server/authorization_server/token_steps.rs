@@ -29,6 +29,13 @@ pub(super) struct Asked {
     proof: Option<Proof>,
 }
 
+/// What is being signed, or was: all that may be another one when the request runs again.
+#[derive(Debug)]
+pub(super) struct Signed {
+    issued: Issued,
+    key_id: String,
+}
+
 impl AuthorizationServer {
     pub(super) fn step_token(
         &mut self,
@@ -222,6 +229,10 @@ impl AuthorizationServer {
         issued: &Issued,
     ) -> Result<(), Pause> {
         let key = self.config.signing_keys.first().ok_or(Pause::Unavailable)?;
+        let is_signed = |signed: &Signed| signed.issued == *issued && signed.key_id == key.id();
+        if task.signed.is_some() && task.signing.as_ref().is_some_and(is_signed) {
+            return Ok(());
+        }
         let iat = task.wall.as_secs();
         let claims = Claims {
             iss: self.config.issuer.as_str().to_owned(),
@@ -239,18 +250,15 @@ impl AuthorizationServer {
             }),
         };
         let input = claims.signing_input(key).map_err(|_| Pause::Unavailable)?;
-        if task
-            .signed
-            .as_ref()
-            .is_some_and(|(signed, _)| *signed == input)
-        {
-            return Ok(());
-        }
         self.desk.outputs.push_back(Output::Sign {
             request: id,
             key_id: key.id().to_owned(),
             algorithm: key.algorithm(),
             signing_input: input.clone().into(),
+        });
+        task.signing = Some(Signed {
+            issued: issued.clone(),
+            key_id: key.id().to_owned(),
         });
         task.awaiting = Awaiting::Signature(input);
         Err(Pause::Wait)

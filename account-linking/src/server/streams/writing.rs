@@ -23,10 +23,12 @@ impl<L: Ledger> Streams<L> {
         let Some(slot) = self.slots.get_mut(stream) else {
             return Ok(());
         };
-        let State::Ready(held) = &slot.state else {
+        let State::Ready(_) = &slot.state else {
             return Ok(());
         };
-        let held = held.clone();
+        let State::Ready(held) = core::mem::replace(&mut slot.state, State::Loading) else {
+            return Ok(());
+        };
         let mut next = held.ledger.clone();
         for change in &changes {
             next.apply(change);
