@@ -1,4 +1,4 @@
-//! The store for one machine: a redb file that one process holds.
+//! The store for one machine: redb tables and a log before them, in a file that one process holds.
 
 mod backup;
 mod beside_log;
@@ -29,7 +29,7 @@ type Opener = Box<dyn Fn() -> Result<Store, Failure> + Send + Sync>;
 
 /// A journal in one file, durable over crashes and power cuts.
 ///
-/// Every batch of appends is one transaction with one flush. After a storage error the file is closed, and the next call
+/// Every batch of appends is one record in a log with one flush; the tables behind it take in many at a time. After a storage error the file is closed, and the next call
 /// opens it again: once a full disk has space, the journal works without a restart of the program.
 ///
 /// Every block that is read is compared with its checksum, so that what was damaged behind the store's back is
