@@ -15,7 +15,7 @@ use crate::{Append, AppendId, Appended, Error, SOLE_EPOCH};
 
 /// After how many appends the log goes into the tables: few enough that nobody waits long for it, many enough that the pages that
 /// they change are written once for many.
-const COMMIT_AFTER: usize = 1024;
+const COMMIT_AFTER: usize = 256;
 
 /// An open file.
 #[derive(Debug)]
