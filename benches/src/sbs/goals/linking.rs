@@ -140,7 +140,7 @@ pub(super) fn issue(run: &mut Run) {
             Limit::AtMost(0.1),
         );
         run.row(
-            "the same with every change durable, oidc-provider with everything in memory",
+            "the same with every rotation durable, oidc-provider with everything in memory",
             "µs",
             (durable, theirs),
             Limit::AtMost(0.1),
