@@ -29,8 +29,9 @@ type Opener = Box<dyn Fn() -> Result<Store, Failure> + Send + Sync>;
 
 /// A journal in one file, durable over crashes and power cuts.
 ///
-/// Every batch of appends is one record in a log with one flush; the tables behind it take in many at a time. After a storage error the file is closed, and the next call
-/// opens it again: once a full disk has space, the journal works without a restart of the program.
+/// Every batch of appends is one record in a log with one flush; the tables behind it take in many at a time. After a
+/// storage error the file is closed, and the next call opens it again: once a full disk has space, the journal works
+/// without a restart of the program.
 ///
 /// Every block that is read is compared with its checksum, so that what was damaged behind the store's back is
 /// [`ErrorKind::Damaged`] and never taken for what was written; the rest of the file stays readable.

@@ -23,9 +23,9 @@ impl<L: Ledger> Streams<L> {
         let Some(slot) = self.slots.get_mut(stream) else {
             return Ok(());
         };
-        let State::Ready(_) = &slot.state else {
+        if !matches!(slot.state, State::Ready(_)) {
             return Ok(());
-        };
+        }
         let State::Ready(held) = core::mem::replace(&mut slot.state, State::Loading) else {
             return Ok(());
         };
