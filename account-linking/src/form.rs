@@ -110,10 +110,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Zeroizing<String>, Error> {
             byte => *byte,
         });
     }
-    match str::from_utf8(&plain) {
-        Ok(text) if !text.contains('\0') => Ok(Zeroizing::new(text.to_owned())),
-        _ => Err(ErrorKind::InvalidForm.into()),
+    if plain.contains(&0) || str::from_utf8(&plain).is_err() {
+        return Err(ErrorKind::InvalidForm.into());
     }
+    let plain = String::from_utf8(core::mem::take(&mut *plain));
+    let plain = plain.map_err(|_| ErrorKind::InvalidForm)?;
+    Ok(Zeroizing::new(plain))
 }
 
 #[cfg(test)]

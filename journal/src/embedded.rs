@@ -1,5 +1,6 @@
 //! The store for one machine: redb tables and a log before them, in a file that one process holds.
 
+mod answers;
 mod backup;
 mod beside_log;
 mod blocks;

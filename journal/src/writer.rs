@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::{Append, Appended, Error, ErrorKind, Journal};
 
+/// In how many steps a batch waits for more.
+const GATHER_STEPS: u32 = 2;
+
 /// Limits of a [`Writer`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -14,11 +17,18 @@ pub struct WriterConfig {
     pub queue: usize,
     /// The most appends in one batch, and so in one flush; 256 unless set.
     pub batch: usize,
-    /// How long a batch of several appends waits for more before its flush; not at all unless set.
+    /// How long a batch of several appends waits at most for more before its flush; not at all unless set.
     ///
-    /// Where many append at once, a millisecond here makes one flush do for many more of them. Who appends alone never
-    /// waits.
+    /// Where many append at once, a few milliseconds here make one flush do for many more of them. The wait ends when nothing
+    /// came in half of it. Who appends alone waits only right behind a batch of several, and then no longer than that.
     pub gather: Duration,
+}
+
+impl WriterConfig {
+    /// A part of the wait, in which nobody wakes this thread: that would cost each of them more than is saved.
+    fn pause(&self) {
+        thread::park_timeout(self.gather.checked_div(GATHER_STEPS).unwrap_or_default());
+    }
 }
 
 impl Default for WriterConfig {
@@ -106,6 +116,8 @@ impl Drop for Writer {
 
 fn run(journal: &dyn Journal, queue: &Receiver<Job>, config: WriterConfig) {
     let mut next = queue.recv().ok();
+    // Whether the last batch had several: their senders are about to append again.
+    let mut is_busy = false;
     while let Some(job) = next.take() {
         match job {
             Job::Call(call) => call.end(Ok(journal)),
@@ -115,16 +127,19 @@ fn run(journal: &dyn Journal, queue: &Receiver<Job>, config: WriterConfig) {
                     waiting: vec![done],
                 };
                 next = batch.fill(queue, config.batch);
-                if next.is_none() && batch.appends.len() > 1 && !config.gather.is_zero() {
-                    // Nobody wakes this thread: that would cost each of them more than is saved.
-                    thread::park_timeout(config.gather);
-                    next = batch.fill(queue, config.batch);
+                if next.is_none() && (is_busy || batch.appends.len() > 1) {
+                    next = batch.gather(queue, config);
                 }
+                is_busy = batch.appends.len() > 1;
                 let answers = journal.append_batch(&batch.appends);
                 for (done, answer) in batch.waiting.into_iter().zip(answers) {
                     done.end(answer);
                 }
             }
+        }
+        if next.is_none() && is_busy && !config.gather.is_zero() {
+            config.pause();
+            next = queue.try_recv().ok();
         }
         if next.is_none() {
             next = queue.recv().ok();
@@ -139,6 +154,23 @@ struct Batch {
 }
 
 impl Batch {
+    /// Waits for more while more come.
+    fn gather(&mut self, queue: &Receiver<Job>, config: WriterConfig) -> Option<Job> {
+        if config.gather.is_zero() {
+            return None;
+        }
+        for _ in 0..GATHER_STEPS {
+            let before = self.appends.len();
+            config.pause();
+            let next = self.fill(queue, config.batch);
+            let now = self.appends.len();
+            if next.is_some() || now == before || now >= config.batch {
+                return next;
+            }
+        }
+        None
+    }
+
     /// Takes in the appends that wait, up to that many and up to other work, which it gives back.
     fn fill(&mut self, queue: &Receiver<Job>, most: usize) -> Option<Job> {
         while self.appends.len() < most {

@@ -202,6 +202,9 @@ impl Audience {
     }
 }
 
+/// As long as most claims are, or longer.
+const USUAL_CLAIMS: usize = 512;
+
 #[derive(Deserialize, Serialize)]
 struct Header {
     typ: String,
@@ -223,8 +226,9 @@ impl Claims {
         };
         let json = |error| Error::new(ErrorKind::InvalidToken, error);
         let header = serde_json::to_vec(&header).map_err(json)?;
-        let claims = serde_json::to_vec(self).map_err(json)?;
-        Ok(format!("{}.{}", base64url(&header), base64url(&claims)))
+        let mut claims = Vec::with_capacity(USUAL_CLAIMS);
+        serde_json::to_writer(&mut claims, self).map_err(json)?;
+        Ok([base64url(&header), base64url(&claims)].join("."))
     }
 
     /// Whether the token is one of this server, for an API that `serves` says, and within its time.

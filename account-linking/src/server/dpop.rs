@@ -21,7 +21,7 @@ use crate::server::ids::byte_id;
 pub use key::ProofKey;
 pub(crate) use nonce::Nonces;
 pub use proof::check_proof_unverified;
-pub(crate) use proof::{Proof, Unproven};
+pub(crate) use proof::{HEADER, Proof, Unproven};
 pub(crate) use replay::{Noted, Proofs};
 
 /// How DPoP is offered.

@@ -31,7 +31,7 @@ use crate::user_id::UserId;
 
 pub use change::EndReason;
 pub(crate) use change::{Change, What};
-pub(crate) use decide::{Approval, Command, Issued, Redemption, Refused, Renewal, Reply};
+pub(crate) use decide::{Approval, Command, Decision, Issued, Redemption, Refused, Renewal, Reply};
 
 /// The format number of a snapshot of [`Grants`].
 pub(crate) const SNAPSHOT_FORMAT: u32 = 1;
@@ -46,7 +46,8 @@ pub(crate) const MAX_REVOKED_TOKENS: usize = 32;
 pub(crate) struct Grants {
     /// The latest moment of any change, in Unix milliseconds.
     at: u64,
-    grants: BTreeMap<GrantId, Grant>,
+    /// Each apart, so that the map is small: a copy of it is made for every change.
+    grants: BTreeMap<GrantId, Box<Grant>>,
 }
 
 /// What one client was allowed by one user.

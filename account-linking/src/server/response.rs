@@ -6,7 +6,8 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::server::access_token::{Algorithm, Refusal};
 use crate::server::authorize::AuthorizeError;
@@ -97,7 +98,7 @@ fn say_when_to_come_again(response: &mut Response<Bytes>) {
 }
 
 /// A JSON answer that no cache may keep (RFC 6749 5.1).
-pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     let mut response = public_json(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -106,9 +107,15 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
+/// As long as most JSON answers are, or longer.
+const USUAL_LENGTH: usize = 1024;
+
 /// A JSON answer that is the same for everyone.
-pub(crate) fn public_json(body: &Value) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
+pub(crate) fn public_json(body: &impl Serialize) -> Response<Bytes> {
+    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    // Only a map whose keys are no texts cannot be written, and there is none.
+    let _ = serde_json::to_writer(&mut text, body);
+    let mut response = Response::new(Bytes::from(text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(

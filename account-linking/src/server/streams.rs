@@ -14,6 +14,7 @@ mod snapshots;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::server::ids::RequestId;
@@ -22,8 +23,12 @@ use crate::server::output::Output;
 use crate::stream::{Append, AppendId};
 pub(crate) use desk::Desk;
 
+/// The name of a stream, which several places here hold.
+type Name = Arc<str>;
+
 #[derive(Debug)]
 struct Slot<L: Ledger> {
+    stream: Name,
     state: State<L>,
     waiting: Vec<RequestId>,
     /// What is there is at least as new as the store was then.
@@ -77,11 +82,11 @@ pub(crate) struct Settled<L: Ledger> {
 /// The streams of one kind of ledger.
 #[derive(Debug)]
 pub(crate) struct Streams<L: Ledger> {
-    slots: BTreeMap<String, Slot<L>>,
-    appends: BTreeMap<AppendId, String>,
-    deadlines: BTreeSet<(Instant, String)>,
+    slots: BTreeMap<Name, Slot<L>>,
+    appends: BTreeMap<AppendId, Name>,
+    deadlines: BTreeSet<(Instant, Name)>,
     /// The one to be unloaded next is the first that was not used since it got its place.
-    order: BTreeMap<u64, String>,
+    order: BTreeMap<u64, Name>,
     last_place: u64,
     limit: usize,
 }
@@ -98,9 +103,9 @@ impl<L: Ledger> Streams<L> {
         }
     }
 
-    fn next_place(&mut self, stream: &str) -> u64 {
+    fn next_place(&mut self, stream: &Name) -> u64 {
         self.last_place = self.last_place.wrapping_add(1);
-        self.order.insert(self.last_place, stream.to_owned());
+        self.order.insert(self.last_place, Name::clone(stream));
         self.last_place
     }
 
@@ -108,7 +113,8 @@ impl<L: Ledger> Streams<L> {
         let slot = self.slots.remove(stream)?;
         self.order.remove(&slot.place);
         if let Some(deadline) = slot.deadline {
-            self.deadlines.remove(&(deadline, stream.to_owned()));
+            self.deadlines
+                .remove(&(deadline, Name::clone(&slot.stream)));
         }
         if let State::Writing(_, write) = &slot.state {
             self.appends.remove(&write.append.id);
@@ -121,11 +127,11 @@ impl<L: Ledger> Streams<L> {
             return;
         };
         if let Some(old) = slot.deadline {
-            self.deadlines.remove(&(old, stream.to_owned()));
+            self.deadlines.remove(&(old, Name::clone(&slot.stream)));
         }
         slot.deadline = deadline;
         if let Some(new) = deadline {
-            self.deadlines.insert((new, stream.to_owned()));
+            self.deadlines.insert((new, Name::clone(&slot.stream)));
         }
     }
 

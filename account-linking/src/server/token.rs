@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 use crate::form::Form;
@@ -72,6 +72,17 @@ impl TokenRequest {
     }
 }
 
+/// The members of the answer with the tokens (RFC 6749 5.1).
+#[derive(Serialize)]
+struct IssuedTokens<'t> {
+    access_token: &'t str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'t str>,
+    scope: String,
+    token_type: &'t str,
+}
+
 /// The answer with the tokens.
 pub(crate) fn issued(
     access_token: &str,
@@ -80,16 +91,16 @@ pub(crate) fn issued(
     scopes: &ScopeSet,
     refresh_token: Option<&RefreshToken>,
 ) -> Response<Bytes> {
-    let mut body = json!({
-        "access_token": access_token,
-        "token_type": token_type,
-        "expires_in": expires_in,
-        "scope": scopes.to_string(),
-    });
-    if let (Some(token), Some(members)) = (refresh_token, body.as_object_mut()) {
-        members.insert("refresh_token".to_owned(), Value::from(token.expose()));
-    }
-    response::json(StatusCode::OK, &body)
+    response::json(
+        StatusCode::OK,
+        &IssuedTokens {
+            access_token,
+            token_type,
+            expires_in,
+            scope: scopes.to_string(),
+            refresh_token: refresh_token.map(RefreshToken::expose),
+        },
+    )
 }
 
 /// Whether `body` is a well-formed token request; for fuzzing.

@@ -45,7 +45,7 @@ fn snapshots_and_changes_agree() {
     let secret = secrets[0].clone().unwrap();
     let linked = link(&mut world, Some(&secret), "client-acme", "user-1");
     let token = linked.refresh.unwrap();
-    for _ in 0..520 {
+    for _ in 0..1030 {
         world.pass(Duration::from_secs(1));
         refresh(&mut world, Some(&secret), "client-acme", &token);
     }

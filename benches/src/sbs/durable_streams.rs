@@ -26,7 +26,7 @@ impl Durable {
             journal.append(&append).expect("appended");
         }
         let mut config = WriterConfig::default();
-        config.gather = Duration::from_millis(2);
+        config.gather = Duration::from_millis(4);
         let writer = Writer::start(Arc::new(journal), config).expect("a thread");
         let (handle, answers) = drive(writer);
         (Self(handle), answers)

@@ -59,7 +59,9 @@ pub(crate) async fn serve<H, F>(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE);
+        .header_read_timeout(PATIENCE)
+        // What was asked is done all the same when its sender has gone: looking for that would be a read for every request.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())

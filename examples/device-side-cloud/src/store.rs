@@ -21,8 +21,8 @@ use crate::monitor::Monitor;
 
 /// After how many changes a ledger is kept as a snapshot.
 const CONDENSE_AFTER: u64 = 1024;
-/// How long appends that come together wait for more, so that one flush does for many.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long appends that come together wait for more at most, so that one flush does for many.
+const GATHER: Duration = Duration::from_millis(4);
 /// A stream that is never written.
 const PROBE_STREAM: &str = "probe";
 /// How often the journal is asked at most whether it takes changes.

@@ -5,7 +5,10 @@ use redb::{
 
 use crate::UpgradeProgress;
 use crate::embedded::failure::Failure;
-use crate::embedded::schema::{self, ANSWERED, ANSWERS, CHANGES, DUE, MARK, SNAPSHOTS, STREAMS};
+use crate::embedded::read;
+use crate::embedded::schema::{
+    self, ANSWERED, ANSWERS, CHANGES, DUE, MARK, REMEMBERED, SNAPSHOTS, STREAMS,
+};
 
 /// How many rows are copied between two reports.
 const REPORT_EVERY: u64 = 65_536;
@@ -27,14 +30,17 @@ pub(super) fn copy(
         copying.expect(CHANGES)?;
         copying.expect(SNAPSHOTS)?;
         copying.expect(DUE)?;
+        copying.expect(REMEMBERED)?;
         copying.expect(ANSWERS)?;
         copying.expect(ANSWERED)?;
         copying.table(STREAMS)?;
         copying.table(CHANGES)?;
         copying.table(SNAPSHOTS)?;
         copying.table(DUE)?;
+        copying.table(REMEMBERED)?;
         copying.table(ANSWERS)?;
         copying.table(ANSWERED)?;
+        to.open_table(REMEMBERED)?;
         // The copy's log is empty, and its mark the first.
         to.open_table(MARK)?;
         Ok(())
@@ -53,8 +59,9 @@ impl Copying<'_> {
         &mut self,
         table: TableDefinition<'_, K, V>,
     ) -> Result<(), Failure> {
-        let rows = self.from.open_table(table)?.len()?;
-        self.report.of = self.report.of.saturating_add(rows);
+        if let Some(table) = read::existing(self.from, table)? {
+            self.report.of = self.report.of.saturating_add(table.len()?);
+        }
         Ok(())
     }
 
@@ -62,8 +69,11 @@ impl Copying<'_> {
         &mut self,
         table: TableDefinition<'_, K, V>,
     ) -> Result<(), Failure> {
+        let Some(from) = read::existing(self.from, table)? else {
+            return Ok(());
+        };
         let mut to = self.to.open_table(table)?;
-        for row in self.from.open_table(table)?.iter()? {
+        for row in from.iter()? {
             let (key, value) = row?;
             to.insert(key.value(), value.value())?;
             self.report.rows = self.report.rows.saturating_add(1);

@@ -5,17 +5,16 @@ use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
 
+use crate::embedded::answers::Answers;
 use crate::embedded::failure::Failure;
 use crate::embedded::schema::Stream;
-use crate::{Append, AppendId, Loaded, Page, StreamAppend};
+use crate::{Append, Loaded, Page, StreamAppend};
 
-/// The appends since the last commit.
+/// The appends since the last commit, and what all the latest were answered with.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) streams: BTreeMap<String, Waiting>,
-    answers: BTreeMap<AppendId, Vec<u64>>,
-    /// The ids of the answers, in their order.
-    pub(super) answered: Vec<AppendId>,
+    pub(super) answers: Answers,
 }
 
 /// What waits for one stream.
@@ -31,12 +30,13 @@ pub(super) struct Waiting {
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.answered.is_empty()
+        self.answers.waiting() == 0
     }
 
-    /// What an append was answered with.
-    pub(super) fn answer(&self, id: &AppendId) -> Option<&Vec<u64>> {
-        self.answers.get(id)
+    /// Everything is in the tables.
+    pub(super) fn settle(&mut self) {
+        self.streams.clear();
+        self.answers.settle();
     }
 
     /// Takes in an append that is in the log; `kept` is what the tables have of a stream.
@@ -66,14 +66,7 @@ impl Pending {
             waiting.changes.extend(part.changes.iter().cloned());
         }
         self.answers.insert(append.id, versions);
-        self.answered.push(append.id);
         Ok(())
-    }
-
-    /// The answers, in their order.
-    pub(super) fn answers(&self) -> impl Iterator<Item = (&AppendId, &Vec<u64>)> {
-        let answer = |id| self.answers.get(id).map(|versions| (id, versions));
-        self.answered.iter().filter_map(answer)
     }
 }
 

@@ -1,24 +1,22 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::{ReadOnlyTable, ReadTransaction};
+use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, TableError, Value};
 
 use crate::embedded::failure::Failure;
 use crate::embedded::log::FIRST_MARK;
-use crate::embedded::schema::{ANSWERS, CHANGES, DUE, MARK, SNAPSHOTS, STREAMS, Stream};
-use crate::{AppendId, Due, ErrorKind, Loaded, Page, Snapshot};
+use crate::embedded::schema::{CHANGES, DUE, MARK, SNAPSHOTS, STREAMS, Stream};
+use crate::{Due, ErrorKind, Loaded, Page, Snapshot};
 
 /// The tables that appends are decided on.
 pub(super) struct Known {
     streams: ReadOnlyTable<&'static str, Stream>,
-    answers: ReadOnlyTable<&'static [u8; 16], Vec<u64>>,
 }
 
 impl Known {
     pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, Failure> {
         Ok(Self {
             streams: transaction.open_table(STREAMS)?,
-            answers: transaction.open_table(ANSWERS)?,
         })
     }
 
@@ -27,11 +25,17 @@ impl Known {
         let row = self.streams.get(stream)?;
         Ok(row.map(|row| row.value()).unwrap_or_default())
     }
+}
 
-    /// What an append was answered with.
-    pub(super) fn answer(&self, id: &AppendId) -> Result<Option<Vec<u64>>, Failure> {
-        let versions = self.answers.get(id.as_bytes())?;
-        Ok(versions.map(|versions| versions.value()))
+/// A table, when the file has it.
+pub(super) fn existing<K: Key + 'static, V: Value + 'static>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>, Failure> {
+    match transaction.open_table(table) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

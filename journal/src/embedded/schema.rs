@@ -32,10 +32,12 @@ pub(super) const SNAPSHOTS: TableDefinition<'_, &str, (u64, u32, &[u8])> =
     TableDefinition::new("snapshots");
 /// (Due time, stream).
 pub(super) const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("due");
-/// Append id to the versions it was answered with.
+/// Running number of a commit to what its appends were answered with, as [`Answers`](crate::embedded::answers::Answers) writes it.
+pub(super) const REMEMBERED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("remembered");
+/// The same where each append had rows of its own: append id to the versions.
 pub(super) const ANSWERS: TableDefinition<'_, &[u8; 16], Vec<u64>> =
     TableDefinition::new("answers");
-/// Running number of a remembered append to its id, so that the oldest can be forgotten.
+/// Their order: running number to append id.
 pub(super) const ANSWERED: TableDefinition<'_, u64, &[u8; 16]> = TableDefinition::new("answered");
 /// The mark of the log that follows the last commit.
 pub(super) const MARK: TableDefinition<'_, (), u64> = TableDefinition::new("mark");
@@ -121,8 +123,7 @@ pub(super) fn lay_out(database: &Database) -> Result<(), Failure> {
         transaction.open_table(CHANGES)?;
         transaction.open_table(SNAPSHOTS)?;
         transaction.open_table(DUE)?;
-        transaction.open_table(ANSWERS)?;
-        transaction.open_table(ANSWERED)?;
+        transaction.open_table(REMEMBERED)?;
         transaction.open_table(MARK)?;
         Ok(())
     })

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
 
+use crate::embedded::answers::{self, Answers};
 use crate::embedded::failure::Failure;
 use crate::embedded::log::Log;
 use crate::embedded::pending::{Pending, Waiting, after};
@@ -15,7 +16,7 @@ use crate::{Append, AppendId, Appended, Error, SOLE_EPOCH};
 
 /// After how many appends the log goes into the tables: few enough that nobody waits long for it, many enough that the pages that
 /// they change are written once for many.
-const COMMIT_AFTER: usize = 256;
+const COMMIT_AFTER: usize = 512;
 
 /// An open file.
 #[derive(Debug)]
@@ -29,9 +30,13 @@ pub(super) struct Store {
 impl Store {
     /// Opens what is in the log behind the tables.
     pub(super) fn open(database: Database, file: Arc<dyn StorageBackend>) -> Result<Self, Failure> {
+        answers::convert(&database)?;
         let from = database.begin_read()?;
         let (log, appends) = Log::open(file, read::mark(&from)?)?;
-        let mut pending = Pending::default();
+        let mut pending = Pending {
+            answers: Answers::open(&from)?,
+            ..Pending::default()
+        };
         if !appends.is_empty() {
             let known = Known::open(&from)?;
             for append in &appends {
@@ -53,7 +58,7 @@ impl Store {
         appends: &[Append],
     ) -> Result<Vec<Result<Appended, Error>>, Failure> {
         let mut log = self.log();
-        if self.pending().answered.len() >= COMMIT_AFTER {
+        if self.pending().answers.waiting() >= COMMIT_AFTER {
             self.commit(&mut log, |_| Ok(()))?;
         }
         let from = self.database.begin_read()?;
@@ -123,7 +128,7 @@ impl Store {
             work(transaction)
         })?;
         if !pending.is_empty() {
-            *pending = Pending::default();
+            pending.settle();
             log.restart(mark);
         }
         Ok(done)
@@ -170,7 +175,8 @@ struct Batch<'b> {
 impl<'b> Batch<'b> {
     fn decide(&mut self, append: &'b Append) -> Result<Appended, Failure> {
         append.check()?;
-        if let Some(versions) = self.answer(&append.id)? {
+        if let Some(versions) = self.answer(&append.id) {
+            let versions = versions.clone();
             return Ok(Appended::Done { versions });
         }
         if append.epoch != SOLE_EPOCH {
@@ -197,12 +203,9 @@ impl<'b> Batch<'b> {
         Ok(Appended::Done { versions })
     }
 
-    fn answer(&self, id: &AppendId) -> Result<Option<Vec<u64>>, Failure> {
-        let here = self.answers.get(id).or_else(|| self.pending.answer(id));
-        match here {
-            Some(versions) => Ok(Some(versions.clone())),
-            None => self.known.answer(id),
-        }
+    fn answer(&self, id: &AppendId) -> Option<&Vec<u64>> {
+        let here = self.answers.get(id);
+        here.or_else(|| self.pending.answers.get(id))
     }
 
     fn stream(&self, stream: &str) -> Result<Stream, Failure> {

@@ -2,8 +2,8 @@ use redb::{ReadableTable as _, WriteTransaction};
 
 use crate::embedded::failure::Failure;
 use crate::embedded::pending::Pending;
-use crate::embedded::schema::{ANSWERED, ANSWERS, CHANGES, DUE, MARK, SNAPSHOTS, STREAMS};
-use crate::{ErrorKind, REMEMBERED_APPENDS, Snapshot};
+use crate::embedded::schema::{CHANGES, DUE, MARK, SNAPSHOTS, STREAMS};
+use crate::{ErrorKind, Snapshot};
 
 /// Writes what waits, and the mark behind which the log begins anew.
 pub(super) fn take_in(
@@ -31,27 +31,8 @@ pub(super) fn take_in(
         }
         streams.insert(stream.as_str(), waiting.next)?;
     }
-    remember(transaction, pending)?;
+    pending.answers.write(transaction)?;
     transaction.open_table(MARK)?.insert((), mark)?;
-    Ok(())
-}
-
-/// Remembers the answers, and forgets the oldest.
-fn remember(transaction: &WriteTransaction, pending: &Pending) -> Result<(), Failure> {
-    let mut answers = transaction.open_table(ANSWERS)?;
-    let mut answered = transaction.open_table(ANSWERED)?;
-    let last = answered.last()?.map(|(number, _)| number.value());
-    let mut next = last.map_or(0, |last| last.saturating_add(1));
-    for (id, versions) in pending.answers() {
-        answers.insert(id.as_bytes(), versions)?;
-        answered.insert(next, id.as_bytes())?;
-        next = next.saturating_add(1);
-    }
-    let kept = u64::try_from(REMEMBERED_APPENDS).unwrap_or(u64::MAX);
-    let oldest = next.saturating_sub(kept);
-    for forgotten in answered.extract_from_if(..oldest, |_, _| true)? {
-        answers.remove(forgotten?.1.value())?;
-    }
     Ok(())
 }
 

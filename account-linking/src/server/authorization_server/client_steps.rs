@@ -31,6 +31,16 @@ impl AuthorizationServer {
         id: RequestId,
         task: &mut Task,
     ) -> Result<Result<Registration, TokenError>, Pause> {
+        self.identify_for(id, task, Registration::clone)
+    }
+
+    /// The same for whoever needs a part of the registration.
+    pub(super) fn identify_for<T>(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        part: impl Fn(&Registration) -> T,
+    ) -> Result<Result<T, TokenError>, Pause> {
         let work = task.work.of_client().ok_or(Pause::Unavailable)?;
         let presented = match present(&work.headers, &work.form) {
             Ok(presented) => presented,
@@ -53,12 +63,12 @@ impl AuthorizationServer {
             None => &absent,
         };
         let by_header = presented.by_header();
-        let mut registration = admit(client, &presented).cloned();
+        let mut registration = admit(client, &presented).map(&part);
         if let Some(assertion) = &presented.assertion {
             // What it says is judged by the client's registration.
             registration = match client.registration().cloned() {
                 Some(registered) => match self.is_asserted(id, task, &registered, assertion)? {
-                    Ok(true) => Some(registered),
+                    Ok(true) => Some(part(&registered)),
                     Ok(false) => None,
                     Err(error) => return Ok(Err(error)),
                 },

@@ -1,14 +1,15 @@
 //! Which endpoint a request is for, and what is refused before anything is done.
 
 use bytes::Bytes;
-use http::header::ORIGIN;
-use http::{Method, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::AuthorizationServer;
 use super::tasks::{BrowserWork, ClientWork, Work};
 use crate::form::{Form, MAX_FORM_LENGTH, is_form};
 use crate::secret::SecretBytes;
 use crate::server::browser::cookie;
+use crate::server::dpop;
 use crate::server::metadata::{jwks, metadata};
 use crate::server::pages::PageError;
 use crate::server::presented_token::Access;
@@ -160,7 +161,18 @@ fn client_work(
     }
     Ok(ClientWork {
         form,
-        headers: request.headers().clone(),
+        headers: credentials(request.headers()),
         entropy,
     })
+}
+
+/// The headers that say who asks. A request that waits keeps no more of them.
+fn credentials(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in [AUTHORIZATION, HeaderName::from_static(dpop::HEADER)] {
+        for value in headers.get_all(&name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
 }

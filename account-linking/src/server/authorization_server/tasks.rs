@@ -13,7 +13,7 @@ use crate::form::Form;
 use crate::secret::{ClientSecret, SecretBytes};
 use crate::server::access_token::{Principal, Refusal};
 use crate::server::client_key::ClientKey;
-use crate::server::grants::{Change, Command, EndReason, Grants, Refused, Reply, What};
+use crate::server::grants::{Change, Command, Decision, EndReason, Grants, Refused, Reply, What};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
 use crate::server::pages::PageError;
@@ -349,6 +349,19 @@ impl AuthorizationServer {
         let ledger = self.grants.read_to_write(&stream, id, &mut self.desk);
         let ledger = ledger.ok_or(Pause::Wait)?;
         let decision = ledger.decide(command, wall);
+        self.make_durable(id, task, user, command, decision)
+    }
+
+    /// The same with what was just decided.
+    pub(super) fn make_durable(
+        &mut self,
+        id: RequestId,
+        task: &mut Task,
+        user: &UserId,
+        command: &Command,
+        decision: Decision,
+    ) -> Result<Result<Reply, Refused>, Pause> {
+        let stream = Grants::stream(user);
         if decision.changes.is_empty() {
             let is_refused = match command {
                 // It is answered alike whether or not there is such a token.
@@ -358,8 +371,12 @@ impl AuthorizationServer {
                     Err(Refused::InvalidGrant | Refused::NotFound | Refused::Full)
                 ),
             };
-            let grant = command.grant();
-            if is_refused && grant.is_some_and(|grant| ledger.may_be_behind(grant)) {
+            let held = self.grants.peek(&stream);
+            let is_behind = command
+                .grant()
+                .zip(held)
+                .is_some_and(|(grant, held)| held.may_be_behind(grant));
+            if is_refused && is_behind {
                 self.reread(id, user)?;
             }
             return Ok(decision.reply);
@@ -416,6 +433,9 @@ impl AuthorizationServer {
             return;
         };
         for Change { grant, what, .. } in changes {
+            if !matches!(what, What::CodeRedeemed { .. } | What::Ended { .. }) {
+                continue;
+            }
             let held = self.grants.peek(stream).and_then(|held| held.holder(grant));
             let Some((client, scopes)) = held else {
                 continue;

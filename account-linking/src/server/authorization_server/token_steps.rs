@@ -13,6 +13,7 @@ use crate::server::dpop::Proof;
 use crate::server::grants::{Command, Grants, Issued, Redemption, Refused, Renewal, Reply};
 use crate::server::ids::{ClientId, GrantId, RequestId};
 use crate::server::output::{Event, Output};
+use crate::server::registration::Registration;
 use crate::server::response::TokenError;
 use crate::server::target::Target;
 use crate::server::token::{TokenRequest, issued};
@@ -27,6 +28,27 @@ pub(super) struct Asked {
     command: Command,
     token_id: String,
     proof: Option<Proof>,
+}
+
+/// What the token endpoint has to know of a client.
+struct Rights {
+    client: ClientId,
+    refreshes: bool,
+    uses_devices: bool,
+    must_prove: bool,
+    is_public: bool,
+}
+
+impl Rights {
+    fn of(registration: &Registration) -> Self {
+        Self {
+            client: registration.client_id.clone(),
+            refreshes: registration.refresh_tokens,
+            uses_devices: registration.device_flow,
+            must_prove: registration.dpop_bound_access_tokens,
+            is_public: registration.is_public(),
+        }
+    }
 }
 
 /// What is being signed, or was: all that may be another one when the request runs again.
@@ -69,25 +91,25 @@ impl AuthorizationServer {
         task: &mut Task,
         asked: &Asked,
     ) -> Result<Response<Bytes>, Pause> {
-        if task.committed.is_none() {
-            // Signing before writing: a key that cannot be used spends no code.
-            let stream = Grants::stream(&asked.user);
-            let grants = self.grants.read_to_write(&stream, id, &mut self.desk);
-            let grants = grants.ok_or(Pause::Wait)?;
-            let decision = grants.decide(&asked.command, millis(task.wall));
-            if let Ok(Reply::Issued(issued)) = decision.reply {
-                self.sign(id, task, asked, &issued)?;
-                // Only what is granted spends a proof, so that nobody fills the memory with others.
-                if let Some(Err(error)) = asked
-                    .proof
-                    .as_ref()
-                    .map(|proof| self.spend_proof(task, proof))
-                {
-                    return Ok(error.response());
+        let reply = match task.committed.take() {
+            Some(reply) => reply,
+            None => {
+                let stream = Grants::stream(&asked.user);
+                let grants = self.grants.read_to_write(&stream, id, &mut self.desk);
+                let grants = grants.ok_or(Pause::Wait)?;
+                let decision = grants.decide(&asked.command, millis(task.wall));
+                if let Ok(Reply::Issued(issued)) = &decision.reply {
+                    // Signing before writing: a key that cannot be used spends no code.
+                    self.sign(id, task, asked, issued)?;
+                    // Only what is granted spends a proof, so that nobody fills the memory with others.
+                    let proof = asked.proof.as_ref();
+                    if let Some(Err(error)) = proof.map(|proof| self.spend_proof(task, proof)) {
+                        return Ok(error.response());
+                    }
                 }
+                self.make_durable(id, task, &asked.user, &asked.command, decision)?
             }
-        }
-        let reply = self.change_grants(id, task, &asked.user, &asked.command)?;
+        };
         match reply {
             Ok(Reply::Issued(issued)) => self.hand_out(task, asked, &issued),
             Ok(Reply::Done) => Err(Pause::Unavailable),
@@ -107,8 +129,8 @@ impl AuthorizationServer {
         if work.form.get("grant_type").is_none() {
             return Ok(Err(TokenError::InvalidRequest));
         }
-        let registration = match self.identify(id, task)? {
-            Ok(registration) => registration,
+        let rights = match self.identify_for(id, task, Rights::of)? {
+            Ok(rights) => rights,
             Err(error) => return Ok(Err(error)),
         };
         let Work::Token(work) = &task.work else {
@@ -116,13 +138,13 @@ impl AuthorizationServer {
         };
         let is_refresh = work.form.get("grant_type") == Some("refresh_token");
         let parsed = match TokenRequest::parse(&work.form) {
-            _ if is_refresh && !registration.refresh_tokens => {
+            _ if is_refresh && !rights.refreshes => {
                 return Ok(Err(TokenError::UnauthorizedClient));
             }
             Ok(TokenRequest::Device { .. }) if self.config.device_flow.is_none() => {
                 return Ok(Err(TokenError::UnsupportedGrantType));
             }
-            Ok(TokenRequest::Device { .. }) if !registration.device_flow => {
+            Ok(TokenRequest::Device { .. }) if !rights.uses_devices => {
                 return Ok(Err(TokenError::UnauthorizedClient));
             }
             Ok(parsed) => parsed,
@@ -134,18 +156,18 @@ impl AuthorizationServer {
         let token_id = base64url(&work.entropy.derive("token id"));
         let proof = match self.prove(id, task, "/token")? {
             // RFC 9449, 5.2
-            Ok(None) if registration.dpop_bound_access_tokens && self.config.dpop.is_some() => {
+            Ok(None) if rights.must_prove && self.config.dpop.is_some() => {
                 return Ok(Err(TokenError::InvalidDpopProof));
             }
             Ok(proof) => proof,
             Err(error) => return Ok(Err(error)),
         };
         let proven = proof.as_ref().map(|proof| proof.thumbprint);
-        let binds_refresh = registration.is_public();
+        let binds_refresh = rights.is_public;
         let Some(key) = self.config.refresh_keys.first().map(|key| key.id) else {
             return Err(Pause::Unavailable);
         };
-        let client = registration.client_id;
+        let client = rights.client;
         let (user, grant, command) = match parsed {
             TokenRequest::Code {
                 code,
@@ -271,7 +293,7 @@ impl AuthorizationServer {
         reply: &Issued,
     ) -> Result<Response<Bytes>, Pause> {
         let (input, signature) = task.signed.as_ref().ok_or(Pause::Unavailable)?;
-        let access_token = format!("{input}.{}", base64url(signature));
+        let access_token = [input, base64url(signature).as_str()].join(".");
         let keys = &self.config.refresh_keys;
         let refresh = |seed| credential::refresh_token(&asked.user, asked.grant, seed, keys);
         let refresh: Option<RefreshToken> = reply

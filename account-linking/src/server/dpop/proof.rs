@@ -13,7 +13,7 @@ use crate::secret::{base64url, from_base64url, same, sha256};
 use crate::server::access_token::Algorithm;
 
 /// The header that carries a proof.
-const HEADER: &str = "dpop";
+pub(crate) const HEADER: &str = "dpop";
 /// Longest proof, in bytes; one with a modulus of 4096 bits fits well.
 const MAX_PROOF_LENGTH: usize = 4096;
 /// Longest `jti`, in bytes.

@@ -21,7 +21,7 @@ impl Grants {
         match what {
             What::Granted { .. } => {
                 if let Some(grant) = granted(*at, what) {
-                    self.grants.insert(*id, grant);
+                    self.grants.insert(*id, Box::new(grant));
                 }
             }
             What::Forgotten => {
@@ -156,6 +156,6 @@ impl Ledger for Grants {
             Some((_, at)) => at,
             None => grant.expires(),
         };
-        self.grants.values().map(owed).min()
+        self.grants.values().map(|grant| owed(grant)).min()
     }
 }

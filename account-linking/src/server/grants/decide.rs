@@ -203,7 +203,8 @@ impl Grants {
     fn of_client(&self, grant: GrantId, client: &ClientId) -> Option<&Grant> {
         self.grants
             .get(&grant)
-            .filter(|held| held.client == *client)
+            .map(AsRef::as_ref)
+            .filter(|held: &&Grant| held.client == *client)
     }
 
     fn approve(&self, approval: &Approval, at: u64) -> Outcome {
@@ -236,7 +237,7 @@ impl Grants {
 
     /// The ends that time has brought; a code that ran out unused leaves nothing to end.
     fn run_out(&self, at: u64) -> Vec<(GrantId, What)> {
-        let over = |grant: &&Grant| grant.ended.is_none() && at >= grant.expires();
+        let over = |grant: &Grant| grant.ended.is_none() && at >= grant.expires();
         let ended = self.grants.iter().filter(|(_, grant)| over(grant));
         ended
             .map(|(id, grant)| {

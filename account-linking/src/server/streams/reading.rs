@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::{Desk, Held, Slot, State, Streams};
+use super::{Desk, Held, Name, Slot, State, Streams};
 use crate::server::ids::RequestId;
 use crate::server::ledger::{Ledger, rebuild};
 use crate::server::output::Output;
@@ -104,17 +104,19 @@ impl<L: Ledger> Streams<L> {
     pub(super) fn load(&mut self, stream: &str, waiting: Vec<RequestId>, desk: &mut Desk) {
         self.remove(stream);
         let deadline = desk.after(desk.timeout);
+        let name = Name::from(stream);
         let slot = Slot {
+            stream: Name::clone(&name),
             state: State::Loading,
             waiting,
             as_of: desk.now,
             read_for: Vec::new(),
-            place: self.next_place(stream),
+            place: self.next_place(&name),
             used: false,
             deadline: Some(deadline),
         };
-        self.deadlines.insert((deadline, stream.to_owned()));
-        self.slots.insert(stream.to_owned(), slot);
+        self.deadlines.insert((deadline, Name::clone(&name)));
+        self.slots.insert(name, slot);
         let stream = stream.to_owned();
         desk.outputs.push_back(Output::Load { stream });
     }

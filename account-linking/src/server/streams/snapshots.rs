@@ -4,7 +4,7 @@ use crate::server::output::Output;
 use crate::stream::Snapshot;
 
 /// A snapshot is written after this many changes at the latest, and after half of them at the earliest.
-const SNAPSHOT_INTERVAL: u64 = 512;
+const SNAPSHOT_INTERVAL: u64 = 1024;
 
 /// After how many changes a stream has its snapshots: not all the same, or grants that are used in step would all write theirs at one
 /// moment, and the requests of that moment would wait for them.
@@ -41,7 +41,7 @@ mod tests {
         let intervals: Vec<u64> = (0..1000)
             .map(|n| snapshot_interval(&format!("grant/{:x}", n * 7919)))
             .collect();
-        assert!(intervals.iter().all(|after| (257..=512).contains(after)));
+        assert!(intervals.iter().all(|after| (513..=1024).contains(after)));
         assert!(intervals.iter().collect::<BTreeSet<_>>().len() > 16);
         assert_eq!(snapshot_interval("grant/1"), snapshot_interval("grant/1"));
     }

@@ -1,4 +1,4 @@
-use super::{Desk, Held, Settled, State, Streams, Write};
+use super::{Desk, Held, Name, Settled, State, Streams, Write};
 use crate::error::Error;
 use crate::server::ids::RequestId;
 use crate::server::ledger::Ledger;
@@ -43,7 +43,7 @@ impl<L: Ledger> Streams<L> {
             }],
         };
         let gives_up = desk.after(desk.timeout);
-        self.appends.insert(append.id, stream.to_owned());
+        self.appends.insert(append.id, Name::clone(&slot.stream));
         desk.outputs.push_back(Output::Append(append.clone()));
         let write = Write {
             append,
@@ -74,17 +74,22 @@ impl<L: Ledger> Streams<L> {
             self.set_deadline(&stream, Some(again.min(gives_up)));
             return None;
         }
-        let mut slot = self.remove(&stream)?;
-        let State::Writing(held, write) = slot.state else {
+        let slot = self.slots.get_mut(&stream)?;
+        if !matches!(slot.state, State::Writing(..)) {
+            return None;
+        }
+        let State::Writing(held, write) = core::mem::replace(&mut slot.state, State::Loading)
+        else {
             return None;
         };
         let mut settled = Settled {
-            stream: stream.clone(),
+            stream: stream.to_string(),
             by: write.by,
             changes: None,
             woken: Vec::new(),
             failed: false,
         };
+        self.appends.remove(&id);
         match answer {
             Appended::Done { versions } => {
                 let added = u64::try_from(write.changes.len()).unwrap_or(u64::MAX);
@@ -96,20 +101,20 @@ impl<L: Ledger> Streams<L> {
                 };
                 held.snapshot_if_due(&stream, desk);
                 slot.state = State::Ready(held);
-                slot.deadline = None;
                 settled.woken = core::mem::take(&mut slot.waiting);
                 slot.read_for.clone_from(&settled.woken);
                 settled.changes = Some(write.changes);
-                slot.place = self.next_place(&stream);
-                self.slots.insert(stream, slot);
+                self.set_deadline(&stream, None);
             }
             Appended::Conflict { .. } => {
-                slot.waiting.insert(0, write.by);
-                self.load(&stream, slot.waiting, desk);
+                let mut waiting = core::mem::take(&mut slot.waiting);
+                waiting.insert(0, write.by);
+                self.load(&stream, waiting, desk);
             }
             Appended::Fenced | Appended::Unknown => {
-                settled.woken = slot.waiting;
+                settled.woken = core::mem::take(&mut slot.waiting);
                 settled.failed = true;
+                self.remove(&stream);
             }
         }
         Some(settled)

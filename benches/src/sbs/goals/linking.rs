@@ -186,7 +186,10 @@ async fn serve(listener: TcpListener, handle: Handle) {
                 let handle = handle.clone();
                 async move { Ok::<_, Infallible>(answer(request, &handle).await) }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // As in the program.
+            let connection = http1::Builder::new()
+                .half_close(true)
+                .serve_connection(TokioIo::new(stream), service);
             drop(connection.await);
         });
     }
