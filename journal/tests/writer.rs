@@ -8,6 +8,7 @@
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{
@@ -165,4 +166,37 @@ fn everyone_is_answered_when_a_callback_panics() {
         let _ = late.send(answer.map_err(|error| error.kind()));
     });
     assert_eq!(answered.recv().unwrap(), Err(ErrorKind::Closed));
+}
+
+#[test]
+fn a_batch_of_several_waits_for_those_who_come_and_a_lone_append_does_not() {
+    let (entered, in_batch) = channel();
+    let slow = Arc::new(Slow {
+        memory: Memory::new(),
+        batches: Mutex::default(),
+        entered: Mutex::new(entered),
+        gate: Mutex::default(),
+    });
+    let mut config = WriterConfig::default();
+    config.gather = Duration::from_secs(2);
+    let writer = Writer::start(Arc::clone(&slow) as Arc<dyn Journal>, config).unwrap();
+    let (answers, answered) = channel();
+    let give = |number| {
+        let answers = answers.clone();
+        writer.append(append(number), move |answer| answers.send(answer).unwrap());
+    };
+    let closed = slow.gate.lock().unwrap();
+    give(0);
+    in_batch.recv().unwrap();
+    assert_eq!(*slow.batches.lock().unwrap(), []);
+    give(1);
+    give(2);
+    drop(closed);
+    // The first is answered when the next batch begins to wait.
+    answered.recv().unwrap().unwrap();
+    give(3);
+    for _ in 0..3 {
+        answered.recv().unwrap().unwrap();
+    }
+    assert_eq!(*slow.batches.lock().unwrap(), [1, 3]);
 }

@@ -22,22 +22,33 @@ pub(super) struct Answers {
     versions: BTreeMap<AppendId, Vec<u64>>,
     /// The ones that are in no row yet, in their order.
     waiting: Vec<AppendId>,
-    /// The others, with the number of their row; the oldest first.
-    rows: VecDeque<(u64, Vec<AppendId>)>,
+    /// The others, with the number of their row; the oldest first. `None` while they are not read: a file whose answers are damaged
+    /// is read like any other, and only takes no appends.
+    rows: Option<VecDeque<(u64, Vec<AppendId>)>>,
 }
 
 impl Answers {
-    /// Reads all that are remembered.
-    pub(super) fn open(from: &ReadTransaction) -> Result<Self, Failure> {
-        let mut answers = Self::default();
+    /// Whether there is nothing to read.
+    pub(super) fn is_read(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// Reads the rows, unless that was done; before anything is decided or written.
+    pub(super) fn read(&mut self, from: &ReadTransaction) -> Result<(), Failure> {
+        if self.is_read() {
+            return Ok(());
+        }
+        let (mut rows, mut versions) = (VecDeque::new(), BTreeMap::new());
         for row in from.open_table(REMEMBERED)?.iter()? {
             let (number, row) = row?;
             let kept = read(row.value()).ok_or(ErrorKind::Damaged)?;
             let ids = kept.iter().map(|(id, _)| *id).collect();
-            answers.rows.push_back((number.value(), ids));
-            answers.versions.extend(kept);
+            rows.push_back((number.value(), ids));
+            versions.extend(kept);
         }
-        Ok(answers)
+        self.versions.append(&mut versions);
+        self.rows = Some(rows);
+        Ok(())
     }
 
     pub(super) fn get(&self, id: &AppendId) -> Option<&Vec<u64>> {
@@ -60,7 +71,7 @@ impl Answers {
         let waiting = self.waiting.iter();
         let row = waiting.filter_map(|id| Some((id, self.versions.get(id)?)));
         table.insert(self.next_row(), write(row).as_slice())?;
-        for (number, _) in self.rows.iter().take(self.outdated()) {
+        for (number, _) in self.rows().take(self.outdated()) {
             table.remove(number)?;
         }
         Ok(())
@@ -69,15 +80,19 @@ impl Answers {
     /// What was written is durable.
     pub(super) fn settle(&mut self) {
         let (number, outdated) = (self.next_row(), self.outdated());
-        for id in self.rows.drain(..outdated).flat_map(|(_, ids)| ids) {
+        let rows = self.rows.get_or_insert_default();
+        for id in rows.drain(..outdated).flat_map(|(_, ids)| ids) {
             self.versions.remove(&id);
         }
-        self.rows
-            .push_back((number, core::mem::take(&mut self.waiting)));
+        rows.push_back((number, core::mem::take(&mut self.waiting)));
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &(u64, Vec<AppendId>)> {
+        self.rows.iter().flatten()
     }
 
     fn next_row(&self) -> u64 {
-        let last = self.rows.back();
+        let last = self.rows.as_ref().and_then(VecDeque::back);
         last.map_or(0, |(number, _)| number.saturating_add(1))
     }
 
@@ -88,7 +103,7 @@ impl Answers {
             left = left.saturating_sub(ids.len());
             left >= REMEMBERED_APPENDS
         };
-        self.rows.iter().take_while(is_outdated).count()
+        self.rows().take_while(is_outdated).count()
     }
 }
 
@@ -177,7 +192,7 @@ mod tests {
             }
             assert!(answers.versions.len() < REMEMBERED_APPENDS + 1000);
         }
-        assert_eq!(answers.rows.len(), 17);
-        assert_eq!(answers.rows.back().unwrap().0, 39);
+        assert_eq!(answers.rows().count(), 17);
+        assert_eq!(answers.rows().last().unwrap().0, 39);
     }
 }

@@ -1,11 +1,11 @@
 //! The tables and the log before them: an append is one record in the log, and the tables have what is in it with the next commit.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
 
-use crate::embedded::answers::{self, Answers};
+use crate::embedded::answers;
 use crate::embedded::failure::Failure;
 use crate::embedded::log::Log;
 use crate::embedded::pending::{Pending, Waiting, after};
@@ -33,10 +33,7 @@ impl Store {
         answers::convert(&database)?;
         let from = database.begin_read()?;
         let (log, appends) = Log::open(file, read::mark(&from)?)?;
-        let mut pending = Pending {
-            answers: Answers::open(&from)?,
-            ..Pending::default()
-        };
+        let mut pending = Pending::default();
         if !appends.is_empty() {
             let known = Known::open(&from)?;
             for append in &appends {
@@ -62,6 +59,9 @@ impl Store {
             self.commit(&mut log, |_| Ok(()))?;
         }
         let from = self.database.begin_read()?;
+        if !self.pending().answers.is_read() {
+            self.pending_mut().answers.read(&from)?;
+        }
         let mut batch = Batch {
             known: Known::open(&from)?,
             pending: self.pending(),
@@ -98,7 +98,7 @@ impl Store {
     }
 
     fn take_in(&self, done: Vec<(&Append, Vec<u64>)>, known: &Known) -> Result<(), Failure> {
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending_mut();
         for (append, versions) in done {
             pending.take_in(append, versions, |stream| known.stream(stream))?;
         }
@@ -119,7 +119,10 @@ impl Store {
         work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         // Nobody reads between the commit and the end of what waited for it: it would be there twice.
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending_mut();
+        if !pending.is_empty() {
+            pending.answers.read(&self.database.begin_read()?)?;
+        }
         let mark = log.next_mark();
         let done = schema::commit(&self.database, |transaction| {
             if !pending.is_empty() {
@@ -160,6 +163,10 @@ impl Store {
 
     fn pending(&self) -> RwLockReadGuard<'_, Pending> {
         self.pending.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pending_mut(&self) -> RwLockWriteGuard<'_, Pending> {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

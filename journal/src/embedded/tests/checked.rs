@@ -1,14 +1,15 @@
 //! Blocks by themselves: whatever is read was written there, or it is an error.
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+use bytes::Bytes;
 use redb::StorageBackend;
 
 use crate::embedded::blocks::{Blocks, Damaged};
-use crate::embedded::log::LOG_BYTES;
+use crate::embedded::log::{LOG_BYTES, LOG_START};
 use crate::embedded::schema::FORMAT;
 use crate::embedded::tests::disk::SharedDisk;
 use crate::embedded::tests::power::Random;
-use crate::{ErrorKind, Journal as _};
+use crate::{Append, AppendId, Appended, ErrorKind, Journal as _, StreamAppend};
 
 const BLOCK: u64 = 4096;
 /// Two blocks of checksums are needed for so many.
@@ -164,4 +165,32 @@ fn the_header_of_a_closed_file_is_checked_and_of_an_open_one_is_not() {
             assert_eq!(disk.open().unwrap().load("a").unwrap().version, 3);
         }
     }
+}
+
+/// Only what is to be appended needs the answers to earlier appends.
+#[test]
+fn a_journal_whose_answers_are_damaged_is_read_like_any_other() {
+    let (disk, journal) = SharedDisk::new_journal();
+    let append = |number: u8| {
+        let change = Bytes::from_static(b"change");
+        let part = StreamAppend::new("a", u64::from(number), vec![change]);
+        Append::new(AppendId::new([0xa0 + number; 16]), vec![part])
+    };
+    journal.append(&append(0)).unwrap();
+    drop(journal);
+    let tables = (LOG_START + LOG_BYTES) as usize;
+    let bytes = disk.bytes();
+    let mut places = bytes.windows(16).enumerate().skip(tables);
+    let (place, _) = places.find(|(_, id)| *id == [0xa0; 16]).unwrap();
+    disk.flip(place, 3);
+    let journal = disk.open().unwrap();
+    for _ in 0..2 {
+        assert_eq!(journal.load("a").unwrap().changes, ["change"]);
+        let error = journal.append(&append(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+    }
+    disk.flip(place, 3);
+    let versions = vec![2];
+    let done = journal.append(&append(1)).unwrap();
+    assert_eq!(done, Appended::Done { versions });
 }
