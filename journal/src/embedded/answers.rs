@@ -144,7 +144,7 @@ fn write<'a>(answers: impl Iterator<Item = (&'a AppendId, &'a Vec<u64>)>) -> Vec
     row
 }
 
-/// What [`write`] wrote; `None` when it is anything else.
+/// What [`write()`] wrote; `None` when it is anything else.
 fn read(mut row: &[u8]) -> Option<Vec<(AppendId, Vec<u64>)>> {
     let mut answers = Vec::new();
     while let Some((id, rest)) = row.split_first_chunk() {

@@ -105,7 +105,7 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// The appends of a record; `None` when it is not what [`write`] writes.
+/// The appends of a record; `None` when it is not what [`write()`] writes.
 pub(super) fn appends(bytes: &[u8]) -> Option<Vec<Append>> {
     let mut bytes = Bytes::copy_from_slice(bytes);
     let mut appends = Vec::new();
