@@ -6,7 +6,7 @@
     clippy::arithmetic_side_effects
 )]
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,6 +61,18 @@ impl Journal for Slow {
     }
 }
 
+/// One of them, and who hears of its batches.
+fn slow() -> (Arc<Slow>, Receiver<()>) {
+    let (entered, in_batch) = channel();
+    let slow = Slow {
+        memory: Memory::new(),
+        batches: Mutex::default(),
+        entered: Mutex::new(entered),
+        gate: Mutex::default(),
+    };
+    (Arc::new(slow), in_batch)
+}
+
 fn append(number: u64) -> Append {
     let id = AppendId::new(u128::from(number).to_be_bytes());
     let change = Bytes::from_static(b"change");
@@ -69,13 +81,7 @@ fn append(number: u64) -> Append {
 
 #[test]
 fn what_waits_shares_a_batch_and_keeps_its_order() {
-    let (entered, in_batch) = channel();
-    let slow = Arc::new(Slow {
-        memory: Memory::new(),
-        batches: Mutex::default(),
-        entered: Mutex::new(entered),
-        gate: Mutex::default(),
-    });
+    let (slow, in_batch) = slow();
     let mut config = WriterConfig::default();
     (config.queue, config.batch) = (6, 4);
     let writer = Writer::start(Arc::clone(&slow) as Arc<dyn Journal>, config).unwrap();
@@ -170,13 +176,7 @@ fn everyone_is_answered_when_a_callback_panics() {
 
 #[test]
 fn a_batch_of_several_waits_for_those_who_come_and_a_lone_append_does_not() {
-    let (entered, in_batch) = channel();
-    let slow = Arc::new(Slow {
-        memory: Memory::new(),
-        batches: Mutex::default(),
-        entered: Mutex::new(entered),
-        gate: Mutex::default(),
-    });
+    let (slow, in_batch) = slow();
     let mut config = WriterConfig::default();
     config.gather = Duration::from_secs(2);
     let writer = Writer::start(Arc::clone(&slow) as Arc<dyn Journal>, config).unwrap();
