@@ -180,3 +180,6 @@ pub(crate) fn refusal(status: StatusCode, text: &'static str) -> Response<Bytes>
     );
     response
 }
+
+#[cfg(test)]
+mod tests;

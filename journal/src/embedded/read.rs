@@ -8,7 +8,7 @@ use crate::embedded::log::FIRST_MARK;
 use crate::embedded::schema::{CHANGES, DUE, MARK, SNAPSHOTS, STREAMS, Stream};
 use crate::{Due, ErrorKind, Loaded, Page, Snapshot};
 
-/// The tables that appends are decided on.
+/// The table that appends are decided on.
 pub(super) struct Known {
     streams: ReadOnlyTable<&'static str, Stream>,
 }
